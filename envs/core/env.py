@@ -1,0 +1,276 @@
+"""The two doors to a batch engine: a Gymnasium `Env` over one copy, a `VectorEnv` over n copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+from .engine import BatchEngine
+from .errors import FieldError, UnknownNameError
+from .random import episode_seed
+from .spec import ObservationSpec
+
+Observation = dict[str, NDArray[Any]]
+
+_LARGEST_SEED = 2**62
+
+
+def _check_reset_options(options: dict[str, Any] | None) -> Any:
+    """The instance (name or object) asked for at a reset, or None."""
+    if not options:
+        return None
+    for key in options:
+        if key != "instance":
+            raise UnknownNameError("reset option", key, ["instance"])
+    return options.get("instance")
+
+
+def _check_seed(seed: int) -> int:
+    if not 0 <= seed < 2**63:
+        raise FieldError("seed", seed, "an integer from 0 to 2**63 - 1")
+    return int(seed)
+
+
+def _final_info(engine: BatchEngine, copy: int) -> dict[str, Any]:
+    """What `info` holds of an episode that has ended."""
+    return {
+        "objective": int(engine.objectives()[copy]),
+        "metrics": engine.metrics(copy),
+        "seed": int(engine.seeds[copy]),
+        "instance": engine.instance_name(copy),
+        "reward_scale": engine.reward_scale(copy),
+    }
+
+
+class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
+    """One copy of a problem behind Gymnasium's `Env`.
+
+    A subclass names the engine's maker; its options are the keywords of the registered id.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    make_engine: ClassVar[Callable[..., BatchEngine]]
+
+    def __init__(self, render_mode: str | None = None, on_illegal: str = "terminate", **options: Any) -> None:
+        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
+            raise FieldError("option render_mode", render_mode, f"one of {self.metadata['render_modes']} or None")
+        if on_illegal not in ("terminate", "raise"):
+            raise FieldError("option on_illegal", on_illegal, "'terminate' or 'raise'")
+        self.render_mode = render_mode
+        self.on_illegal = on_illegal
+        self.engine: BatchEngine = type(self).make_engine(num_copies=1, record=True, **options)
+        self.observation_space = self.engine.layout.space
+        self.action_space: spaces.Discrete = spaces.Discrete(self.engine.sizes.actions)
+        self._seed: int | None = None
+        self._episode = 0
+        self._action = np.zeros(1, dtype=np.int64)
+
+    @property
+    def observation_spec(self) -> ObservationSpec:
+        """What an observation holds."""
+        return self.engine.spec
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode.
+
+        Args:
+            seed: the episode's world; without one, the next episode of the seed given last (or of a random one).
+            options: ``{"instance": NAME}`` picks an instance.
+        """
+        super().reset(seed=seed)
+        instance = _check_reset_options(options)
+        if seed is not None:
+            self._seed, self._episode = _check_seed(seed), 0
+        elif self._seed is None:
+            self._seed, self._episode = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2), 0
+        else:
+            self._episode += 1
+        world = int(episode_seed(self._seed, self._episode))
+        self.engine.reset([world], instances=None if instance is None else [instance])
+        observation = self.engine.block.single()
+        return observation, {
+            "action_mask": observation["action_mask"],
+            "seed": world,
+            "instance": self.engine.instance_name(0),
+            "reward_scale": self.engine.reward_scale(0),
+        }
+
+    def step(self, action: np.int64 | int) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Play one action.
+
+        Raises:
+            ValueError: the action is illegal and `on_illegal` is "raise"; nothing has changed then.
+        """
+        if self._seed is None:
+            raise gymnasium.error.ResetNeeded("call reset before step")
+        engine = self.engine
+        self._action[0] = action
+        outcome = engine.step(self._action, check=self.on_illegal == "raise")
+        observation = engine.block.single()
+        info: dict[str, Any] = {"elapsed": float(outcome.elapsed[0]), "action_mask": observation["action_mask"]}
+        terminated, truncated = bool(outcome.terminated[0]), bool(outcome.truncated[0])
+        if terminated or truncated:
+            info.update(_final_info(engine, 0))
+            info["illegal_action"] = info["metrics"]["status"] == "illegal"
+        return observation, float(outcome.reward[0]), terminated, truncated, info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """bool [A]: which actions are legal now."""
+        return self.engine.masks[0].astype(np.bool_)
+
+    def schedule(self) -> Any:
+        """The schedule of the episode so far, as data."""
+        return self.engine.schedule(0)
+
+    def validate(self, schedule: Any) -> list[str]:
+        """What is wrong with a schedule, in words; empty when it is valid. Shares no code with the dynamics."""
+        return schedule.validate()
+
+    def instances(self) -> list[str]:
+        """Names of the instances that ship with the problem."""
+        return []
+
+    def bound(self, instance: Any) -> float | None:
+        """A proved bound on the objective of an instance, if one is known."""
+        return None
+
+    def best_known(self, instance: Any) -> float | None:
+        """The best objective known for an instance, if any."""
+        return None
+
+    def imagine(self, keys: ArrayLike) -> BatchEngine:
+        """An engine of len(keys) copies of the present, each with its hidden future drawn anew from its key."""
+        keys = np.atleast_1d(np.asarray(keys, dtype=np.uint64))
+        return self.engine.imagine(np.zeros(len(keys), dtype=np.int64), keys)
+
+
+class SchedulingVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]]):
+    """n copies of a problem behind Gymnasium's `VectorEnv`, with same-step autoreset and no Python per copy."""
+
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+    make_engine: ClassVar[Callable[..., BatchEngine]]
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        on_illegal: str = "terminate",
+        render_mode: str | None = None,
+        record: bool = False,
+        threads: int = 1,
+        **options: Any,
+    ) -> None:
+        if on_illegal not in ("terminate", "raise"):
+            raise FieldError("option on_illegal", on_illegal, "'terminate' or 'raise'")
+        if render_mode is not None:
+            raise FieldError("option render_mode", render_mode, "None: draw with the single environment")
+        self.num_envs = num_envs
+        self.render_mode = None
+        self.on_illegal = on_illegal
+        self.engine: BatchEngine = type(self).make_engine(
+            num_copies=num_envs, record=record, threads=threads, **options
+        )
+        self.single_observation_space = self.engine.layout.space
+        self.single_action_space = spaces.Discrete(self.engine.sizes.actions)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._seeds: NDArray[np.int64] | None = None
+        self._episodes = np.zeros(num_envs, dtype=np.int64)
+
+    @property
+    def observation_spec(self) -> ObservationSpec:
+        """What an observation holds."""
+        return self.engine.spec
+
+    def reset(
+        self, *, seed: int | Sequence[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode in every copy: copy i gets seed + i, or seed[i] of a list.
+
+        ``options={"instance": NAME}`` picks an instance for all copies, a list of names one for each.
+        """
+        instance = _check_reset_options(options)
+        n = self.num_envs
+        if isinstance(seed, int | np.integer):
+            given: list[int | None] = [int(seed) + i for i in range(n)]
+        elif seed is None:
+            given = [None] * n
+        else:
+            given = list(seed)
+            if len(given) != n:
+                raise FieldError("seed", given, f"one seed, or a list of {n}")
+        if self._seeds is None:
+            fresh = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2)
+            self._seeds = fresh + np.arange(n, dtype=np.int64)
+            self._episodes[:] = -1
+        for copy, value in enumerate(given):
+            if value is None:
+                self._episodes[copy] += 1
+            else:
+                self._seeds[copy], self._episodes[copy] = _check_seed(value), 0
+        instances: Sequence[Any] | None = None
+        if instance is not None:
+            instances = list(instance) if isinstance(instance, list | tuple) else [instance] * n
+            if len(instances) != n:
+                raise FieldError("reset option instance", instances, f"one instance, or a list of {n}")
+        self.engine.reset(self._worlds(np.arange(n, dtype=np.int64)), instances=instances)
+        observation = self.engine.block.copies()
+        return observation, {
+            "action_mask": observation["action_mask"],
+            "seed": self.engine.seeds.copy(),
+            "_seed": np.ones(n, dtype=np.bool_),
+        }
+
+    def _worlds(self, copies: NDArray[np.int64]) -> list[int]:
+        assert self._seeds is not None
+        return [int(episode_seed(self._seeds[copy], self._episodes[copy])) for copy in copies]
+
+    def step(
+        self, actions: ArrayLike
+    ) -> tuple[Observation, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Play one action in every copy; a copy whose episode ends begins its next one in the same step.
+
+        Raises:
+            ValueError: an action is illegal and `on_illegal` is "raise"; nothing has changed then.
+        """
+        if self._seeds is None:
+            raise gymnasium.error.ResetNeeded("call reset before step")
+        engine = self.engine
+        outcome = engine.step(actions, check=self.on_illegal == "raise")
+        reward, terminated, truncated = outcome.reward.copy(), outcome.terminated.copy(), outcome.truncated.copy()
+        info: dict[str, Any] = {"elapsed": outcome.elapsed.copy()}
+        ended = np.flatnonzero(terminated | truncated)
+        if len(ended):
+            self._reset_ended(ended, info)
+        observation = engine.block.copies()
+        info["action_mask"] = observation["action_mask"]
+        return observation, reward, terminated, truncated, info
+
+    def _reset_ended(self, ended: NDArray[np.int64], info: dict[str, Any]) -> None:
+        """Hand out what ended episodes leave, then begin the next ones."""
+        n = self.num_envs
+        final_obs = np.full(n, None, dtype=object)
+        final_info: dict[str, Any] = {}
+        had = np.zeros(n, dtype=np.bool_)
+        had[ended] = True
+        for copy in ended.tolist():
+            final_obs[copy] = self.engine.block.row(copy)
+            entry = _final_info(self.engine, copy)
+            entry["illegal_action"] = entry["metrics"]["status"] == "illegal"
+            entry["elapsed"] = float(self.engine.outcome.elapsed[copy])
+            final_info = self._add_info(final_info, entry, copy)
+        self._episodes[ended] += 1
+        self.engine.reset(self._worlds(ended), copies=ended)
+        info.update(final_obs=final_obs, _final_obs=had, final_info=final_info, _final_info=had.copy())
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """bool [n, A]: which actions are legal now."""
+        return self.engine.masks.astype(np.bool_)

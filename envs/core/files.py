@@ -1,0 +1,94 @@
+"""Files: written whole or not at all, read up to a limit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from .errors import UserError
+
+MAX_BYTES = 64 * 2**20
+
+
+def atomic_write(path: str | Path, data: bytes | str) -> None:
+    """Write a file so that readers see the old content or the new one, also after a crash.
+
+    The data go to a new file in the same folder, reach the disk and take the place of the old file. Text is written as
+    UTF-8. A symbolic link is followed; an existing file keeps its permissions.
+
+    Raises:
+        UserError: the file cannot be written (no such folder, no permission, disk full, ...); the old one is untouched
+            and nothing is left behind.
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        content = data.encode() if isinstance(data, str) else data
+        aside = target.parent / f".{secrets.token_hex(8)}.tmp"
+        # Exclusive, and with the user's umask, which the tempfile module would override.
+        descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, aside)
+            os.replace(aside, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                aside.unlink()
+            raise
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path, text that UTF-8 cannot hold
+        raise UserError(f"cannot write {str(path)!r}: {_reason(error)}") from None
+    _sync_folder(target.parent)
+
+
+def read_bounded(path: str | Path, limit: int = MAX_BYTES) -> bytes:
+    """Read a regular file of at most `limit` bytes.
+
+    Raises:
+        UserError: the file is missing, unreadable, not a regular file, or larger.
+    """
+    try:
+        if not Path(path).is_file():
+            problem = "it is not a regular file" if Path(path).exists() else "no such file"
+            raise UserError(f"cannot read {str(path)!r}: {problem}")
+        with open(path, "rb") as file:
+            content = file.read(limit + 1)
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {str(path)!r}: {_reason(error)}") from None
+    if len(content) > limit:
+        raise UserError(f"cannot read {str(path)!r}: it holds more than {limit:,} bytes")
+    return content
+
+
+def decode_text(content: bytes, source: str) -> str:
+    """Decode UTF-8, with or without a byte-order mark.
+
+    Raises:
+        UserError: the content is something else.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{source}: byte {error.start} is not UTF-8 text") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name last through a power failure, where the system can do that for folders."""
+    if os.name == "posix":
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

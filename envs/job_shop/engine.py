@@ -1,0 +1,289 @@
+"""The job shop's batch engine: instances in, compiled steps, schedules out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.compile import compiled
+from ..core.engine import BatchEngine, Kernels
+from ..core.errors import UserError
+from . import dynamics as d
+from .dynamics import Problem, State
+from .instance import JobShopInstance
+from .source import InstanceSource
+from .observation import NUM_MEMO, SPEC, View, sizes, update_observation, write_actions, write_observation
+from .options import JobShopOptions
+from .schedule import JobShopSchedule
+
+STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
+_LOG_ROWS_PER_OPERATION = 64
+
+
+@compiled
+def is_running(problem, state, i):
+    return state.clock[i, d.STATUS] == d.RUNNING
+
+
+@compiled
+def world_seed(state, i):
+    return state.clock[i, d.SEED]
+
+
+@compiled(nogil=True)
+def reset_range(problem, state, view, copies, seeds):
+    for index in range(len(copies)):
+        i = copies[index]
+        d.reset_state(problem, state, i, seeds[i])
+        write_observation(problem, state, view, i)
+
+
+@compiled(nogil=True)
+def step_range(problem, state, view, outcome, actions, low, high):
+    """Play one action in each running copy of a range and rewrite what changed of its observation."""
+    for i in range(low, high):
+        outcome.reward[i] = 0.0
+        outcome.elapsed[i] = 0.0
+        outcome.terminated[i] = False
+        outcome.truncated[i] = False
+        if state.clock[i, d.STATUS] != d.RUNNING:
+            continue
+        before = state.clock[i, d.TIME]
+        if d.is_legal(problem, state, i, actions[i]):
+            d.advance(problem, state, i, actions[i])
+        else:
+            state.clock[i, d.STATUS] = d.ILLEGAL
+            state.clock[i, d.LEGAL] = 0
+            state.clock[i, d.WAIT_LEGAL] = 0
+        update_observation(problem, state, view, i)
+        cost = d.objective(problem, state, i) - before
+        scale = max(problem.dims[i, d.DIM_LOWER_BOUND], 1) if problem.options[d.OPT_SCALE_REWARD] == 1 else 1
+        outcome.reward[i] = -cost / scale
+        outcome.elapsed[i] = state.clock[i, d.TIME] - before
+        status = state.clock[i, d.STATUS]
+        outcome.terminated[i] = status in (d.FINISHED, d.DEADLOCK, d.ILLEGAL)
+        outcome.truncated[i] = status == d.TRUNCATED
+
+
+@compiled
+def first_illegal(problem, state, actions):
+    for i in range(len(actions)):
+        if state.clock[i, d.STATUS] == d.RUNNING and not d.is_legal(problem, state, i, actions[i]):
+            return i
+    return -1
+
+
+@compiled(nogil=True)
+def write_all(problem, state, view):
+    for i in range(state.clock.shape[0]):
+        write_observation(problem, state, view, i)
+
+
+@compiled
+def redraw_hidden(problem, state, keys):
+    for i in range(len(keys)):
+        d.imagine(problem, state, i, keys[i])
+
+
+@compiled
+def all_objectives(problem, state):
+    values = np.zeros(state.clock.shape[0], dtype=np.int64)
+    for i in range(len(values)):
+        values[i] = d.objective(problem, state, i)
+    return values
+
+
+class JobShopEngine(BatchEngine):
+    """n job shops.
+
+    Args:
+        num_copies: n.
+        source: which instances are played.
+        options: how the shop works.
+        record: keep what lost pieces did and when machines were down, so that `schedule` is complete under breakdowns.
+        room: (jobs, machines, operations per job) to have room for; default: the source's largest.
+        threads: how many threads share a step of a large batch.
+    """
+
+    spec = SPEC
+    objective = {"name": "makespan", "unit": "time units of the instance", "sense": "min"}
+    kernels = Kernels("job_shop", is_running, d.advance, write_actions, world_seed)
+    shared_fields = ("options", "law")
+
+    def __init__(
+        self,
+        num_copies: int,
+        source: InstanceSource,
+        options: JobShopOptions | None = None,
+        record: bool = False,
+        room: tuple[int, int, int] | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.options = options or JobShopOptions()
+        self.source = source
+        self.record = record
+        self.room = room or source.room
+        jobs, machines, longest = self.room
+        super().__init__(num_copies, sizes(jobs, machines, longest), threads)
+        n = num_copies
+        self.problem = Problem(
+            *self.options.compiled(record),
+            dims=np.zeros((n, d.NUM_DIMS), dtype=np.int64),
+            route=np.full((n, jobs, longest), -1, dtype=np.int64),
+            time=np.zeros((n, jobs, longest), dtype=np.int64),
+            head=np.zeros((n, jobs, longest + 1), dtype=np.int64),
+            length=np.zeros((n, jobs), dtype=np.int64),
+            windows=np.full((n, machines, source.most_windows, 2), d.INFINITY, dtype=np.int64),
+            scale=np.zeros((n, d.NUM_SCALES)),
+        )
+        rows = _LOG_ROWS_PER_OPERATION * jobs * longest if record and self.options.law != "none" else 0
+        self.state = State(
+            clock=np.zeros((n, d.NUM_CLOCK), dtype=np.int64),
+            job=np.zeros((n, jobs, d.NUM_JOB), dtype=np.int64),
+            machine=np.zeros((n, machines, d.NUM_MACHINE), dtype=np.int64),
+            start=np.full((n, jobs, longest), -1, dtype=np.int64),
+            completion=np.full((n, jobs, longest), -1, dtype=np.int64),
+            log=np.zeros((n, rows, d.NUM_LOG), dtype=np.int64),
+        )
+        block = self.block
+        memo = np.zeros((n, jobs, NUM_MEMO), dtype=np.int64)
+        self.view = View(block.floats, block.integers, block.bytes, self.layout.offsets, memo)
+        # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
+        self.chosen = np.full(n, -1, dtype=np.int64)
+
+    def _extra_arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.view.memo, self.chosen
+
+    def _choose_instances(self, copies: NDArray[np.int64], instances: Sequence[Any] | None) -> None:
+        if instances is None:
+            chosen = self.source.choose(self.seeds[copies])
+        else:
+            chosen = np.array([self.source.index(instance) for instance in instances], dtype=np.int64)
+            for index in set(chosen.tolist()):
+                self._check_room(self.source.instance(index))
+        self.source.load(self.problem, copies, chosen, self.chosen[copies], self.seeds[copies])
+        self.chosen[copies] = chosen
+
+    def _check_room(self, instance: JobShopInstance) -> None:
+        needed = (instance.num_jobs, instance.num_machines, instance.times.shape[1])
+        for name, need, have in zip(("jobs", "machines", "operations per job"), needed, self.room, strict=True):
+            if need > have:
+                raise UserError(
+                    f"instance {instance.name!r} has {need} {name}, but the environment has room for {have}; "
+                    f"make it with max_{name.split()[0]}={need}"
+                )
+        most = max((len(windows) for windows in instance.windows), default=0)
+        if self.options.law == "windows" and most > self.problem.windows.shape[2]:
+            raise UserError(
+                f"instance {instance.name!r} has {most} windows on a machine, but the environment has room for "
+                f"{self.problem.windows.shape[2]}; name it in the option instance"
+            )
+
+    def _reset_range(self, copies: NDArray[np.int64]) -> None:
+        reset_range(self.problem, self.state, self.view, copies, self.seeds)
+
+    def _step_range(self, actions: NDArray[np.int64], low: int, high: int) -> None:
+        step_range(self.problem, self.state, self.view, self.outcome, actions, low, high)
+
+    def _first_illegal(self, actions: NDArray[np.int64]) -> int:
+        return int(first_illegal(self.problem, self.state, actions))
+
+    def _write_all(self) -> None:
+        write_all(self.problem, self.state, self.view)
+
+    def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
+        redraw_hidden(self.problem, self.state, keys)
+
+    def _empty_like(self, num_copies: int) -> JobShopEngine:
+        return JobShopEngine(num_copies, self.source, self.options, self.record, self.room)
+
+    def is_running(self) -> NDArray[np.bool_]:
+        return self.state.clock[:, d.STATUS] == d.RUNNING
+
+    def objectives(self) -> NDArray[np.int64]:
+        return all_objectives(self.problem, self.state)
+
+    def reward_scale(self, copy: int) -> float:
+        bound = int(self.problem.dims[copy, d.DIM_LOWER_BOUND])
+        return float(max(bound, 1)) if self.options.reward_scale == "instance" else 1.0
+
+    def metrics(self, copy: int) -> dict[str, Any]:
+        clock = self.state.clock[copy]
+        status = STATUS_NAMES[int(clock[d.STATUS])]
+        return {
+            "status": status,
+            "finished": status == "finished",
+            "deadlock": status == "deadlock",
+            "time": int(clock[d.TIME]),
+            "decisions": int(clock[d.STEPS]),
+            "waits": int(clock[d.WAITS]),
+            "breakdowns": int(clock[d.BREAKDOWNS]),
+            "lost_pieces": int(clock[d.LOST]),
+        }
+
+    def instance_name(self, copy: int) -> str:
+        return self.source.name(int(self.chosen[copy]), int(self.seeds[copy]))
+
+    def instance(self, copy: int) -> JobShopInstance:
+        return self.source.instance(int(self.chosen[copy]), int(self.seeds[copy]))
+
+    def explain_illegal(self, copy: int, action: int) -> str:
+        jobs, slots = int(self.problem.dims[copy, d.DIM_JOBS]), self.room[0]
+        if not 0 <= action <= slots:
+            return f"actions are 0 to {slots}"
+        if action == slots:
+            if not self.options.allow_wait:
+                return "WAIT is switched off (allow_wait=False)"
+            return "WAIT needs an operation in process or a machine under repair"
+        if action >= jobs:
+            return f"the instance has only {jobs} jobs"
+        position, status, held = self.state.job[copy, action, : d.MACHINE + 1]
+        if status in (d.PROCESSING, d.PAUSED):
+            return f"job {action} is on machine {held} until its operation {position} is completed"
+        if status == d.LEFT:
+            return f"job {action} has left"
+        machine = int(self.problem.route[copy, action, position])
+        if self.state.machine[copy, machine, d.UP] == 0:
+            return f"machine {machine}, the next of job {action}, is down"
+        if self.state.machine[copy, machine, d.HOLDER] >= 0:
+            return f"machine {machine}, the next of job {action}, holds job {self.state.machine[copy, machine, d.HOLDER]}"
+        if status == d.BLOCKED and self.state.machine[copy, held, d.UP] == 0:
+            return f"job {action} is locked in machine {held}, which is down (unload_when_down=False)"
+        return f"the move of job {action} may lead to a deadlock (deadlock='banker')"
+
+    def schedule(self, copy: int) -> JobShopSchedule:
+        """The schedule of a copy so far.
+
+        Raises:
+            ValueError: there were breakdowns and the engine did not record, or more than it has room to record.
+        """
+        instance = self.instance(copy)
+        clock = self.state.clock[copy]
+        if self.options.law != "none" and not self.record:
+            raise ValueError("the schedule under breakdowns was not recorded: make the engine with record=True")
+        if clock[d.LOG_FULL]:
+            raise ValueError(f"more than {self.state.log.shape[1]} breakdowns and lost operations: not recorded")
+        shape = instance.times.shape
+        rows = self.state.log[copy, : clock[d.LOG_ROWS]]
+        downtime: list[list[tuple[int, int]]] = [[] for _ in range(instance.num_machines)]
+        lost = []
+        for row in rows.tolist():
+            if row[d.LOG_KIND] == d.LOG_DOWNTIME:
+                downtime[row[d.LOG_MACHINE]].append((row[d.LOG_BEGIN], row[d.LOG_END]))
+            else:
+                keys = (d.LOG_JOB, d.LOG_PIECE, d.LOG_OPERATION, d.LOG_MACHINE, d.LOG_BEGIN, d.LOG_END)
+                lost.append([row[key] for key in keys])
+        return JobShopSchedule(
+            instance=instance,
+            blocking=self.options.blocking,
+            start=self.state.start[copy, : shape[0], : shape[1]].copy(),
+            completion=self.state.completion[copy, : shape[0], : shape[1]].copy(),
+            on_breakdown=self.options.on_breakdown,
+            unload_when_down=self.options.unload_when_down,
+            downtime=tuple(tuple(machine) for machine in downtime),
+            lost=np.array(lost, dtype=np.int64).reshape(len(lost), 6),
+            finished=int(clock[d.STATUS]) == d.FINISHED,
+        )

@@ -1,0 +1,137 @@
+"""`makespan/JobShop-v0`: the two doors to the job shop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.errors import FieldError, UnknownNameError
+from .engine import JobShopEngine
+from .generator import instance_names
+from .instance import JobShopInstance
+from .known import bounds
+from .options import JobShopOptions
+from .source import InstanceSource
+
+DEFAULT_INSTANCE = "random:size=6x6"
+_ROOM = ("max_jobs", "max_machines", "max_operations")
+
+
+def make_engine(
+    num_copies: int,
+    instance: str | JobShopInstance | Sequence[JobShopInstance] = DEFAULT_INSTANCE,
+    record: bool = False,
+    threads: int = 1,
+    max_jobs: int | None = None,
+    max_machines: int | None = None,
+    max_operations: int | None = None,
+    **options: Any,
+) -> JobShopEngine:
+    """Make the engine from the options of the registered id.
+
+    Args:
+        num_copies: n.
+        instance: names, ranges, paths or ``random:size=6x6`` (a fresh instance for each episode), or instances.
+        record: keep what a schedule under breakdowns needs.
+        threads: threads that share a step of a large batch.
+        max_jobs, max_machines, max_operations: room; default that of the largest instance.
+        options: fields of `JobShopOptions`.
+
+    Raises:
+        UserError: an option or an instance is not what it should be.
+    """
+    known = [field.name for field in fields(JobShopOptions)]
+    for key in options:
+        if key not in known:
+            raise UnknownNameError("option of makespan/JobShop-v0", key, [*known, "instance", *_ROOM])
+    source = InstanceSource.parse(instance)
+    room = []
+    for name, given, needed in zip(_ROOM, (max_jobs, max_machines, max_operations), source.room, strict=True):
+        if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < needed):
+            raise FieldError(f"option {name}", given, f"an integer of at least {needed}, as the instances need")
+        room.append(needed if given is None else given)
+    return JobShopEngine(
+        num_copies, source, JobShopOptions(**options), record, (room[0], room[1], room[2]), threads
+    )
+
+
+class JobShopEnv(SchedulingEnv):
+    """Blocking job shop with swaps and machine interruptions.
+
+    ## Action space
+    ``Discrete(jobs + 1)``: action j < jobs lets job j enter its next machine now; the last action is WAIT. One move a
+    step with the clock standing still, until WAIT or until no move is legal; then time passes by itself.
+
+    ## Observation space
+    A dictionary that describes the dynamic disjunctive graph; see `makespan.envs.job_shop.observation.SPEC`.
+
+    ## Rewards
+    Minus the time that passed, divided by the root lower bound (``reward_scale="instance"``): the return is minus the
+    makespan over the bound. A deadlock counts max(t, 2 * total work), an illegal action the total work on top, which
+    is below the return of any legal episode without breakdowns.
+
+    ## Starting state
+    All jobs wait outside at time 0; machines are empty and up.
+
+    ## Episode end
+    Terminates when the last job leaves, at a deadlock (``blocking="no-swap"``), or at an illegal action
+    (``on_illegal="terminate"``). Truncates after 50 steps per operation.
+
+    ## Arguments
+    ``instance``, ``max_jobs``, ``max_machines``, ``max_operations``, ``on_illegal``, ``render_mode`` and the fields of
+    `makespan.envs.job_shop.options.JobShopOptions`.
+
+    ## Version history
+    v0: first version.
+    """
+
+    metadata: dict[str, Any] = {
+        "render_modes": ["rgb_array", "ansi"],
+        "render_fps": 4,
+        "objective": JobShopEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_engine)
+
+    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
+        """The Gantt chart so far: an image [H, W, 3] or text, as `render_mode` says."""
+        if self.render_mode is None:
+            return None
+        from . import picture
+
+        schedule = self.schedule()
+        return picture.ansi(schedule) if self.render_mode == "ansi" else picture.rgb_array(schedule)
+
+    def instances(self) -> list[str]:
+        return instance_names()
+
+    def bound(self, instance: JobShopInstance | str) -> float | None:
+        """Best proved lower bound on the makespan of an instance without breakdowns (they only lengthen it)."""
+        return self._bounds(instance).lower
+
+    def best_known(self, instance: JobShopInstance | str) -> float | None:
+        """Best makespan known for an instance without breakdowns, None under breakdowns."""
+        engine = self.engine
+        assert isinstance(engine, JobShopEngine)
+        return self._bounds(instance).upper if engine.options.law == "none" else None
+
+    def _bounds(self, instance: JobShopInstance | str) -> Any:
+        engine = self.engine
+        assert isinstance(engine, JobShopEngine)
+        known = engine.source.instance(engine.source.index(instance))
+        return bounds(known, engine.options.blocking)
+
+
+class JobShopVectorEnv(SchedulingVectorEnv):
+    """Many copies of `JobShopEnv` in one engine; copies may hold instances of different sizes."""
+
+    metadata: dict[str, Any] = {
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "objective": JobShopEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_engine)

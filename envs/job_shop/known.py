@@ -1,0 +1,59 @@
+"""Known bounds on the makespan, with their sources."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..core.errors import FieldError
+from .bounds import lower_bound
+from .catalogue import catalogue
+from .generator import named_instance
+from .instance import JobShopInstance
+
+# Each mode allows no schedule that the ones before it forbid, so a lower bound of theirs holds as well.
+_MODES = ("none", "swap", "no-swap")
+
+
+class Bounds(NamedTuple):
+    """Bounds on the least makespan of an instance without down-times, in its time unit.
+
+    Attributes:
+        lower: no schedule is shorter; breakdowns only lengthen schedules, so it holds under them as well.
+        upper: makespan of the best schedule known, None where none is published. Equal to `lower` at a proved optimum.
+        source: who published or how computed.
+    """
+
+    lower: int
+    upper: int | None
+    source: str
+
+
+def bounds(instance: JobShopInstance | str, blocking: str) -> Bounds:
+    """Best bounds known for a blocking mode; for an instance that is not public the job and machine bounds.
+
+    Args:
+        instance: a public instance's name, or an instance. One that bears a public name but has other routes or times
+            is not taken for the public one.
+        blocking: "none" (unlimited buffers), "swap" or "no-swap" (no buffers).
+
+    Raises:
+        FieldError: `blocking` is something else.
+        UnknownNameError: no instance has this name.
+    """
+    if blocking not in _MODES:
+        raise FieldError("blocking", blocking, f"one of {', '.join(_MODES)}")
+    if isinstance(instance, str):
+        instance = named_instance(instance)
+    if not _is_public(instance):
+        return Bounds(lower_bound(instance), None, "longest job and busiest machine")
+    entry = catalogue()[instance.name]
+    nearest = [mode for mode in _MODES[: _MODES.index(blocking) + 1] if mode in entry.bounds][-1]
+    lower, upper = entry.bounds[nearest]
+    return Bounds(lower, upper if nearest == blocking else None, entry.bounds_sources[nearest])
+
+
+def _is_public(instance: JobShopInstance) -> bool:
+    if instance.name not in catalogue():
+        return False
+    public = named_instance(instance.name)
+    return instance is public or public.same_routes(instance)

@@ -1,0 +1,115 @@
+"""The options of `makespan/JobShop-v0`, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.errors import FieldError, UserError
+from . import dynamics as d
+
+BLOCKING = {"none": d.CLASSICAL, "swap": d.SWAP, "no-swap": d.NO_SWAP}
+LAWS = {"none": d.LAW_NONE, "bernoulli": d.LAW_BERNOULLI, "exponential": d.LAW_EXPONENTIAL, "windows": d.LAW_WINDOWS}
+ON_BREAKDOWN = {"resume": d.RESUME, "repeat": d.REPEAT, "scrap": d.SCRAP}
+DEADLOCK = ("end", "banker")
+MODES = ("event", "construct")
+CLOCKS = ("calendar", "busy")
+ON_ILLEGAL = ("terminate", "raise")
+REWARD_SCALES = ("instance", "none")
+
+
+@dataclass(frozen=True)
+class JobShopOptions:
+    """How the shop works.
+
+    Attributes:
+        blocking: "swap" (BWS, the default), "no-swap" (BNS) or "none" (the classical shop with unlimited buffers).
+        law: law of breakdowns: "none", "bernoulli" (probability `p` per machine and up time unit, repair uniform on
+            10..50), "exponential" (`mtbf`, `mttr`), or "windows" (those of the instance).
+        p: breakdown probability of law "bernoulli".
+        mtbf, mttr: mean time between failures and to repair of law "exponential".
+        clock: what up times count: "calendar" time or time "busy" processing.
+        on_breakdown: what happens to the operation in process: "resume", "repeat", or "scrap" (the piece is lost).
+        unload_when_down: whether a blocked job may leave a machine that is down.
+        repair_visible: whether the length of a repair is announced when the breakdown starts.
+        known_windows: whether each machine's next breakdown is announced (planned maintenance).
+        epoch_on_breakdown: whether the start of a breakdown is an event that ends WAIT.
+        allow_wait: whether WAIT may be chosen while a job could move; without it play is non-delay.
+        deadlock: BNS only: "end" (a deadlock ends the episode) or "banker" (moves that the banker's test refuses are
+            masked).
+        mode: "event" (online) or "construct" (classical shop without breakdowns: the chosen job's next operation is
+            appended at the earliest time its job and machine are free).
+        on_illegal: "terminate" (an illegal action ends the episode below any legal return) or "raise".
+        reward_scale: "instance" (rewards are divided by the root lower bound) or "none" (instance time units).
+    """
+
+    blocking: str = "swap"
+    law: str = "none"
+    p: float = 0.005
+    mtbf: float = 200.0
+    mttr: float = 30.0
+    clock: str = "calendar"
+    on_breakdown: str = "resume"
+    unload_when_down: bool = True
+    repair_visible: bool = True
+    known_windows: bool = False
+    epoch_on_breakdown: bool = False
+    allow_wait: bool = True
+    deadlock: str = "end"
+    mode: str = "event"
+    on_illegal: str = "terminate"
+    reward_scale: str = "instance"
+
+    def __post_init__(self) -> None:
+        choices = {
+            "blocking": BLOCKING,
+            "law": LAWS,
+            "clock": CLOCKS,
+            "on_breakdown": ON_BREAKDOWN,
+            "deadlock": DEADLOCK,
+            "mode": MODES,
+            "on_illegal": ON_ILLEGAL,
+            "reward_scale": REWARD_SCALES,
+        }
+        for name, allowed in choices.items():
+            if getattr(self, name) not in tuple(allowed):
+                raise FieldError(f"option {name}", getattr(self, name), " or ".join(repr(a) for a in allowed))
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type == "bool" and not isinstance(value, bool):
+                raise FieldError(f"option {field.name}", value, "true or false")
+            if field.type == "float" and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise FieldError(f"option {field.name}", value, "a number")
+        if not 0.0 <= self.p < 1.0:
+            raise FieldError("option p", self.p, "a probability, 0 <= p < 1")
+        for name in ("mtbf", "mttr"):
+            if not 0.0 < getattr(self, name) <= 1e9:
+                raise FieldError(f"option {name}", getattr(self, name), "a mean time, above 0 and at most 1e9")
+        if self.mode == "construct" and (self.blocking != "none" or self.law != "none"):
+            raise UserError(
+                f"option mode is 'construct', which needs blocking='none' and law='none', "
+                f"but blocking is {self.blocking!r} and law is {self.law!r}"
+            )
+        if self.deadlock == "banker" and self.blocking != "no-swap":
+            raise UserError(f"option deadlock is 'banker', which needs blocking='no-swap', but it is {self.blocking!r}")
+
+    def compiled(self, record: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The options as the arrays that the compiled dynamics read."""
+        options = np.zeros(d.NUM_OPTIONS, dtype=np.int64)
+        options[d.OPT_BLOCKING] = BLOCKING[self.blocking]
+        options[d.OPT_LAW] = LAWS[self.law]
+        options[d.OPT_BREAKDOWN] = ON_BREAKDOWN[self.on_breakdown]
+        options[d.OPT_ALLOW_WAIT] = self.allow_wait
+        options[d.OPT_BANKER] = self.deadlock == "banker"
+        options[d.OPT_UNLOAD] = self.unload_when_down
+        options[d.OPT_EPOCH_ON_BREAKDOWN] = self.epoch_on_breakdown
+        options[d.OPT_REPAIR_VISIBLE] = self.repair_visible
+        options[d.OPT_KNOWN_WINDOWS] = self.known_windows
+        options[d.OPT_BUSY_CLOCK] = self.clock == "busy"
+        options[d.OPT_CONSTRUCT] = self.mode == "construct"
+        options[d.OPT_RECORD] = record
+        options[d.OPT_SCALE_REWARD] = self.reward_scale == "instance"
+        law = np.array([self.p if self.law == "bernoulli" else self.mtbf, self.mttr], dtype=np.float64)
+        return options, law

@@ -1,0 +1,168 @@
+"""Where a shop's instances come from: a fixed list, or a family of random ones, one for each episode's seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.compile import compiled
+from ..core.errors import UserError
+from ..core.names import parse_name, split_list
+from ..core.random import mix, uniform
+from . import dynamics as d
+from .generator import RANDOM_TAG, draw_size, fill_random, parse_sizes, random_instance, resolve
+from .instance import JobShopInstance
+
+_STREAM_CHOICE = 9
+
+
+@compiled
+def load_copy(problem, i, times, routes, lengths, machines, windows):
+    """Load one instance into copy i."""
+    problem.route[i, :, :] = -1
+    problem.time[i, :, :] = 0
+    problem.length[i, :] = 0
+    problem.windows[i, :, :, :] = d.INFINITY
+    for j in range(len(lengths)):
+        problem.length[i, j] = lengths[j]
+        for k in range(lengths[j]):
+            problem.route[i, j, k] = routes[j, k]
+            problem.time[i, j, k] = times[j, k]
+    for m in range(windows.shape[0]):
+        for w in range(min(windows.shape[1], problem.windows.shape[2])):
+            problem.windows[i, m, w, 0] = windows[m, w, 0]
+            problem.windows[i, m, w, 1] = windows[m, w, 1]
+    problem.dims[i, d.DIM_MACHINES] = machines
+    d.measure(problem, i)
+
+
+@compiled
+def generate_copies(problem, copies, seeds, size_table):
+    """Fill copies with the random instances of their episodes' seeds."""
+    for index in range(len(copies)):
+        i = copies[index]
+        key = mix(np.uint64(seeds[i]) ^ np.uint64(RANDOM_TAG))
+        row = draw_size(key, len(size_table))
+        jobs, machines = size_table[row, 0], size_table[row, 1]
+        problem.route[i, :, :] = -1
+        problem.time[i, :, :] = 0
+        problem.length[i, :] = 0
+        problem.length[i, :jobs] = machines
+        fill_random(problem.time[i], problem.route[i], jobs, machines, key)
+        problem.dims[i, d.DIM_MACHINES] = machines
+        d.measure(problem, i)
+
+
+@compiled
+def choose_by_seed(seeds, count):
+    chosen = np.empty(len(seeds), dtype=np.int64)
+    for index in range(len(seeds)):
+        chosen[index] = np.int64(count * uniform(seeds[index], _STREAM_CHOICE, 0))
+    return chosen
+
+
+class InstanceSource:
+    """The instances that an environment plays.
+
+    Args:
+        instances: a fixed list; an episode's seed picks one.
+        sizes: (jobs, machines) of a family of random instances; an episode's seed makes one. Exactly one of the two.
+    """
+
+    def __init__(
+        self, instances: Sequence[JobShopInstance] = (), sizes: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        if bool(instances) == bool(sizes):
+            raise ValueError("give either instances or the sizes of a random family")
+        self._instances = list(instances)
+        self._names = {instance.name: index for index, instance in enumerate(self._instances)}
+        self.sizes = tuple(sizes)
+        self._fixed = len(self._instances)
+        shapes = [(x.num_jobs, x.num_machines, x.times.shape[1]) for x in self._instances]
+        shapes += [(jobs, machines, machines) for jobs, machines in self.sizes]
+        self.room: tuple[int, int, int] = tuple(max(column) for column in zip(*shapes, strict=True))  # type: ignore[assignment]
+        windows = [len(machine) for instance in self._instances for machine in instance.windows]
+        self.most_windows = max(windows, default=0)
+
+    @classmethod
+    def parse(cls, given: str | JobShopInstance | Sequence[JobShopInstance]) -> InstanceSource:
+        """Read the option `instance`: names, ranges, paths, ``random:size=6x6`` (a family; with ``count`` a list)."""
+        if isinstance(given, JobShopInstance):
+            return cls([given])
+        if not isinstance(given, str):
+            return cls(list(given))
+        items = split_list(given)
+        families = [name for item in items if (name := parse_name(item, "instance")).base == "random"]
+        if len(families) == len(items) and not any({"count", "seed"} & set(name.options) for name in families):
+            sizes = [size for name in families for size in parse_sizes(name)]
+            return cls(sizes=sizes)
+        return cls([instance for item in items for instance in resolve(item)])
+
+    def choose(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Index of the instance that each episode plays, -1 for one made from the seed."""
+        if self.sizes:
+            return np.full(len(seeds), -1, dtype=np.int64)
+        return choose_by_seed(np.ascontiguousarray(seeds), self._fixed)
+
+    def index(self, instance: str | JobShopInstance) -> int:
+        """Index of an instance given by name or as an object; one that is new is kept for later."""
+        if isinstance(instance, JobShopInstance):
+            known = self._names.get(instance.name)
+            if known is None or self._instances[known] is not instance:
+                self._names[instance.name] = len(self._instances)
+                self._instances.append(instance)
+            return self._names[instance.name]
+        if not isinstance(instance, str):
+            raise UserError(f"instance is {instance!r}, expected a name, a path or a JobShopInstance")
+        if instance not in self._names:
+            found = resolve(instance)
+            if len(found) != 1:
+                raise UserError(f"instance {instance!r} names {len(found)} instances, expected one")
+            self._names[instance] = len(self._instances)
+            self._instances.append(found[0])
+        return self._names[instance]
+
+    def name(self, index: int, seed: int) -> str:
+        """Name of an instance by index, or of the one made from the episode's seed."""
+        return self.instance(index, seed).name
+
+    def instance(self, index: int, seed: int = 0) -> JobShopInstance:
+        """An instance by index, or the one made from the episode's seed."""
+        return self._instances[index] if index >= 0 else random_instance(self.sizes, seed)
+
+    def load(
+        self,
+        problem: Any,
+        copies: NDArray[np.int64],
+        chosen: NDArray[np.int64],
+        previous: NDArray[np.int64],
+        seeds: NDArray[np.int64],
+    ) -> None:
+        """Load what was chosen into the given copies, leaving those alone that hold it already."""
+        generated = copies[chosen < 0]
+        if len(generated):
+            generate_copies(problem, generated, seeds, np.array(self.sizes, dtype=np.int64))
+        for copy, index, old in zip(copies.tolist(), chosen.tolist(), previous.tolist(), strict=True):
+            if index >= 0 and index != old:
+                instance = self._instances[index]
+                load_copy(
+                    problem,
+                    copy,
+                    instance.times,
+                    instance.machines,
+                    instance.lengths,
+                    instance.num_machines,
+                    _window_table(instance),
+                )
+
+
+def _window_table(instance: JobShopInstance) -> NDArray[np.int64]:
+    most = max((len(machine) for machine in instance.windows), default=0)
+    table = np.full((len(instance.windows), most, 2), d.INFINITY, dtype=np.int64)
+    for m, machine in enumerate(instance.windows):
+        for w, window in enumerate(machine):
+            table[m, w] = window
+    return table
