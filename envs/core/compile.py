@@ -41,7 +41,10 @@ def cache_folder() -> Path:
 
 
 def compiled(function: Callable[..., Any] | None = None, *, variant: str | None = None, **options: Any) -> Any:
-    """Compile with Numba (no Python objects, no bounds checks) and cache by source.
+    """Compile with Numba (no Python objects, no bounds checks, no allocation) and cache by source.
+
+    Compiled code never allocates: whoever calls it brings the arrays. Numba can so do without reference counts, which
+    would cost more than the work.
 
     Args:
         function: the function; None when used with arguments.
@@ -51,7 +54,7 @@ def compiled(function: Callable[..., Any] | None = None, *, variant: str | None 
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(**options)(function)
+        dispatcher = numba.njit(_nrt=False, **options)(function)
         if os.environ.get("NUMBA_DISABLE_JIT", "0") == "0":
             dispatcher._cache = _SourceCache(function, variant)
         return dispatcher

@@ -132,6 +132,15 @@ class BatchEngine(ABC):
     def objectives(self) -> NDArray[np.int64]:
         """The objective of each copy as it stands, from the state."""
 
+    @property
+    def stochastic(self) -> bool:
+        """Whether the world holds events that nobody can foresee under the options at hand."""
+        return self.spec.stochastic
+
+    def training_instances(self) -> str | None:
+        """Instances like those at hand that may be learned from, as the option ``instance`` takes them."""
+        return None
+
     @abstractmethod
     def metrics(self, copy: int) -> dict[str, Any]:
         """What happened in a copy's episode, as plain numbers."""

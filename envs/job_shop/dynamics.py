@@ -119,6 +119,8 @@ class State(NamedTuple):
     start: NDArray[np.int64]  # [n, J, L], -1 where not started
     completion: NDArray[np.int64]  # [n, J, L], -1 where not completed
     log: NDArray[np.int64]  # [n, R, NUM_LOG], R = 0 unless recording
+    held: NDArray[np.int64]  # [n, J], [n, M]: scratch of the banker's test, machine by job and job by machine
+    holder: NDArray[np.int64]
 
 
 # --- breakdowns -------------------------------------------------------------------------------------------------------
@@ -199,18 +201,30 @@ def stop_ageing(problem, state, i, m):
 
 
 @compiled
+def machine_bound(problem, i, m):
+    """Least head + work + least tail of machine m, 0 for a machine that no job visits; `head` must stand."""
+    head, length = problem.head, problem.length
+    work = 0
+    least_head = INFINITY
+    least_tail = INFINITY
+    for j in range(length.shape[1]):
+        for k in range(length[i, j]):
+            if problem.route[i, j, k] == m:
+                work += problem.time[i, j, k]
+                least_head = min(least_head, head[i, j, k])
+                least_tail = min(least_tail, head[i, j, length[i, j]] - head[i, j, k + 1])
+    return least_head + work + least_tail if least_head < INFINITY else 0
+
+
+@compiled
 def measure(problem, i):
     """Derive copy i's sizes, heads, lower bound and scales from its route, time and length tables."""
-    route, time, length, head = problem.route, problem.time, problem.length, problem.head
+    time, length, head = problem.time, problem.length, problem.head
     jobs = 0
-    machines = problem.dims[i, DIM_MACHINES]
     operations = 0
     total = 0
     longest_job = 0
     longest_time = 0
-    least_head = np.full(machines, INFINITY, dtype=np.int64)
-    least_tail = np.full(machines, INFINITY, dtype=np.int64)
-    work = np.zeros(machines, dtype=np.int64)
     for j in range(length.shape[1]):
         if length[i, j] == 0:
             continue
@@ -220,18 +234,13 @@ def measure(problem, i):
             head[i, j, k + 1] = head[i, j, k] + time[i, j, k]
         sum_job = head[i, j, length[i, j]]
         for k in range(length[i, j]):
-            m = route[i, j, k]
-            work[m] += time[i, j, k]
-            least_head[m] = min(least_head[m], head[i, j, k])
-            least_tail[m] = min(least_tail[m], sum_job - head[i, j, k + 1])
             longest_time = max(longest_time, time[i, j, k])
         operations += length[i, j]
         total += sum_job
         longest_job = max(longest_job, sum_job)
     bound = longest_job
-    for m in range(machines):
-        if least_head[m] < INFINITY:
-            bound = max(bound, least_head[m] + work[m] + least_tail[m])
+    for m in range(problem.dims[i, DIM_MACHINES]):
+        bound = max(bound, machine_bound(problem, i, m))
     dims = problem.dims
     dims[i, DIM_JOBS] = jobs
     dims[i, DIM_OPERATIONS] = operations
@@ -495,30 +504,30 @@ def is_safe(problem, state, i, mover):
     """Banker's test of the position after `mover`'s move: the jobs on the floor can finish one after the other."""
     jobs = problem.dims[i, DIM_JOBS]
     target = problem.route[i, mover, state.job[i, mover, POSITION]]
-    held = np.full(jobs, -1, dtype=np.int64)
-    holder = np.full(problem.dims[i, DIM_MACHINES], -1, dtype=np.int64)
+    held, holder = state.held, state.holder
+    holder[i, :] = -1
     left = 0
     for j in range(jobs):
         m = target if j == mover else state.job[i, j, MACHINE]
-        held[j] = m
+        held[i, j] = m
         if m >= 0:
-            holder[m] = j
+            holder[i, m] = j
             left += 1
     progress = True
     while progress and left > 0:
         progress = False
         for j in range(jobs):
-            if held[j] < 0:
+            if held[i, j] < 0:
                 continue
             free = True
             for k in range(state.job[i, j, POSITION], problem.length[i, j]):
-                other = holder[problem.route[i, j, k]]
+                other = holder[i, problem.route[i, j, k]]
                 if other >= 0 and other != j:
                     free = False
                     break
             if free:
-                holder[held[j]] = -1
-                held[j] = -1
+                holder[i, held[i, j]] = -1
+                held[i, j] = -1
                 left -= 1
                 progress = True
     return left == 0

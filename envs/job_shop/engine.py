@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..core.compile import compiled
 from ..core.engine import BatchEngine, Kernels
 from ..core.errors import UserError
+from ..core.pack import Pack
 from . import dynamics as d
 from .dynamics import Problem, State
 from .instance import JobShopInstance
@@ -89,11 +90,9 @@ def redraw_hidden(problem, state, keys):
 
 
 @compiled
-def all_objectives(problem, state):
-    values = np.zeros(state.clock.shape[0], dtype=np.int64)
+def all_objectives(problem, state, values):
     for i in range(len(values)):
         values[i] = d.objective(problem, state, i)
-    return values
 
 
 class JobShopEngine(BatchEngine):
@@ -129,7 +128,7 @@ class JobShopEngine(BatchEngine):
         jobs, machines, longest = self.room
         super().__init__(num_copies, sizes(jobs, machines, longest), threads)
         n = num_copies
-        self.problem = Problem(
+        problem = Problem(
             *self.options.compiled(record),
             dims=np.zeros((n, d.NUM_DIMS), dtype=np.int64),
             route=np.full((n, jobs, longest), -1, dtype=np.int64),
@@ -140,17 +139,20 @@ class JobShopEngine(BatchEngine):
             scale=np.zeros((n, d.NUM_SCALES)),
         )
         rows = _LOG_ROWS_PER_OPERATION * jobs * longest if record and self.options.law != "none" else 0
-        self.state = State(
+        state = State(
             clock=np.zeros((n, d.NUM_CLOCK), dtype=np.int64),
             job=np.zeros((n, jobs, d.NUM_JOB), dtype=np.int64),
             machine=np.zeros((n, machines, d.NUM_MACHINE), dtype=np.int64),
             start=np.full((n, jobs, longest), -1, dtype=np.int64),
             completion=np.full((n, jobs, longest), -1, dtype=np.int64),
             log=np.zeros((n, rows, d.NUM_LOG), dtype=np.int64),
+            held=np.zeros((n, jobs), dtype=np.int64),
+            holder=np.zeros((n, machines), dtype=np.int64),
         )
         block = self.block
         memo = np.zeros((n, jobs, NUM_MEMO), dtype=np.int64)
-        self.view = View(block.floats, block.integers, block.bytes, self.layout.offsets, memo)
+        view = View(block.floats, block.integers, block.bytes, self.layout.offsets, memo)
+        self.problem, self.state, self.view = Pack(problem), Pack(state), Pack(view)
         # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
         self.chosen = np.full(n, -1, dtype=np.int64)
 
@@ -204,7 +206,17 @@ class JobShopEngine(BatchEngine):
         return self.state.clock[:, d.STATUS] == d.RUNNING
 
     def objectives(self) -> NDArray[np.int64]:
-        return all_objectives(self.problem, self.state)
+        values = np.zeros(self.num_copies, dtype=np.int64)
+        all_objectives(self.problem, self.state, values)
+        return values
+
+    @property
+    def stochastic(self) -> bool:
+        return self.options.law != "none" and not (self.options.law == "windows" and self.options.known_windows)
+
+    def training_instances(self) -> str:
+        """Taillard's random shops of the sizes at hand."""
+        return "random:size=" + "+".join(f"{jobs}x{machines}" for jobs, machines in self.source.all_sizes())
 
     def reward_scale(self, copy: int) -> float:
         bound = int(self.problem.dims[copy, d.DIM_LOWER_BOUND])

@@ -57,11 +57,9 @@ def generate_copies(problem, copies, seeds, size_table):
 
 
 @compiled
-def choose_by_seed(seeds, count):
-    chosen = np.empty(len(seeds), dtype=np.int64)
+def choose_by_seed(seeds, count, chosen):
     for index in range(len(seeds)):
         chosen[index] = np.int64(count * uniform(seeds[index], _STREAM_CHOICE, 0))
-    return chosen
 
 
 class InstanceSource:
@@ -101,11 +99,17 @@ class InstanceSource:
             return cls(sizes=sizes)
         return cls([instance for item in items for instance in resolve(item)])
 
+    def all_sizes(self) -> list[tuple[int, int]]:
+        """The different (jobs, machines) that may be played, sorted."""
+        fixed = {(instance.num_jobs, instance.num_machines) for instance in self._instances[: self._fixed]}
+        return sorted(fixed | set(self.sizes))
+
     def choose(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
         """Index of the instance that each episode plays, -1 for one made from the seed."""
-        if self.sizes:
-            return np.full(len(seeds), -1, dtype=np.int64)
-        return choose_by_seed(np.ascontiguousarray(seeds), self._fixed)
+        chosen = np.full(len(seeds), -1, dtype=np.int64)
+        if not self.sizes:
+            choose_by_seed(np.ascontiguousarray(seeds), self._fixed, chosen)
+        return chosen
 
     def index(self, instance: str | JobShopInstance) -> int:
         """Index of an instance given by name or as an object; one that is new is kept for later."""

@@ -1,0 +1,100 @@
+"""What an agent is: anything that chooses, for a batch of copies at once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..envs.core.engine import BatchEngine
+from ..envs.core.names import OptionValue
+from ..envs.core.spec import ObservationSpec
+
+Observation = Mapping[str, NDArray[Any]]
+Imagine = Callable[[NDArray[np.int64], NDArray[np.uint64]], BatchEngine]
+"""``imagine(copies, keys)``: an engine of the given copies' present, each with its hidden future drawn from its key."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What an agent may know of an environment before it plays.
+
+    Attributes:
+        env_id: the registered id.
+        options: the environment's options, as far as they were given.
+        spec: what an observation holds.
+        objective: ``{"name", "unit", "sense"}``; sense is "min" or "max".
+        engine: the problem's engine class, None for a plain Python environment.
+        stochastic: whether the world holds events that nobody can foresee under these options.
+        training_instances: the names of instances like those to be played that may be learned from, as the option
+            ``instance`` takes them; None for the environment's own default.
+        seed: of the agent's own randomness.
+        device: where networks run: "auto", "cpu", "cuda", ...
+    """
+
+    env_id: str
+    spec: ObservationSpec
+    objective: Mapping[str, str]
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    engine: type[BatchEngine] | None = None
+    stochastic: bool = False
+    training_instances: str | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    @property
+    def sign(self) -> int:
+        """1 where the objective is to be small, -1 where it is to be large: sign * objective is always a cost."""
+        return 1 if self.objective["sense"] == "min" else -1
+
+
+class Agent(ABC):
+    """Anything that chooses: rules, learned policies, planners and exact solvers.
+
+    Attributes:
+        name: how tables call it.
+        samples: how often each world is played; the best try counts. Where the world is stochastic that is hindsight.
+    """
+
+    name: str
+    samples: int = 1
+
+    def begin(
+        self,
+        copies: NDArray[np.int64],
+        instances: Sequence[Any],
+        keys: NDArray[np.uint64],
+        imagine: Imagine | None,
+    ) -> None:
+        """Some copies begin an episode.
+
+        Args:
+            copies: int64 [k], which.
+            instances: the k instances (objects; names in plain Python environments).
+            keys: uint64 [k], of the agent's own randomness: the same world, agent seed and try give the same key,
+                whatever else is in the batch.
+            imagine: how to look ahead; None where the environment cannot.
+        """
+
+    @abstractmethod
+    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        """Choose one action for each copy.
+
+        Args:
+            observation: arrays [n, ...]; only to be read, and only during the call.
+            mask: int8 [n, A]; all zero for copies whose episode has ended, where any action will do.
+
+        Returns:
+            int64 [n].
+        """
+
+    def finish(self, engine: BatchEngine) -> bool:
+        """Play every running copy of a batch to its end in compiled code, if the agent can; returns whether it did.
+
+        Must make the same choices as `act`.
+        """
+        return False

@@ -1,0 +1,311 @@
+"""The arena: n worlds of one environment in which agents play to the end, whatever the environment is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from ..envs.core.engine import BatchEngine
+from ..envs.core.env import SchedulingVectorEnv
+from ..envs.core.errors import UnknownNameError, UserError
+from ..envs.core.random import combine
+from .agent import Agent, Imagine, Observation, Setting
+
+
+class Case(NamedTuple):
+    """One world to be played.
+
+    Attributes:
+        instance: an instance (object or name), or None for the environment's own choice by the seed.
+        seed: the world's key.
+    """
+
+    instance: Any
+    seed: int
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What came of one world.
+
+    Attributes:
+        instance: its name, or "" where the environment has no instances.
+        seed: the world's key.
+        objective: from the state, in the environment's unit.
+        metrics: what happened, as plain numbers.
+        decisions: how many choices were made.
+        seconds: the agent's time for them: its share of `begin`, `act` and `finish` at the batch that was played.
+        schedule: the outcome as data, None where the environment has none.
+        instance_data: the instance itself where there is one.
+    """
+
+    instance: str
+    seed: int
+    objective: float
+    metrics: Mapping[str, Any]
+    decisions: int
+    seconds: float
+    schedule: Any = None
+    instance_data: Any = None
+
+
+class Arena(ABC):
+    """n copies of an environment, each playing one world at a time, without autoreset."""
+
+    setting: Setting
+    num_copies: int
+
+    @abstractmethod
+    def reset(self, cases: Sequence[Case]) -> None:
+        """Begin the given worlds, one per copy."""
+
+    @abstractmethod
+    def observation(self) -> Observation:
+        """Arrays [n, ...] of all copies; ended ones show their last."""
+
+    @abstractmethod
+    def masks(self) -> NDArray[np.int8]:
+        """int8 [n, A]; all zero for ended copies."""
+
+    @abstractmethod
+    def running(self) -> NDArray[np.bool_]:
+        """bool [n]."""
+
+    @abstractmethod
+    def step(self, actions: NDArray[np.int64]) -> None:
+        """Play one action in each running copy.
+
+        Raises:
+            ValueError: an action is illegal.
+        """
+
+    @abstractmethod
+    def instances(self) -> list[Any]:
+        """The instance of each copy."""
+
+    @abstractmethod
+    def imagine(self) -> Imagine | None:
+        """How agents look ahead, None where the environment cannot."""
+
+    @abstractmethod
+    def objectives(self) -> NDArray[np.float64]:
+        """float64 [n]: the objectives of ended copies."""
+
+    @abstractmethod
+    def outcome(self, copy: int) -> tuple[str, float, Mapping[str, Any], Any]:
+        """(instance name, objective, metrics, schedule) of an ended copy."""
+
+    engine: BatchEngine | None = None
+
+
+class EngineArena(Arena):
+    """An arena on a batch engine."""
+
+    def __init__(self, env: SchedulingVectorEnv, setting: Setting) -> None:
+        self.engine: BatchEngine = env.engine
+        self.setting = setting
+        self.num_copies = env.num_envs
+
+    def reset(self, cases: Sequence[Case]) -> None:
+        given = [case.instance for case in cases]
+        instances = None if all(instance is None for instance in given) else given
+        self.engine.reset([case.seed for case in cases], instances=instances)
+
+    def observation(self) -> Observation:
+        return self.engine.block.views
+
+    def masks(self) -> NDArray[np.int8]:
+        return self.engine.masks
+
+    def running(self) -> NDArray[np.bool_]:
+        return self.engine.is_running()
+
+    def step(self, actions: NDArray[np.int64]) -> None:
+        self.engine.step(actions)
+
+    def instances(self) -> list[Any]:
+        return [self.engine.instance(copy) for copy in range(self.num_copies)]
+
+    def imagine(self) -> Imagine | None:
+        return self.engine.imagine
+
+    def objectives(self) -> NDArray[np.float64]:
+        return self.engine.objectives().astype(np.float64)
+
+    def outcome(self, copy: int) -> tuple[str, float, Mapping[str, Any], Any]:
+        engine = self.engine
+        objective = float(engine.objectives()[copy])
+        return engine.instance_name(copy), objective, engine.metrics(copy), engine.schedule(copy)
+
+
+class PlainArena(Arena):
+    """An arena of plain Python environments, one object per copy."""
+
+    def __init__(self, envs: Sequence[gymnasium.Env[Any, Any]], setting: Setting) -> None:
+        self.setting = setting
+        self.num_copies = len(envs)
+        self._envs = list(envs)
+        self._observations: list[dict[str, NDArray[Any]]] = [{} for _ in envs]
+        self._infos: list[dict[str, Any]] = [{} for _ in envs]
+        self._running = np.zeros(len(envs), dtype=np.bool_)
+
+    def reset(self, cases: Sequence[Case]) -> None:
+        for copy, (env, case) in enumerate(zip(self._envs, cases, strict=True)):
+            options = None if case.instance is None else {"instance": case.instance}
+            self._observations[copy], self._infos[copy] = env.reset(seed=case.seed, options=options)
+        self._running[:] = True
+
+    def observation(self) -> Observation:
+        return {key: np.stack([row[key] for row in self._observations]) for key in self._observations[0]}
+
+    def masks(self) -> NDArray[np.int8]:
+        stacked = np.stack([row["action_mask"] for row in self._observations]).astype(np.int8)
+        return stacked * self._running[:, None].astype(np.int8)
+
+    def running(self) -> NDArray[np.bool_]:
+        return self._running.copy()
+
+    def step(self, actions: NDArray[np.int64]) -> None:
+        for copy in np.flatnonzero(self._running).tolist():
+            action = int(actions[copy])
+            mask = self._observations[copy]["action_mask"]
+            if not (0 <= action < len(mask) and mask[action]):
+                raise ValueError(f"copy {copy}: action {action} is illegal; {int(mask.sum())} actions are legal")
+            step = self._envs[copy].step(action)
+            self._observations[copy], self._infos[copy] = step[0], step[4]
+            self._running[copy] = not (step[2] or step[3])
+
+    def instances(self) -> list[Any]:
+        return [info.get("instance", "") for info in self._infos]
+
+    def imagine(self) -> Imagine | None:
+        return None
+
+    def objectives(self) -> NDArray[np.float64]:
+        return np.array([info.get("objective", np.nan) for info in self._infos], dtype=np.float64)
+
+    def outcome(self, copy: int) -> tuple[str, float, Mapping[str, Any], Any]:
+        info = self._infos[copy]
+        env = self._envs[copy].unwrapped
+        schedule = env.schedule() if hasattr(env, "schedule") else None  # type: ignore[attr-defined]
+        return str(info.get("instance", "")), float(info["objective"]), info["metrics"], schedule
+
+
+def open_arena(
+    env_id: str,
+    num_copies: int,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int = 1,
+) -> Arena:
+    """Make an arena of an environment with room for `num_copies` worlds.
+
+    Args:
+        env_id: a registered id, ours or another's.
+        num_copies: n.
+        options: keywords of the environment.
+        seed: of the agents' own randomness.
+        device: where their networks run.
+        threads: threads that share a step of a large batch.
+
+    Raises:
+        UserError: the id is unknown, an option is wrong, or the environment does not keep the contract.
+    """
+    options = dict(options or {})
+    spec = find_env(env_id)
+    if spec.vector_entry_point is not None:
+        vector = gymnasium.make_vec(env_id, num_envs=num_copies, record=True, on_illegal="raise", threads=threads, **options)
+        if isinstance(vector, SchedulingVectorEnv):
+            engine = vector.engine
+            setting = Setting(
+                env_id, engine.spec, engine.objective, options, type(engine), engine.stochastic,
+                engine.training_instances(), seed, device,
+            )
+            return EngineArena(vector, setting)
+    envs = [gymnasium.make(env_id, disable_env_checker=True, **options) for _ in range(num_copies)]
+    plain = envs[0].unwrapped
+    if not hasattr(plain, "observation_spec") or "objective" not in plain.metadata:
+        raise UserError(f"environment {env_id!r} does not keep the contract; run 'makespan check {env_id}' to see why")
+    observation_spec = plain.observation_spec  # type: ignore[attr-defined]
+    setting = Setting(
+        env_id, observation_spec, plain.metadata["objective"], options, stochastic=observation_spec.stochastic,
+        seed=seed, device=device,
+    )
+    return PlainArena(envs, setting)
+
+
+def find_env(env_id: str) -> Any:
+    """Gymnasium's entry for an id.
+
+    Raises:
+        UnknownNameError: there is none; the nearest id is suggested.
+    """
+    known = gymnasium.registry
+    if env_id not in known:
+        names = [name for name in known if "/" in name]
+        raise UnknownNameError("environment", env_id, names or list(known))
+    return known[env_id]
+
+
+def play(arena: Arena, agent: Agent, cases: Sequence[Case]) -> list[Episode]:
+    """Let an agent play worlds to their end; the number of cases and tries together must fit the arena's copies.
+
+    An agent with `samples` tries each world that often and the best try counts; its decisions and seconds are those of
+    all tries.
+
+    Args:
+        arena: with exactly ``len(cases) * agent.samples`` copies.
+
+    Raises:
+        ValueError: the sizes do not fit, or the agent chose an illegal action.
+    """
+    tries = agent.samples
+    if len(cases) * tries != arena.num_copies:
+        raise ValueError(f"{len(cases)} cases of {tries} tries do not fit an arena of {arena.num_copies} copies")
+    arena.reset([case for case in cases for _ in range(tries)])
+    keys = np.array(
+        [_key(arena.setting.seed, case, number) for case in cases for number in range(tries)], dtype=np.uint64
+    )
+    decisions = np.zeros(arena.num_copies, dtype=np.int64)
+    instances = arena.instances()
+    began = time.perf_counter()
+    agent.begin(np.arange(arena.num_copies, dtype=np.int64), instances, keys, arena.imagine())
+    spent = time.perf_counter() - began
+    began = time.perf_counter()
+    if arena.engine is not None and agent.finish(arena.engine):
+        spent += time.perf_counter() - began
+        decisions[:] = [arena.engine.metrics(copy)["decisions"] for copy in range(arena.num_copies)]
+    while (running := arena.running()).any():
+        began = time.perf_counter()
+        actions = agent.act(arena.observation(), arena.masks())
+        spent += time.perf_counter() - began
+        arena.step(actions)
+        decisions += running
+    episodes = []
+    share = spent / max(int(decisions.sum()), 1)
+    costs = arena.setting.sign * arena.objectives()
+    for index, case in enumerate(cases):
+        copies = range(index * tries, (index + 1) * tries)
+        best = min(copies, key=lambda copy: costs[copy])
+        name, objective, metrics, schedule = arena.outcome(best)
+        made = int(decisions[copies.start : copies.stop].sum())
+        data = instances[best]
+        episodes.append(Episode(name, case.seed, objective, metrics, made, share * made, schedule, data))
+    return episodes
+
+
+def _key(agent_seed: int, case: Case, number: int) -> np.uint64:
+    """Key of the agent's randomness in one try at a world: a function of nothing else."""
+    name = "" if case.instance is None else str(getattr(case.instance, "name", case.instance))
+    label = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    key = combine(combine(agent_seed, case.seed), np.uint64(label))
+    return np.uint64(combine(key, number))
