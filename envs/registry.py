@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
 
-from gymnasium.envs.registration import register
+from gymnasium.envs.registration import register, registry
+
+if TYPE_CHECKING:
+    from .core.card import EnvCard
 
 PLUGIN_GROUP = "makespan.plugins"
 
@@ -17,6 +22,9 @@ BUILT_IN = (
         "makespan.envs.job_shop.env:JobShopVectorEnv",
     ),
 )
+
+# Where an id's card lies (description, objective, options), which can be read without loading compiled code.
+CARDS = {"makespan/JobShop-v0": "makespan.envs.job_shop.card:CARD"}
 
 _done = False
 
@@ -34,3 +42,30 @@ def register_all() -> None:
             entry.load()()
         except Exception as error:
             warnings.warn(f"plug-in {entry.name!r} ({entry.value}) ignored: {error!r}", stacklevel=2)
+
+
+def contract_ids() -> list[str]:
+    """Registered ids that may keep the contract: ours and those of plug-ins, not Gymnasium's own."""
+    return sorted(env_id for env_id, spec in registry.items() if not _module(spec.entry_point).startswith("gymnasium."))
+
+
+def find_card(env_id: str) -> EnvCard:
+    """What can be said of an environment without loading compiled code.
+
+    Raises:
+        UserError: the id is unknown, its class cannot be imported, or it names no objective, as the contract demands.
+    """
+    from .core.card import class_card
+    from .core.ids import find_env
+
+    spec = find_env(env_id)
+    if env_id not in CARDS:
+        return class_card(spec)
+    module, _, name = CARDS[env_id].partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _module(entry_point: object) -> str:
+    if isinstance(entry_point, str):
+        return entry_point.partition(":")[0]
+    return str(getattr(entry_point, "__module__", ""))

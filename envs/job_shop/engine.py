@@ -13,6 +13,7 @@ from ..core.engine import BatchEngine, Kernels
 from ..core.errors import UserError
 from ..core.pack import Pack
 from . import dynamics as d
+from .card import OBJECTIVE
 from .dynamics import Problem, State
 from .instance import JobShopInstance
 from .source import InstanceSource
@@ -108,7 +109,7 @@ class JobShopEngine(BatchEngine):
     """
 
     spec = SPEC
-    objective = {"name": "makespan", "unit": "time units of the instance", "sense": "min"}
+    objective = OBJECTIVE
     kernels = Kernels("job_shop", is_running, d.advance, write_actions, world_seed)
     shared_fields = ("options", "law")
 

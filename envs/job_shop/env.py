@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..core.env import SchedulingEnv, SchedulingVectorEnv
 from ..core.errors import FieldError, UnknownNameError
+from .card import DEFAULT_INSTANCE
 from .engine import JobShopEngine
 from .generator import instance_names
 from .instance import JobShopInstance
@@ -18,7 +19,6 @@ from .known import bounds
 from .options import JobShopOptions
 from .source import InstanceSource
 
-DEFAULT_INSTANCE = "random:size=6x6"
 _ROOM = ("max_jobs", "max_machines", "max_operations")
 
 

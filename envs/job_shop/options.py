@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import FieldError, UserError
-from . import dynamics as d
 
-BLOCKING = {"none": d.CLASSICAL, "swap": d.SWAP, "no-swap": d.NO_SWAP}
-LAWS = {"none": d.LAW_NONE, "bernoulli": d.LAW_BERNOULLI, "exponential": d.LAW_EXPONENTIAL, "windows": d.LAW_WINDOWS}
-ON_BREAKDOWN = {"resume": d.RESUME, "repeat": d.REPEAT, "scrap": d.SCRAP}
+BLOCKING = ("none", "swap", "no-swap")
+LAWS = ("none", "bernoulli", "exponential", "windows")
+ON_BREAKDOWN = ("resume", "repeat", "scrap")
 DEADLOCK = ("end", "banker")
 MODES = ("event", "construct")
 CLOCKS = ("calendar", "busy")
@@ -74,7 +73,7 @@ class JobShopOptions:
             "reward_scale": REWARD_SCALES,
         }
         for name, allowed in choices.items():
-            if getattr(self, name) not in tuple(allowed):
+            if getattr(self, name) not in allowed:
                 raise FieldError(f"option {name}", getattr(self, name), " or ".join(repr(a) for a in allowed))
         for field in fields(self):
             value = getattr(self, field.name)
@@ -97,10 +96,20 @@ class JobShopOptions:
 
     def compiled(self, record: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The options as the arrays that the compiled dynamics read."""
+        from . import dynamics as d  # only here: to list the options nothing compiled need be loaded
+
+        blocking = {"none": d.CLASSICAL, "swap": d.SWAP, "no-swap": d.NO_SWAP}
+        laws = {
+            "none": d.LAW_NONE,
+            "bernoulli": d.LAW_BERNOULLI,
+            "exponential": d.LAW_EXPONENTIAL,
+            "windows": d.LAW_WINDOWS,
+        }
+        on_breakdown = {"resume": d.RESUME, "repeat": d.REPEAT, "scrap": d.SCRAP}
         options = np.zeros(d.NUM_OPTIONS, dtype=np.int64)
-        options[d.OPT_BLOCKING] = BLOCKING[self.blocking]
-        options[d.OPT_LAW] = LAWS[self.law]
-        options[d.OPT_BREAKDOWN] = ON_BREAKDOWN[self.on_breakdown]
+        options[d.OPT_BLOCKING] = blocking[self.blocking]
+        options[d.OPT_LAW] = laws[self.law]
+        options[d.OPT_BREAKDOWN] = on_breakdown[self.on_breakdown]
         options[d.OPT_ALLOW_WAIT] = self.allow_wait
         options[d.OPT_BANKER] = self.deadlock == "banker"
         options[d.OPT_UNLOAD] = self.unload_when_down

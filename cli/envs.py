@@ -1,0 +1,54 @@
+"""``makespan envs``: what is registered, without loading compiled code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from ..envs.core.errors import UserError
+from ..envs.registry import contract_ids, find_card
+
+
+def run(as_json: bool) -> int:
+    """Print the environments. Returns 1 if one of them cannot be described, else 0."""
+    rows, broken = [], []
+    for env_id in contract_ids():
+        try:
+            rows.append({"id": env_id, **find_card(env_id).to_dict()})
+        except UserError as error:
+            broken.append(str(error))
+    if as_json:
+        print(json.dumps(rows, indent=1, allow_nan=False))
+    else:
+        for row in rows:
+            _print(row)
+    for message in broken:
+        print(f"makespan: error: {message}", file=sys.stderr)
+    return 1 if broken else 0
+
+
+def _print(row: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    objective = row["objective"]
+    console.print(Text(row["id"], style="bold"))
+    console.print(Text(f"  {row['description']}"))
+    sense = "minimised" if objective["sense"] == "min" else "maximised"
+    console.print(Text(f"  objective: {objective['name']} ({objective['unit']}), {sense}"))
+    table = Table(box=None, padding=(0, 2, 0, 2), show_edge=False)
+    for title in ("option", "default", "what it does"):
+        table.add_column(title)
+    for option in row["options"]:
+        table.add_row(Text(option["name"]), Text(_default(option["default"])), Text(option["description"]))
+    console.print(table)
+    console.print()
+
+
+def _default(value: Any) -> str:
+    if value is None:
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else str(value)
