@@ -1,0 +1,166 @@
+"""How a network's scores become choices: greedily, by sampling, or with a beam."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..envs.core.compile import compiled
+from ..envs.core.engine import BatchEngine
+from ..envs.core.errors import UserError
+from ..envs.core.random import uniform
+from .agent import Agent, Imagine, Observation, Setting
+from .networks.common import SlotNetwork, to_tensors
+
+BATCH = 512
+
+
+@compiled
+def gumbel_noise(keys, counts, noise):
+    """Fill noise [n, A] with standard Gumbel numbers; a copy's depend on its key and how often it chose before."""
+    for i in range(noise.shape[0]):
+        for a in range(noise.shape[1]):
+            u = uniform(keys[i], counts[i], np.int64(a))
+            noise[i, a] = -np.log(-np.log(min(max(u, 1e-300), 1.0 - 1e-16)))
+
+
+def legal_scores(network: SlotNetwork, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.float32]:
+    """Log-probabilities [n, A] of the legal slots, minus infinity elsewhere; computed for running copies alone."""
+    scores = np.full(mask.shape, -np.inf, dtype=np.float32)
+    running = np.flatnonzero(mask.any(axis=1))
+    device = next(network.parameters()).device
+    for low in range(0, len(running), BATCH):
+        rows = running[low : low + BATCH]
+        tensors = to_tensors({key: array[rows] for key, array in observation.items()}, device)
+        with torch.inference_mode():
+            logits, _ = network(tensors)
+            logits = logits.masked_fill(tensors["action_mask"] == 0, -torch.inf)
+            scores[rows] = torch.log_softmax(logits, dim=1).cpu().numpy()
+    return scores
+
+
+class PolicyAgent(Agent):
+    """Plays a network.
+
+    Args:
+        name: how tables call it.
+        network: scores the slots.
+        temperature: 0 takes the best slot, else slots are drawn from softmax(score / temperature).
+        samples: how often each world is played.
+    """
+
+    def __init__(self, name: str, network: SlotNetwork, temperature: float = 0.0, samples: int = 1) -> None:
+        self.name, self.samples = name, samples
+        self._network = network.eval()
+        self._temperature = temperature
+        self._keys = np.zeros(0, dtype=np.uint64)
+        self._counts = np.zeros(0, dtype=np.int64)
+
+    def begin(
+        self,
+        copies: NDArray[np.int64],
+        instances: Sequence[Any],
+        keys: NDArray[np.uint64],
+        imagine: Imagine | None,
+    ) -> None:
+        needed = int(copies.max()) + 1
+        if needed > len(self._keys):
+            self._keys = np.resize(self._keys, needed)
+            self._counts = np.resize(self._counts, needed)
+        self._keys[copies] = keys
+        self._counts[copies] = 0
+
+    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        scores = legal_scores(self._network, observation, mask)
+        if self._temperature > 0:
+            n = len(scores)
+            noise = np.empty(scores.shape)
+            gumbel_noise(self._keys[:n], self._counts[:n], noise)
+            scores = scores / self._temperature + noise
+            self._counts[:n] += 1
+        return scores.argmax(axis=1).astype(np.int64)
+
+
+class PolicyBeamAgent(Agent):
+    """Keeps the `width` partial plans of highest probability under the policy, and plays the best finished one.
+
+    Only for worlds that can be foreseen: elsewhere a plan made once would be a plan for one imagined future.
+
+    Raises:
+        UserError: the setting is stochastic, or the environment cannot look ahead.
+    """
+
+    def __init__(self, name: str, network: SlotNetwork, setting: Setting, width: int) -> None:
+        if setting.stochastic:
+            raise UserError(f"agent {name!r}: a beam needs a world without random events; sample instead (samples=N)")
+        if setting.engine is None:
+            raise UserError(f"agent {name!r}: a beam needs an environment that can look ahead (imagine)")
+        self.name = name
+        self._network, self._width, self._sign = network.eval(), width, setting.sign
+        self._plans: dict[int, list[int]] = {}
+
+    def begin(
+        self,
+        copies: NDArray[np.int64],
+        instances: Sequence[Any],
+        keys: NDArray[np.uint64],
+        imagine: Imagine | None,
+    ) -> None:
+        assert imagine is not None
+        per_batch = max(1, 4 * BATCH // self._width)
+        for low in range(0, len(copies), per_batch):
+            chosen = copies[low : low + per_batch]
+            engine = imagine(np.repeat(chosen, self._width), np.repeat(keys[low : low + per_batch], self._width))
+            plans = self._search(engine, len(chosen))
+            self._plans.update({int(copy): plan[::-1] for copy, plan in zip(chosen, plans, strict=True)})
+
+    def _search(self, engine: BatchEngine, groups: int) -> list[list[int]]:
+        """The best plan of each group of `width` equal copies."""
+        width = self._width
+        total = np.full((groups, width), -np.inf)
+        total[:, 0] = 0.0
+        plans: list[list[int]] = [[] for _ in range(groups * width)]
+        best: list[tuple[float, list[int]]] = [(np.inf, []) for _ in range(groups)]
+        while np.isfinite(total).any():
+            scores = legal_scores(self._network, engine.block.views, engine.masks).astype(np.float64)
+            scores[np.isneginf(total.reshape(-1))] = -np.inf
+            joined = (total.reshape(-1, 1) + scores).reshape(groups, -1)
+            order = np.argsort(-joined, axis=1, kind="stable")[:, :width]
+            total = np.take_along_axis(joined, order, axis=1)
+            total = np.pad(total, ((0, 0), (0, width - total.shape[1])), constant_values=-np.inf)
+            order = np.pad(order, ((0, 0), (0, width - order.shape[1])))
+            actions = order % scores.shape[1]
+            parents = order // scores.shape[1] + np.arange(groups)[:, None] * width
+            alive = np.isfinite(total).reshape(-1)
+            engine.copy(parents.reshape(-1), np.arange(groups * width))
+            chosen = np.where(alive, actions.reshape(-1), engine.masks.argmax(axis=1))
+            plans = [[*plans[parent], int(action)] for parent, action in zip(parents.reshape(-1), chosen, strict=True)]
+            engine.step(chosen)
+            self._collect(engine, total, plans, best)
+        return [plan for _, plan in best]
+
+    def _collect(
+        self,
+        engine: BatchEngine,
+        total: NDArray[np.float64],
+        plans: list[list[int]],
+        best: list[tuple[float, list[int]]],
+    ) -> None:
+        """Take finished plans out of the beam, and remember the best one of each group."""
+        ended = np.isfinite(total) & ~engine.is_running().reshape(total.shape)
+        costs = self._sign * engine.objectives().astype(np.float64)
+        for group, member in np.argwhere(ended).tolist():
+            copy = group * self._width + member
+            if costs[copy] < best[group][0]:
+                best[group] = costs[copy], plans[copy]
+        total[ended] = -np.inf
+
+    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        actions = np.zeros(len(mask), dtype=np.int64)
+        for copy in np.flatnonzero(mask.any(axis=1)).tolist():
+            actions[copy] = self._plans[copy].pop()
+        return actions

@@ -1,0 +1,120 @@
+"""From the suite's environments to Stable-Baselines3's `VecEnv`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from ..agents.arena import find_env
+from ..envs.core.env import SchedulingVectorEnv
+from ..envs.core.errors import UserError
+
+
+def make_vector_env(env_id: str, copies: int, options: dict[str, Any]) -> VectorEnv[Any, Any, Any]:
+    """n copies of an environment with same-step autoreset: in one engine, or plain Python objects one by one.
+
+    Illegal actions raise where the environment offers that.
+
+    Raises:
+        UserError: the id is unknown or an option is wrong.
+    """
+    if find_env(env_id).vector_entry_point is not None:
+        env = gymnasium.make_vec(env_id, num_envs=copies, on_illegal="raise", **options)
+        if not isinstance(env, SchedulingVectorEnv):
+            raise UserError(f"environment {env_id!r} has a vector entry point that is not a SchedulingVectorEnv")
+        return env
+    makers = [lambda: gymnasium.make(env_id, disable_env_checker=True, **options) for _ in range(copies)]
+    return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP, observation_mode="different")
+
+
+class Bridge(VecEnv):
+    """A vector environment of the suite as Stable-Baselines3 wants it.
+
+    What Stable-Baselines3 has no place for is kept here for our rollout buffer.
+
+    Attributes:
+        elapsed: float64 [n], simulated time of the last step.
+        truncated: bool [n], which copies were cut at the last step.
+        bootstrap: float64 [n], value of the state at which a copy was cut, else 0; set by whoever has a value network.
+        finished: objectives of the episodes that ended since `take_finished` was called.
+    """
+
+    def __init__(self, env: VectorEnv[Any, Any, Any]) -> None:
+        self.env = env
+        self._masks = np.ones((env.num_envs, int(env.single_action_space.n)), dtype=np.bool_)  # type: ignore[attr-defined]
+        self._actions: NDArray[np.int64] = np.zeros(env.num_envs, dtype=np.int64)
+        self.elapsed = np.zeros(env.num_envs)
+        self.truncated = np.zeros(env.num_envs, dtype=np.bool_)
+        self.bootstrap = np.zeros(env.num_envs)
+        self.finished: list[float] = []
+        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+
+    def reset(self) -> dict[str, NDArray[Any]]:  # type: ignore[override]
+        seed = self._seeds[0]
+        observation, _ = self.env.reset(seed=seed)
+        self._reset_seeds()
+        self._masks = observation["action_mask"].astype(np.bool_)
+        return observation
+
+    def resume(self, observation: dict[str, NDArray[Any]]) -> None:
+        """Go on with episodes that the environment already stands in."""
+        self._masks = observation["action_mask"].astype(np.bool_)
+
+    def step_async(self, actions: NDArray[np.int64]) -> None:
+        self._actions = actions
+
+    def step_wait(self) -> Any:
+        observation, reward, terminated, truncated, info = self.env.step(self._actions)
+        self._masks = observation["action_mask"].astype(np.bool_)
+        self.elapsed = np.asarray(info.get("elapsed", np.ones(self.num_envs)), dtype=np.float64)
+        self.truncated = truncated & ~terminated
+        self.bootstrap = np.zeros(self.num_envs)
+        done = terminated | truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for copy in np.flatnonzero(done).tolist():
+            self.finished.append(float(info["final_info"]["objective"][copy]))
+            # Its own place: Stable-Baselines3's bootstrap would discount by steps instead of time.
+            infos[copy]["final_observation"] = info["final_obs"][copy]
+        if done.any() and "elapsed" in info.get("final_info", {}):
+            last = np.asarray(info["final_info"]["elapsed"], dtype=np.float64)
+            self.elapsed = np.where(done, last, self.elapsed)
+        return observation, reward.astype(np.float32), done, infos
+
+    def take_finished(self) -> list[float]:
+        """Objectives of the episodes that ended since the last call."""
+        finished, self.finished = self.finished, []
+        return finished
+
+    def close(self) -> None:
+        self.env.close()
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """bool [n, A]."""
+        return self._masks
+
+    def _indices(self, indices: Any) -> Sequence[int]:
+        return list(self._get_indices(indices))
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        value = getattr(self, attr_name) if attr_name == "action_masks" else getattr(self.env, attr_name)
+        return [value for _ in self._indices(indices)]
+
+    def has_attr(self, attr_name: str) -> bool:
+        return attr_name == "action_masks" or hasattr(self.env, attr_name)
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        raise AttributeError(f"attribute {attr_name!r} cannot be set on copies of one engine")
+
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        if method_name != "action_masks":
+            raise AttributeError(f"copies of one engine have no method {method_name!r} of their own")
+        return [self._masks[index] for index in self._indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        return [False for _ in self._indices(indices)]
