@@ -307,5 +307,6 @@ def _key(agent_seed: int, case: Case, number: int) -> np.uint64:
     """Key of the agent's randomness in one try at a world: a function of nothing else."""
     name = "" if case.instance is None else str(getattr(case.instance, "name", case.instance))
     label = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
-    key = combine(combine(agent_seed, case.seed), np.uint64(label))
+    world = np.uint64(combine(agent_seed, case.seed))
+    key = np.uint64(combine(world, np.uint64(label)))
     return np.uint64(combine(key, number))

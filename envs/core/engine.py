@@ -37,6 +37,10 @@ class Kernels:
         advance: (problem, state, i, action): play a legal action up to the next decision.
         write_actions: (problem, state, view, i): mask, references and features of the action slots.
         episode_seed: (state, i) -> the world's key.
+        lower_bound: (problem, state, i) -> a bound on the cost (the objective, or minus it where it is to be large)
+            that this copy can still reach, exact once its episode has ended; None: no search by bounds.
+        signature: (problem, state, i) -> uint64, equal for two states of one instance that have the same future and the
+            same objective for the same further actions; comes with `lower_bound`.
     """
 
     key: str
@@ -44,6 +48,8 @@ class Kernels:
     advance: Callable[..., Any]
     write_actions: Callable[..., Any]
     episode_seed: Callable[..., Any]
+    lower_bound: Callable[..., Any] | None = None
+    signature: Callable[..., Any] | None = None
 
 
 class Snapshot(NamedTuple):
@@ -200,12 +206,16 @@ class BatchEngine(ABC):
             copy = self._first_illegal(chosen)
             if copy >= 0:
                 raise ValueError(self.describe_illegal(copy, int(chosen[copy])))
+        self.over_ranges(lambda low, high: self._step_range(chosen, low, high))
+        return self.outcome
+
+    def over_ranges(self, work: Callable[[int, int], None]) -> None:
+        """Call ``work(low, high)`` for ranges that cover all copies, one for each thread where that is worth while."""
         if self._pool is None or self.num_copies < 2 * self._threads:
-            self._step_range(chosen, 0, self.num_copies)
+            work(0, self.num_copies)
         else:
             cuts = np.linspace(0, self.num_copies, self._threads + 1).astype(int)
-            list(self._pool.map(lambda cut: self._step_range(chosen, *cut), zip(cuts[:-1], cuts[1:], strict=True)))
-        return self.outcome
+            list(self._pool.map(work, cuts[:-1].tolist(), cuts[1:].tolist()))
 
     def describe_illegal(self, copy: int, action: int) -> str:
         """One sentence: which action, why, and how many are legal."""

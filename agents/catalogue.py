@@ -1,0 +1,139 @@
+"""Agents by name: ``mwkr``, ``random:samples=64``, ``best-rule``, ``rollout:of=spt+mwkr``, ``checkpoints/x``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ..envs.core.errors import FieldError, UnknownNameError, UserError
+from ..envs.core.names import Name, check_options, parse_name, split_list
+from .agent import Agent, Setting
+from .rules.rule import Rule, applicable_rules, rules_of
+
+_LARGEST_COUNT = 100_000
+
+
+def make_agents(texts: str | Sequence[str], setting: Setting) -> list[Agent]:
+    """Make several agents, given as a list or as one text with commas.
+
+    Raises:
+        UserError: see `make_agent`; or a name is given twice.
+    """
+    given = split_list(texts) if isinstance(texts, str) else list(texts)
+    if len(set(given)) != len(given):
+        raise UserError(f"agents {','.join(given)!r} name an agent twice")
+    return [make_agent(text, setting) for text in given]
+
+
+def make_agent(text: str, setting: Setting) -> Agent:
+    """Make an agent by its name.
+
+    Args:
+        text: ``NAME[:key=value]...``: a rule of the environment, `random`, `best-rule`, a planner, a solver, or the
+            path of a trained checkpoint (with a slash). Every agent takes ``samples=N``: N tries at each world, of
+            which the best counts.
+        setting: of the environment.
+
+    Raises:
+        UnknownNameError: nobody knows the name, or the agent does not know an option; the nearest is suggested.
+        UserError: an option has a wrong value, or the agent cannot play this environment.
+        MissingExtraError: it needs a package that is not installed.
+    """
+    name = parse_name(text, "agent")
+    if name.is_path:
+        from .learned import load_agent
+
+        return load_agent(name, setting)
+    rules = rules_of(setting.env_id)
+    if name.base not in rules and name.base not in _KINDS:
+        raise UnknownNameError("agent", name.base, [*rules, *_KINDS])
+    kind = _rule_kind(rules[name.base]) if name.base in rules else _KINDS[name.base]
+    check_options(name, "agent", ("samples", *kind.options))
+    obstacle = kind.obstacle(setting)
+    if obstacle is not None:
+        raise UserError(f"agent {text!r} cannot play {setting.env_id!r} here: {obstacle}")
+    agent = kind.make(name, setting)
+    if "samples" in name.options:
+        agent.samples = _count(name, "samples", 1)
+    agent.name = str(name)
+    return agent
+
+
+def known_agents(setting: Setting) -> list[str]:
+    """Names that `make_agent` takes under this setting, rules first; checkpoints are paths and not listed."""
+    rules = applicable_rules(setting.env_id, setting.options)
+    return [*rules, *(name for name, kind in _KINDS.items() if name not in rules and kind.obstacle(setting) is None)]
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+def _count(name: Name, key: str, default: int) -> int:
+    value = name.options.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_COUNT:
+        raise FieldError(f"option {key} of agent {name.base!r}", value, f"an integer from 1 to {_LARGEST_COUNT}")
+    return value
+
+
+def _flag(name: Name, key: str, default: bool) -> bool:
+    value = name.options.get(key, default)
+    if value not in (0, 1) or isinstance(value, float):
+        raise FieldError(f"option {key} of agent {name.base!r}", value, "true or false")
+    return bool(value)
+
+
+# --- kinds ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of agents.
+
+    Attributes:
+        options: its options beside `samples`.
+        make: makes one.
+        obstacle: why none can play under a setting; None where one can.
+    """
+
+    options: tuple[str, ...]
+    make: Callable[[Name, Setting], Agent]
+    obstacle: Callable[[Setting], str | None] = lambda setting: None
+
+
+def _rule_kind(rule: Rule) -> _Kind:
+    def make(name: Name, setting: Setting) -> Agent:
+        from .rules.agent import RuleAgent
+
+        return RuleAgent([rule], setting)
+
+    return _Kind((), make, lambda setting: rule.obstacle(setting.options))
+
+
+def _make_random(name: Name, setting: Setting) -> Agent:
+    from .rules.agent import RandomAgent
+
+    return RandomAgent(setting, wait=_flag(name, "wait", False))
+
+
+def _without_rules(setting: Setting) -> str | None:
+    if applicable_rules(setting.env_id, setting.options):
+        return None
+    return "it has no rules (a plug-in adds some by makespan.agents.rules.rule.register_rules)"
+
+
+def _make_best_rule(name: Name, setting: Setting) -> Agent:
+    from .rules.agent import RuleAgent
+    from .rules.best_rule import best_rule
+
+    if not _flag(name, "hindsight", False):
+        return RuleAgent([best_rule(setting)], setting)
+    if "samples" in name.options:
+        raise UserError("agent 'best-rule': with hindsight=1 each rule is one try, so that samples cannot be given")
+    rules = list(applicable_rules(setting.env_id, setting.options).values())
+    return RuleAgent(rules, setting, samples=len(rules))
+
+
+_KINDS = {
+    "random": _Kind(("wait",), _make_random),
+    "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),
+}

@@ -1,0 +1,130 @@
+"""Rules and random play as agents: on batches of observations anywhere, and whole episodes in compiled code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...envs.core.engine import BatchEngine
+from ...envs.core.errors import UserError
+from ...envs.core.player import play_out
+from ..agent import Agent, Imagine, Observation, Setting
+from .choice import choose_by_rule, random_parameters, random_slots, rule_parameters
+from .rule import Rule
+
+
+class RuleAgent(Agent):
+    """Plays rules: copy i of the batch by rule i modulo their number.
+
+    With one rule that is the rule. With several and ``samples = len(rules)`` each world is played by each rule and the
+    best try counts: the best rule in hindsight.
+
+    Args:
+        rules: at least one.
+        setting: of the environment.
+        samples: tries at each world.
+
+    Raises:
+        UserError: a rule has no meaning here or looks at a feature that the observation lacks.
+    """
+
+    def __init__(self, rules: Sequence[Rule], setting: Setting, samples: int = 1) -> None:
+        for rule in rules:
+            obstacle = rule.obstacle(setting.options)
+            if obstacle is not None:
+                raise UserError(obstacle)
+        self.rules = tuple(rules)
+        self.name = "+".join(rule.name for rule in rules)
+        self.samples = samples
+        self._spec = setting.spec
+        self._parameters = rule_parameters(rules, setting.spec)
+
+    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        features, nodes = observation["actions/features"], observation["actions/nodes"]
+        actions = np.zeros(len(mask), dtype=np.int64)
+        for number, rule in enumerate(self.rules):
+            rows = slice(number, None, len(self.rules))
+            actions[rows] = self._choose(rule, features[rows], nodes[rows], mask[rows])
+        return actions
+
+    def _choose(
+        self, rule: Rule, features: NDArray[np.float32], nodes: NDArray[np.int32], mask: NDArray[np.int8]
+    ) -> NDArray[np.int64]:
+        """The rule's action in each of n rows; any where nothing is legal."""
+        ordinary = mask.shape[1] - len(self._spec.special_actions)
+        open_ = mask.astype(np.bool_)
+        # Special actions stay only where nothing else is legal; among them the lowest slot wins.
+        candidates = open_ & (np.arange(mask.shape[1]) < ordinary)
+        only_special = ~candidates.any(axis=1)
+        if rule.conflict_set is not None:
+            candidates = self._restrict(rule, features, nodes, candidates)
+        for name, sign in rule.keys:
+            values = np.where(candidates, sign * features[:, :, self._spec.action_column(name)], np.inf)
+            candidates &= values == values.min(axis=1, keepdims=True)
+        candidates[only_special] = open_[only_special]
+        return candidates.argmax(axis=1).astype(np.int64)
+
+    def _restrict(
+        self, rule: Rule, features: NDArray[np.float32], nodes: NDArray[np.int32], candidates: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """The candidates of the conflict set."""
+        conflict = rule.conflict_set
+        assert conflict is not None
+        completion = features[:, :, self._spec.action_column(conflict.completion)]
+        time = features[:, :, self._spec.action_column(conflict.time)]
+        resource = nodes[:, :, self._spec.action_nodes.index(conflict.resource)]
+        masked = np.where(candidates, completion, np.inf)
+        least = masked.argmin(axis=1)[:, None]
+        same = resource == np.take_along_axis(resource, least, axis=1)
+        earliest = np.take_along_axis(completion, least, axis=1)
+        return candidates & same & ((completion == earliest) | (completion < time))
+
+    def finish(self, engine: BatchEngine) -> bool:
+        n = engine.num_copies
+        rows = np.arange(n, dtype=np.int64) % len(self.rules)
+        keys, decisions = np.zeros(n, dtype=np.uint64), np.zeros(n, dtype=np.int64)
+        play_out(engine, choose_by_rule, self._parameters, rows, keys, decisions)
+        return True
+
+
+class RandomAgent(Agent):
+    """Uniform over the legal actions, from a counter: decision k of a copy is a function of its key and k alone.
+
+    Args:
+        setting: of the environment.
+        wait: whether special actions (WAIT) may be drawn while others are legal.
+    """
+
+    def __init__(self, setting: Setting, wait: bool = False) -> None:
+        self.name = "random"
+        self._wait = wait
+        self._special = len(setting.spec.special_actions)
+        self._keys = np.zeros(0, dtype=np.uint64)
+        self._decisions = np.zeros(0, dtype=np.int64)
+
+    def begin(
+        self,
+        copies: NDArray[np.int64],
+        instances: Sequence[Any],
+        keys: NDArray[np.uint64],
+        imagine: Imagine | None,
+    ) -> None:
+        missing = int(copies.max()) + 1 - len(self._keys)
+        if missing > 0:
+            self._keys = np.append(self._keys, np.zeros(missing, dtype=np.uint64))
+            self._decisions = np.append(self._decisions, np.zeros(missing, dtype=np.int64))
+        self._keys[copies] = keys
+        self._decisions[copies] = 0
+
+    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        actions = np.zeros(len(mask), dtype=np.int64)
+        random_slots(np.ascontiguousarray(mask), self._special, self._wait, self._keys, self._decisions, actions)
+        return actions
+
+    def finish(self, engine: BatchEngine) -> bool:
+        rows = np.zeros(engine.num_copies, dtype=np.int64)
+        play_out(engine, choose_by_rule, random_parameters(self._wait), rows, self._keys, self._decisions)
+        return True

@@ -1,0 +1,99 @@
+"""Rules as data: which action features a rule compares, in which order. Light to import: plug-ins register theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+
+from ...envs.core.errors import UserError
+from ...envs.core.names import OptionValue, parse_name
+
+
+@dataclass(frozen=True)
+class ConflictSet:
+    """Giffler and Thompson's restriction of a choice to the operations that compete for one machine.
+
+    Among the legal actions the one of least earliest completion C* names the resource; only actions on that resource
+    that can start before C* remain (Giffler & Thompson, "Algorithms for solving production-scheduling problems",
+    Operations Research 8(4), 1960): every schedule so made is active.
+
+    Attributes:
+        completion: action feature: earliest completion minus the least one, in the unit of `time`.
+        time: action feature: processing time. An action starts before C* where `completion` < `time`.
+        resource: node type of ``actions/nodes`` that names the resource.
+    """
+
+    completion: str
+    time: str
+    resource: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A named rule: of the legal actions it takes the one whose keys are smallest, compared in order.
+
+    Ties go to the lowest slot; special actions (WAIT) are taken only where nothing else is legal.
+
+    Attributes:
+        name: as users write it.
+        keys: (action feature, sign), the sign 1 where small values come first and -1 where large ones do.
+        source: who described the rule, and what it says.
+        conflict_set: restricts the choice first.
+        needs: environment options without which the rule has no meaning.
+    """
+
+    name: str
+    keys: tuple[tuple[str, int], ...]
+    source: str
+    conflict_set: ConflictSet | None = None
+    needs: Mapping[str, OptionValue] | None = None
+
+    def __post_init__(self) -> None:
+        parsed = parse_name(self.name, "rule")
+        if parsed.options or parsed.is_path:
+            raise UserError(f"rule {self.name!r} needs a name of a-z, 0-9, '.', '_', '-'")
+        if not self.keys or any(sign not in (1, -1) for _, sign in self.keys):
+            raise UserError(
+                f"rule {self.name!r} has keys {self.keys!r}, expected (action feature, 1 or -1), at least one"
+            )
+
+    def obstacle(self, options: Mapping[str, OptionValue]) -> str | None:
+        """Why the rule has no meaning under these options of its environment; None where it has one."""
+        for key, value in (self.needs or {}).items():
+            if options.get(key) != value:
+                given = f"given as {options[key]!r}" if key in options else "left at its default"
+                return f"rule {self.name!r} needs the option {key}={value}, which is {given}"
+        return None
+
+
+_BUILT_IN = {"makespan/JobShop-v0": "job_shop"}
+_registered: dict[str, dict[str, Rule]] = {}
+
+
+def register_rules(env_id: str, rules: Iterable[Rule]) -> None:
+    """Add rules to those of an environment; called by a plug-in beside `gymnasium.register`.
+
+    Raises:
+        UserError: two rules of the environment have the same name.
+    """
+    known = dict(rules_of(env_id))
+    for rule in rules:
+        if known.setdefault(rule.name, rule) != rule:
+            raise UserError(f"rule {rule.name!r} of {env_id!r} is registered twice")
+    _registered[env_id] = known
+
+
+def rules_of(env_id: str) -> dict[str, Rule]:
+    """The rules of an environment by name, in the order of their registration; empty where it has none."""
+    if env_id not in _registered:
+        rules: tuple[Rule, ...] = ()
+        if env_id in _BUILT_IN:
+            rules = import_module(f".{_BUILT_IN[env_id]}", __package__).RULES
+        _registered[env_id] = {rule.name: rule for rule in rules}
+    return dict(_registered[env_id])
+
+
+def applicable_rules(env_id: str, options: Mapping[str, OptionValue]) -> dict[str, Rule]:
+    """Those rules of an environment that have a meaning under its options."""
+    return {name: rule for name, rule in rules_of(env_id).items() if rule.obstacle(options) is None}
