@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..envs.core.engine import BatchEngine
 from ..envs.core.env import SchedulingVectorEnv
-from ..envs.core.errors import UnknownNameError, UserError
+from ..envs.core.errors import UserError
+from ..envs.core.ids import find_env, make_single, vector_creator
 from ..envs.core.random import combine
 from .agent import Agent, Imagine, Observation, Setting
 
@@ -221,17 +222,18 @@ def open_arena(
         UserError: the id is unknown, an option is wrong, or the environment does not keep the contract.
     """
     options = dict(options or {})
-    spec = find_env(env_id)
-    if spec.vector_entry_point is not None:
-        vector = gymnasium.make_vec(env_id, num_envs=num_copies, record=True, on_illegal="raise", threads=threads, **options)
-        if isinstance(vector, SchedulingVectorEnv):
-            engine = vector.engine
-            setting = Setting(
-                env_id, engine.spec, engine.objective, options, type(engine), engine.stochastic,
-                engine.training_instances(), seed, device,
-            )
-            return EngineArena(vector, setting)
-    envs = [gymnasium.make(env_id, disable_env_checker=True, **options) for _ in range(num_copies)]
+    if has_engine(env_id):
+        vector = gymnasium.make_vec(
+            env_id, num_envs=num_copies, record=True, on_illegal="raise", threads=threads, **options
+        )
+        assert isinstance(vector, SchedulingVectorEnv)
+        engine = vector.engine
+        setting = Setting(
+            env_id, engine.spec, engine.objective, options, type(engine), engine.stochastic,
+            engine.training_instances(), seed, device,
+        )
+        return EngineArena(vector, setting)
+    envs = [make_single(env_id, options) for _ in range(num_copies)]
     plain = envs[0].unwrapped
     if not hasattr(plain, "observation_spec") or "objective" not in plain.metadata:
         raise UserError(f"environment {env_id!r} does not keep the contract; run 'makespan check {env_id}' to see why")
@@ -243,17 +245,14 @@ def open_arena(
     return PlainArena(envs, setting)
 
 
-def find_env(env_id: str) -> Any:
-    """Gymnasium's entry for an id.
+def has_engine(env_id: str) -> bool:
+    """Whether an id's copies can share a batch engine; any other environment is played by one object per copy.
 
     Raises:
-        UnknownNameError: there is none; the nearest id is suggested.
+        UserError: the id is unknown, or its class cannot be imported.
     """
-    known = gymnasium.registry
-    if env_id not in known:
-        names = [name for name in known if "/" in name]
-        raise UnknownNameError("environment", env_id, names or list(known))
-    return known[env_id]
+    creator = vector_creator(find_env(env_id))
+    return isinstance(creator, type) and issubclass(creator, SchedulingVectorEnv)
 
 
 def play(arena: Arena, agent: Agent, cases: Sequence[Case]) -> list[Episode]:

@@ -11,9 +11,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from ..agents.arena import find_env
-from ..envs.core.env import SchedulingVectorEnv
-from ..envs.core.errors import UserError
+from ..agents.arena import has_engine
+from ..envs.core.ids import make_single
 
 
 def make_vector_env(env_id: str, copies: int, options: dict[str, Any]) -> VectorEnv[Any, Any, Any]:
@@ -24,12 +23,9 @@ def make_vector_env(env_id: str, copies: int, options: dict[str, Any]) -> Vector
     Raises:
         UserError: the id is unknown or an option is wrong.
     """
-    if find_env(env_id).vector_entry_point is not None:
-        env = gymnasium.make_vec(env_id, num_envs=copies, on_illegal="raise", **options)
-        if not isinstance(env, SchedulingVectorEnv):
-            raise UserError(f"environment {env_id!r} has a vector entry point that is not a SchedulingVectorEnv")
-        return env
-    makers = [lambda: gymnasium.make(env_id, disable_env_checker=True, **options) for _ in range(copies)]
+    if has_engine(env_id):
+        return gymnasium.make_vec(env_id, num_envs=copies, on_illegal="raise", **options)
+    makers = [lambda: make_single(env_id, options) for _ in range(copies)]
     return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP, observation_mode="different")
 
 

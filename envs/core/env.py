@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import gymnasium
@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from .engine import BatchEngine
+from .engine import BatchEngine, Snapshot
 from .errors import FieldError, UnknownNameError
 from .random import episode_seed
 from .spec import ObservationSpec
@@ -127,13 +127,18 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         """bool [A]: which actions are legal now."""
         return self.engine.masks[0].astype(np.bool_)
 
+    def snapshot(self) -> tuple[Snapshot, int | None, int]:
+        """The present and its hidden future, for `restore`: for resuming, not for planning, which gets `imagine`."""
+        return self.engine.snapshot(), self._seed, self._episode
+
+    def restore(self, snapshot: tuple[Snapshot, int | None, int]) -> None:
+        """Go back to a snapshot of this copy."""
+        state, self._seed, self._episode = snapshot
+        self.engine.restore(state)
+
     def schedule(self) -> Any:
         """The schedule of the episode so far, as data."""
         return self.engine.schedule(0)
-
-    def validate(self, schedule: Any) -> list[str]:
-        """What is wrong with a schedule, in words; empty when it is valid. Shares no code with the dynamics."""
-        return schedule.validate()
 
     def instances(self) -> list[str]:
         """Names of the instances that ship with the problem."""
@@ -253,6 +258,26 @@ class SchedulingVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]
         observation = engine.block.copies()
         info["action_mask"] = observation["action_mask"]
         return observation, reward, terminated, truncated, info
+
+    def snapshot(self) -> dict[str, NDArray[Any]]:
+        """Copies of everything that the copies are in the middle of, for `restore`."""
+        assert self._seeds is not None
+        arrays = {f"engine{number:02d}": array for number, array in enumerate(self.engine.snapshot().arrays)}
+        return {**arrays, "seeds": self._seeds.copy(), "episodes": self._episodes.copy()}
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to a snapshot of this environment or of another one with the same options and number of copies.
+
+        Raises:
+            ValueError: the arrays are not such a snapshot.
+        """
+        names = sorted(name for name in arrays if name.startswith("engine"))
+        snapshot = Snapshot(tuple(arrays[name] for name in names))
+        shapes = [array.shape for array in self.engine.snapshot().arrays]
+        if [array.shape for array in snapshot.arrays] != shapes or not {"seeds", "episodes"} <= set(arrays):
+            raise ValueError("the arrays are not a snapshot of such an environment")
+        self.engine.restore(snapshot)
+        self._seeds, self._episodes = arrays["seeds"].copy(), arrays["episodes"].copy()
 
     def _reset_ended(self, ended: NDArray[np.int64], info: dict[str, Any]) -> None:
         """Hand out what ended episodes leave, then begin the next ones."""

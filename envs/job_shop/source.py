@@ -41,10 +41,10 @@ def load_copy(problem, i, times, routes, lengths, machines, windows):
 
 @compiled
 def generate_copies(problem, copies, seeds, size_table):
-    """Fill copies with the random instances of their episodes' seeds."""
+    """Fill copies with the random instances of their episodes' seeds, one seed per listed copy."""
     for index in range(len(copies)):
         i = copies[index]
-        key = mix(np.uint64(seeds[i]) ^ np.uint64(RANDOM_TAG))
+        key = mix(np.uint64(seeds[index]) ^ np.uint64(RANDOM_TAG))
         row = draw_size(key, len(size_table))
         jobs, machines = size_table[row, 0], size_table[row, 1]
         problem.route[i, :, :] = -1
@@ -146,9 +146,9 @@ class InstanceSource:
         seeds: NDArray[np.int64],
     ) -> None:
         """Load what was chosen into the given copies, leaving those alone that hold it already."""
-        generated = copies[chosen < 0]
-        if len(generated):
-            generate_copies(problem, generated, seeds, np.array(self.sizes, dtype=np.int64))
+        generated = chosen < 0
+        if generated.any():
+            generate_copies(problem, copies[generated], seeds[generated], np.array(self.sizes, dtype=np.int64))
         for copy, index, old in zip(copies.tolist(), chosen.tolist(), previous.tolist(), strict=True):
             if index >= 0 and index != old:
                 instance = self._instances[index]
