@@ -143,9 +143,7 @@ class AttentionNetwork(SlotNetwork):
                 total[end] = total[end] + self.neighbours[f"{edge.name}-{way}"](mean)
         return total
 
-    def _related(
-        self, references: Tensor, adjacency: Tensors, names: list[str], counts: dict[str, int]
-    ) -> Tensor:
+    def _related(self, references: Tensor, adjacency: Tensors, names: list[str], counts: dict[str, int]) -> Tensor:
         """float [B, R, A, N]: how each slot stands to each node (all types in a row)."""
         batch, slots, _ = references.shape
         starts = {}
