@@ -113,7 +113,7 @@ class CpSatAgent(Agent):
         actions = np.zeros(len(mask), dtype=np.int64)
         operations = observation["actions/nodes"][:, :, 1]
         status = observation["nodes/operation"]
-        unstarted: NDArray[np.bool_] = (status[:, :, self._unstarted] > 0).any(axis=2)
+        unstarted = status[:, :, self._unstarted].max(axis=2) > 0
         longest = status.shape[1] // (mask.shape[1] - 1)
         # A piece that a known window would destroy is kept back until the window is over.
         spared = self._options.law == "windows" and self._options.on_breakdown == "scrap"
