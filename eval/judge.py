@@ -83,17 +83,19 @@ class Judge:
 
     def _bounds(self, episode: Episode) -> tuple[float | None, float | None]:
         """Best known objective and bound of the episode's instance."""
-        instance = episode.instance if episode.instance_data is None else episode.instance_data
+        # Plain environments have names for instances, and say them surely only at the end of an episode.
+        named = episode.instance_data is None or isinstance(episode.instance_data, str)
+        instance = episode.instance if named else episode.instance_data
         if not episode.instance:
             return None, None
         known = self._known.get(episode.instance)
-        if known is None or known[0] is not episode.instance_data:
+        if known is None or known[0] is not instance:
             values = [
                 getattr(self._env, name)(instance) if hasattr(self._env, name) else None
                 for name in ("best_known", "bound")
             ]
             best_known, bound = (None if value is None else float(value) for value in values)
-            known = self._known[episode.instance] = (episode.instance_data, best_known, bound)
+            known = self._known[episode.instance] = (instance, best_known, bound)
         return known[1], known[2]
 
     def _problems(self, episode: Episode) -> list[str] | None:
