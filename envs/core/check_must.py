@@ -298,7 +298,7 @@ def flags(subject: Subject) -> None:
         for step, turn in enumerate(trace.turns[1:], 1):
             for name in ("terminated", "truncated"):
                 if not isinstance(getattr(turn, name), bool):
-                    kind = type(getattr(turn, name)).__name__
+                    kind = f"{type(getattr(turn, name)).__module__}.{type(getattr(turn, name)).__name__}"
                     raise Broken(
                         f"{name} is a {kind} {_when(step)}, expected Python's bool (Gymnasium tests 'is False')"
                     )
