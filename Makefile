@@ -18,7 +18,7 @@ SHELL := /bin/sh
 
 DEMO_ENV := makespan/JobShop-v0
 DEMO_OUT := runs/demo
-DEMO_RULES := spt,lpt,fifo,lifo,mwkr,lwkr,mopnr,lopnr,lrm,srm,fdd-mwkr,spt-twkr,winq,nextfree,cr,random
+DEMO_RULES := spt,lpt,fifo,lifo,mwkr,lwkr,fdd-mwkr,mopnr,lopnr,spt-twkr,lrm,srm,winq,nextfree,cr,random
 DEMO_AGENTS := $(DEMO_RULES),best-rule,$(DEMO_OUT)/best
 # Public instances whose optimum under blocking with swaps is proved.
 DEMO_INSTANCES := la01-la10,la16-la20,orb01-orb10
@@ -72,8 +72,9 @@ demo-evaluate: $(VENV)/.installed-demo
 		--instances $(DEMO_INSTANCES) --seeds 0-4 --out results/demo-breakdowns --overwrite
 
 demo-show: $(VENV)/.installed-demo
-	@echo '== drawing the first schedule of the trained agent'
-	$(BIN)/makespan show results/demo --agent $(DEMO_OUT)/best
+	@echo '== drawing a schedule of the trained agent'
+	$(BIN)/makespan show results/demo --agent $(DEMO_OUT)/best --out results/demo/gantt.png
+	@echo 'The Gantt chart is results/demo/gantt.png; tables and pictures are in results/demo and results/demo-breakdowns.'
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 
