@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 from ...envs.core.spec import EdgeType, ObservationSpec
-from .common import Embedding, SlotNetwork, SlotReadout, Tensors, masked_max, masked_mean
+from .common import Embedding, SlotNetwork, SlotReadout, Tensors, masked_max, masked_mean, module_name
 
 
 @dataclass(frozen=True)
