@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
@@ -77,7 +76,7 @@ def evaluate(
     from .evaluate import run
 
     request = Request(env, agents, instances, seeds, reference, tuple(sweep), batch, agent_seed, device)
-    return run(request, sys.argv[1:], out, overwrite, json)
+    return run(request, out, overwrite, json)
 
 
 def show(

@@ -86,10 +86,19 @@ def run(
         raise UserError("train needs an environment, for example makespan/JobShop-v0; only --resume goes without")
     else:
         config = with_preset(preset or DEFAULT_PRESET, TrainConfig(env, agent or "graph-ppo", out), given)
+    _check_environment(config.env)
     folder = _train()(config, overwrite, as_json)
     if as_json:
         print(json.dumps(_outcome(folder), indent=1, allow_nan=False))
     return 0
+
+
+def _check_environment(text: str) -> None:
+    """Meet a mistake in the environment's name or options before torch is loaded, which takes seconds."""
+    from ..envs.core.ids import make_single
+    from ..eval.plan import parse_environment
+
+    make_single(*parse_environment(text)).close()
 
 
 def _train() -> Any:
