@@ -111,7 +111,7 @@ class EngineArena(Arena):
     """An arena on a batch engine."""
 
     def __init__(self, env: SchedulingVectorEnv, setting: Setting) -> None:
-        self.engine: BatchEngine = env.engine
+        self.engine: BatchEngine = env.engine  # pyright: ignore[reportIncompatibleVariableOverride]
         self.setting = setting
         self.num_copies = env.num_envs
 
@@ -233,8 +233,15 @@ def open_arena(
         assert isinstance(vector, SchedulingVectorEnv)
         engine = vector.engine
         setting = Setting(
-            env_id, engine.spec, engine.objective, options, type(engine), engine.stochastic,
-            engine.training_instances(), seed, device,
+            env_id,
+            engine.spec,
+            engine.objective,
+            options,
+            type(engine),
+            engine.stochastic,
+            engine.training_instances(),
+            seed,
+            device,
         )
         return EngineArena(vector, setting)
     envs = [make_single(env_id, options) for _ in range(num_copies)]
@@ -243,8 +250,13 @@ def open_arena(
         raise UserError(f"environment {env_id!r} does not keep the contract; run 'makespan check {env_id}' to see why")
     observation_spec = plain.observation_spec  # type: ignore[attr-defined]
     setting = Setting(
-        env_id, observation_spec, plain.metadata["objective"], options, stochastic=observation_spec.stochastic,
-        seed=seed, device=device,
+        env_id,
+        observation_spec,
+        plain.metadata["objective"],
+        options,
+        stochastic=observation_spec.stochastic,
+        seed=seed,
+        device=device,
     )
     return PlainArena(envs, setting)
 

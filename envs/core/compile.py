@@ -2,8 +2,8 @@
 
 Numba's own cache looks at the file of the outermost function only, so an edit of a function that it calls returns stale
 machine code. Here the cache lies in a folder named by the hash of every source that may have been compiled in:
-``$MAKESPAN_CACHE/compiled/<hash>/`` (default: the user's cache folder). Whoever cannot write there compiles anew in each
-process and is told so once.
+``$MAKESPAN_CACHE/compiled/<hash>/`` (default: the user's cache folder). Whoever cannot write there compiles anew in
+each process and is told so once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def compiled(function: Callable[..., Any] | None = None, *, variant: str | None 
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher = numba.njit(_nrt=False, **options)(function)
+        dispatcher: Any = numba.njit(_nrt=False, **options)(function)  # type: ignore[call-overload]
         if os.environ.get("NUMBA_DISABLE_JIT", "0") == "0":
             dispatcher._cache = _SourceCache(function, variant)
         return dispatcher
@@ -75,7 +75,7 @@ def _folders(source: Path) -> tuple[Path, ...]:
     return (_CORE, *problems, folder)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hash_folders(folders: tuple[Path, ...]) -> str:
     digest = hashlib.sha256(numba.__version__.encode())
     for folder in folders:
@@ -98,13 +98,13 @@ class _Locator(caching._CacheLocator):
         self._hash = source_hash(source)
         self._module = function.__module__
 
-    def get_cache_path(self) -> str:
+    def get_cache_path(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         return str(cache_folder() / "compiled" / self._hash / self._module)
 
-    def get_source_stamp(self) -> str:
+    def get_source_stamp(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         return self._hash
 
-    def get_disambiguator(self) -> str:
+    def get_disambiguator(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
         if self._variant is None:
             return str(self._line)
         return f"{self._line}-{hashlib.sha256(self._variant.encode()).hexdigest()[:12]}"
@@ -149,7 +149,7 @@ class _SourceCache(caching.FunctionCache):
             if not _SourceCache._warned:
                 _SourceCache._warned = True
                 warnings.warn(
-                    f"compiled code cannot be cached in {cache_folder()} ({error}); it is compiled anew in each process. "
-                    "Set MAKESPAN_CACHE to a folder that can be written.",
+                    f"compiled code cannot be cached in {cache_folder()} ({error}); it is compiled anew in each "
+                    "process. Set MAKESPAN_CACHE to a folder that can be written.",
                     stacklevel=2,
                 )

@@ -66,8 +66,10 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         self.render_mode = render_mode
         self.on_illegal = on_illegal
         self.engine: BatchEngine = type(self).make_engine(num_copies=1, record=True, **options)
-        self.observation_space = self.engine.layout.space
-        self.action_space: spaces.Discrete = spaces.Discrete(self.engine.sizes.actions)
+        self.observation_space = self.engine.layout.space  # pyright: ignore[reportAttributeAccessIssue]
+        self.action_space: spaces.Discrete = spaces.Discrete(  # pyright: ignore[reportIncompatibleVariableOverride]
+            self.engine.sizes.actions
+        )
         self._seed: int | None = None
         self._episode = 0
         self._action = np.zeros(1, dtype=np.int64)

@@ -31,13 +31,12 @@ class Layout:
         position = 0
         for key in self.keys:
             box = self.space[key]
-            assert box.shape is not None and box.dtype is not None
+            assert box.shape is not None
+            assert box.dtype is not None
             self.shapes[key], self.dtypes[key], self.positions[key] = box.shape, np.dtype(box.dtype), position
             position += -(-int(np.prod(box.shape)) * self.dtypes[key].itemsize // 4) * 4
         self.row_bytes = max(-(-position // _ALIGNMENT) * _ALIGNMENT, _ALIGNMENT)
-        self.offsets = np.array(
-            [self.positions[key] // self.dtypes[key].itemsize for key in self.keys], dtype=np.int64
-        )
+        self.offsets = np.array([self.positions[key] // self.dtypes[key].itemsize for key in self.keys], dtype=np.int64)
 
 
 class ObservationBlock:

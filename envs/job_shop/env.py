@@ -59,9 +59,7 @@ def make_engine(
         if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < needed):
             raise FieldError(f"option {name}", given, f"an integer of at least {needed}, as the instances need")
         room.append(needed if given is None else given)
-    return JobShopEngine(
-        num_copies, source, JobShopOptions(**options), record, (room[0], room[1], room[2]), threads
-    )
+    return JobShopEngine(num_copies, source, JobShopOptions(**options), record, (room[0], room[1], room[2]), threads)
 
 
 class JobShopEnv(SchedulingEnv):

@@ -70,9 +70,7 @@ class InstanceSource:
         sizes: (jobs, machines) of a family of random instances; an episode's seed makes one. Exactly one of the two.
     """
 
-    def __init__(
-        self, instances: Sequence[JobShopInstance] = (), sizes: Sequence[tuple[int, int]] = ()
-    ) -> None:
+    def __init__(self, instances: Sequence[JobShopInstance] = (), sizes: Sequence[tuple[int, int]] = ()) -> None:
         if bool(instances) == bool(sizes):
             raise ValueError("give either instances or the sizes of a random family")
         self._instances = list(instances)

@@ -19,6 +19,8 @@ MODES = ("none", "swap", "no-swap")
 def optimum(instance, blocking, seconds=30.0, **options):
     result = solve_job_shop(instance, blocking, seconds, **options)
     assert result.proved
+    assert result.schedule is not None
+    assert result.objective is not None
     assert validate(result.schedule) == []
     assert result.schedule.makespan == result.objective == result.bound >= lower_bound(instance)
     return result.objective
@@ -292,6 +294,7 @@ def test_a_start_is_kept_or_bettered():
     assert not none_left.proved
     more = solve_job_shop(instance, "swap", 20.0, work=0.3, start=first)
     assert more.objective is not None
+    assert more.schedule is not None
     assert more.objective <= first.makespan
     assert validate(more.schedule) == []
 
@@ -329,6 +332,8 @@ def test_a_known_bound_proves():
 def test_same_work_same_schedule():
     runs = [solve_job_shop(named_instance("la02"), "swap", 60.0, work=0.2, seed=3) for _ in range(2)]
     assert runs[0].objective == runs[1].objective
+    assert runs[0].schedule is not None
+    assert runs[1].schedule is not None
     assert np.array_equal(runs[0].schedule.start, runs[1].schedule.start)
 
 

@@ -59,6 +59,7 @@ def texts(schedule):
 
 def legend(schedule):
     box = draw(schedule).axes[0].get_legend()
+    assert box is not None
     return [text.get_text() for text in box.get_texts()]
 
 
