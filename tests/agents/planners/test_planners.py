@@ -79,7 +79,6 @@ def test_published_optima_of_play_without_waiting() -> None:
     assert [round(gap, 1) for gap in (min(gaps), max(gaps), sum(gaps) / 5)] == [4.8, 14.1, 11.0]
 
 
-@pytest.mark.slow
 def test_published_optima_of_play_without_waiting_10x10() -> None:
     names = [f"la{number}" for number in range(16, 21)]
     found = objectives("beam:width=100:wait=false", names, [0] * 5, instance=",".join(names))
