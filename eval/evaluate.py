@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..agents.agent import Agent, Setting
@@ -31,8 +32,8 @@ ROW_KEYS = (
     "env_options",
 )
 
-# An agent's first batch is played again, for its time alone, where that costs no more than this: loading compiled code
-# belongs to the process, not to a decision.
+# An agent's first batch is played again by its double, for the time alone, where that costs no more than this: loading
+# compiled code belongs to the process, not to a decision. A double, since agents may remember what they solved.
 _WARM_UP_SECONDS = 5.0
 
 Progress = Callable[[str, int], None]
@@ -84,7 +85,8 @@ def _players(plan: Plan, number: int, variant: Variant, store: Store) -> list[_P
         return []
     arenas = _Arenas(plan, variant)
     agents = [make_agent(text, arenas.setting) if missing[a] else None for a, text in enumerate(plan.agents)]
-    return [_Player(number, a, agent, arenas) for a, agent in enumerate(agents) if agent is not None]
+    doubles = [partial(make_agent, text, arenas.setting) for text in plan.agents]
+    return [_Player(number, a, agent, doubles[a], arenas) for a, agent in enumerate(agents) if agent is not None]
 
 
 class _Arenas:
@@ -111,11 +113,12 @@ class _Player:
     Args:
         variant, index: numbers of the variant and the agent in the plan.
         agent: the agent.
+        double: makes another one like it.
         arenas: where it plays.
     """
 
-    def __init__(self, variant: int, index: int, agent: Agent, arenas: _Arenas) -> None:
-        self._variant, self._index, self._agent, self._arenas = variant, index, agent, arenas
+    def __init__(self, variant: int, index: int, agent: Agent, double: Callable[[], Agent], arenas: _Arenas) -> None:
+        self._variant, self._index, self._agent, self._double, self._arenas = variant, index, agent, double, arenas
         self._warm = False
 
     def play(self, plan: Plan, store: Store, judge: Judge, progress: Progress) -> None:
@@ -148,7 +151,7 @@ class _Player:
         began = time.perf_counter()
         episodes = play(arena, self._agent, cases)
         if not self._warm and time.perf_counter() - began <= _WARM_UP_SECONDS:
-            again = play(arena, self._agent, cases)
+            again = play(arena, self._double(), cases)
             episodes = [_with_time_of(episode, other) for episode, other in zip(episodes, again, strict=True)]
         self._warm = True
         return episodes

@@ -36,7 +36,7 @@ class Undocumented(gymnasium.Env):  # type: ignore[type-arg]
 @pytest.fixture(autouse=True)
 def _registered():
     for kind in (Documented, Undocumented):
-        gymnasium.register(id=f"test/{kind.__name__}-v0", entry_point=kind, kwargs={"b": "y"})
+        gymnasium.register(id=f"test/{kind.__name__}-v0", entry_point=kind, kwargs={"b": "y"})  # pyright: ignore
     yield
     for kind in (Documented, Undocumented):
         del gymnasium.registry[f"test/{kind.__name__}-v0"]

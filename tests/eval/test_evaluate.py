@@ -1,6 +1,7 @@
 """Rows: their keys, their truth, and that they depend on nothing but the plan."""
 
 import json
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -154,6 +155,23 @@ def test_agents_that_ask_for_it_always_play_full_batches(monkeypatch, fixed, exp
     assert set(agent.batches) == expected
     assert [row["seed"] for row in rows] == list(range(7))
     assert len(agent.batches) == 4  # three batches, of which the first was played twice for its time
+
+
+class Slow(Recorder):
+    """Thinks for a tenth of a second about its first batch, and remembers what it thought."""
+
+    known = False
+
+    def begin(self, copies, instances, keys, imagine):
+        if not self.known:
+            time.sleep(0.1)
+        self.known = True
+
+
+def test_what_an_agent_remembers_does_not_shorten_its_time(monkeypatch):
+    monkeypatch.setattr(module, "make_agent", lambda text, setting: Slow())
+    row = rows_of(SHOP, "slow", instances="ft06")[0]
+    assert row["decisions"] * row["seconds_per_decision"] > 0.1
 
 
 def test_schedules_that_reach_the_store_can_be_read_and_are_valid():
