@@ -17,7 +17,6 @@ from .agent import Agent, Imagine, Observation, Setting
 from .networks.common import SlotNetwork, to_tensors
 
 BATCH = 512
-_TILE = 16
 _LARGEST_TABLES = 2**27  # numbers that a batch's tables of nodes by nodes may hold: half a gibibyte
 
 
@@ -31,25 +30,26 @@ def gumbel_noise(keys, counts, noise):
 
 
 def legal_scores(network: SlotNetwork, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Log-probabilities [n, A] of the legal slots, minus infinity elsewhere; computed for running copies alone.
+    """Log-probabilities [n, A] of the legal slots, minus infinity elsewhere.
 
-    The rows are filled up to a multiple of 16 with repetitions: products of matrices round their last rows differently
-    where the number is odd, and then a copy's scores would depend on how many others are still running.
+    Copies whose episode has ended are computed with the rest: products of matrices round differently with the number of
+    rows, and a copy's scores must not depend on how many others are still running. At one size of the batch they depend,
+    in the last bits, on the copy's place in it alone.
     """
     scores = np.full(mask.shape, -np.inf, dtype=np.float32)
-    running = np.flatnonzero(mask.any(axis=1))
+    running: NDArray[np.bool_] = mask.any(axis=1)
     device = next(network.parameters()).device
     nodes = sum(array.shape[1] for key, array in observation.items() if key.startswith("node_mask/"))
-    fitting = _LARGEST_TABLES // max(nodes, 1) ** 2 // _TILE * _TILE
-    batch = max(_TILE, min(BATCH, fitting))
-    for low in range(0, len(running), batch):
-        rows = running[low : low + batch]
-        filled = np.resize(rows, -(-len(rows) // _TILE) * _TILE)
-        tensors = to_tensors({key: array[filled] for key, array in observation.items()}, device)
-        with torch.inference_mode():
-            logits, _ = network(tensors)
-            logits = logits.masked_fill(tensors["action_mask"] == 0, -torch.inf)
-            scores[rows] = torch.log_softmax(logits, dim=1)[: len(rows)].cpu().numpy()
+    batch = max(1, min(BATCH, _LARGEST_TABLES // max(nodes, 1) ** 2))
+    for low in range(0, len(mask), batch):
+        rows = slice(low, low + batch)
+        if running[rows].any():
+            tensors = to_tensors({key: array[rows] for key, array in observation.items()}, device)
+            with torch.inference_mode():
+                logits, _ = network(tensors)
+                logits = logits.masked_fill(torch.as_tensor(mask[rows] == 0, device=device), -torch.inf)
+                found = torch.log_softmax(logits, dim=1).cpu().numpy()
+            scores[rows] = np.where(running[rows, None], found, -np.inf)
     return scores
 
 
