@@ -449,6 +449,8 @@ def update_operations(problem, state, view, i, j):
             elif status == PAUSED:
                 column = OP_PAUSED
             write_status(view, i, base + k * OP_FEATURES, column)
+            if column == OP_WAITING:  # also of a first operation whose piece was lost
+                view.floats[i, base + k * OP_FEATURES + OP_REMAINING] = 0.0
         memo[i, j, MEMO_STATUS] = status
         memo[i, j, MEMO_POSITION] = k
         memo[i, j, MEMO_START] = -1
