@@ -58,10 +58,15 @@ class Agent(ABC):
     Attributes:
         name: how tables call it.
         samples: how often each world is played; the best try counts. Where the world is stochastic that is hindsight.
+        fixed_batch: whether choices may differ, in the last bits of floating point, with the size of the batch
+            (networks): evaluation then fills every batch up to the same size.
+        remark: what reports say of it beside its name, for example which rule was chosen.
     """
 
     name: str
     samples: int = 1
+    fixed_batch: bool = False
+    remark: str = ""
 
     def begin(
         self,

@@ -196,6 +196,10 @@ class PlainArena(Arena):
     def outcome(self, copy: int) -> tuple[str, float, Mapping[str, Any], Any]:
         info = self._infos[copy]
         env = self._envs[copy].unwrapped
+        for key in ("objective", "metrics"):
+            if key not in info:
+                env_id = self.setting.env_id
+                raise UserError(f"environment {env_id!r} ended without info[{key!r}]; run 'makespan check {env_id}'")
         schedule = env.schedule() if hasattr(env, "schedule") else None  # type: ignore[attr-defined]
         return str(info.get("instance", "")), float(info["objective"]), info["metrics"], schedule
 

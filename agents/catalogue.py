@@ -11,6 +11,8 @@ from .agent import Agent, Setting
 from .rules.rule import Rule, applicable_rules, rules_of
 
 _LARGEST_COUNT = 100_000
+_LONGEST_TIME = 1_000_000
+_WORLDS = 8  # that rollouts imagine where the world is stochastic
 
 
 def make_agents(texts: str | Sequence[str], setting: Setting) -> list[Agent]:
@@ -82,6 +84,13 @@ def _flag(name: Name, key: str, default: bool) -> bool:
     return bool(value)
 
 
+def _seconds(name: Name, key: str, default: float) -> float:
+    value = name.options.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_TIME:
+        raise FieldError(f"option {key} of agent {name.base!r}", value, f"seconds, above 0 and at most {_LONGEST_TIME}")
+    return float(value)
+
+
 # --- kinds ------------------------------------------------------------------------------------------------------------
 
 
@@ -126,14 +135,90 @@ def _make_best_rule(name: Name, setting: Setting) -> Agent:
     from .rules.best_rule import best_rule
 
     if not _flag(name, "hindsight", False):
-        return RuleAgent([best_rule(setting)], setting)
+        rule = best_rule(setting)
+        agent = RuleAgent([rule], setting)
+        agent.remark = rule.name
+        return agent
     if "samples" in name.options:
         raise UserError("agent 'best-rule': with hindsight=1 each rule is one try, so that samples cannot be given")
     rules = list(applicable_rules(setting.env_id, setting.options).values())
     return RuleAgent(rules, setting, samples=len(rules))
 
 
+def _without_imagination(setting: Setting) -> str | None:
+    if setting.engine is None:
+        return "it is plain Python without imagine(), so nobody can look ahead in it"
+    return None
+
+
+def _without_rollout(setting: Setting) -> str | None:
+    return _without_imagination(setting) or _without_rules(setting)
+
+
+def _make_rollout(name: Name, setting: Setting) -> Agent:
+    from .planners.rollout import RolloutAgent
+
+    worlds = _count(name, "worlds", _WORLDS if setting.stochastic else 1)
+    return RolloutAgent(_rollout_rules(name, setting), setting, worlds, _flag(name, "wait", True))
+
+
+def _rollout_rules(name: Name, setting: Setting) -> list[Rule]:
+    """The rules named by `of`; by default the environment's handful, or all where it names none."""
+    rules = applicable_rules(setting.env_id, setting.options)
+    if "of" not in name.options:
+        return [rule for rule in rules.values() if rule.handful] or list(rules.values())
+    names = str(name.options["of"]).split("+")
+    for rule in names:
+        if rule not in rules:
+            raise UnknownNameError(f"rule in option of of agent {name.base!r}:", rule, rules)
+    if len(set(names)) != len(names):
+        raise UserError(f"option of of agent {name.base!r} names a rule twice: {name.options['of']}")
+    return [rules[rule] for rule in names]
+
+
+def _hidden_events(setting: Setting) -> str | None:
+    if setting.stochastic:
+        return "it holds events that nobody can foresee, so that no plan made at the start can be kept; try 'rollout'"
+    return None
+
+
+def _without_beam(setting: Setting) -> str | None:
+    obstacle = _without_imagination(setting) or _hidden_events(setting)
+    if obstacle is None and setting.engine is not None and setting.engine.kernels.lower_bound is None:
+        return "it has no bound on what a partial schedule can reach"
+    return obstacle
+
+
+def _make_beam(name: Name, setting: Setting) -> Agent:
+    from .planners.beam import BeamAgent
+
+    return BeamAgent(setting, _count(name, "width", 100), _flag(name, "wait", True))
+
+
+def _without_cp_sat(setting: Setting) -> str | None:
+    """Why the exact solver cannot plan for this setting, or its plan cannot be kept."""
+    if setting.env_id != "makespan/JobShop-v0":
+        return "it is no job shop"
+    if setting.stochastic:
+        return "breakdowns that nobody can foresee cannot be planned for; use law=none (or windows with known_windows)"
+    if not setting.options.get("allow_wait", True):
+        return "an exact schedule waits at times; use allow_wait=true"
+    if setting.options.get("deadlock", "end") == "banker":
+        return "the banker's test would refuse moves of an exact schedule; use deadlock=end"
+    return None
+
+
+def _make_cp_sat(name: Name, setting: Setting) -> Agent:
+    from .exact.agent import CpSatAgent
+
+    warm = _flag(name, "warm", True)
+    return CpSatAgent(setting, _seconds(name, "time", 60.0), _count(name, "workers", 1), warm)
+
+
 _KINDS = {
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),
+    "rollout": _Kind(("of", "worlds", "wait"), _make_rollout, _without_rollout),
+    "beam": _Kind(("width", "wait"), _make_beam, _without_beam),
+    "cp-sat": _Kind(("time", "workers", "warm"), _make_cp_sat, _without_cp_sat),
 }

@@ -75,7 +75,9 @@ def load_weights(network: SlotNetwork, weights: Arrays, source: str) -> None:
     own = network.state_dict()
     for name, tensor in own.items():
         if name not in weights:
-            raise UserError(f"checkpoint {source!r} lacks the tensor {name!r}, expected with shape {tuple(tensor.shape)}")
+            raise UserError(
+                f"checkpoint {source!r} lacks the tensor {name!r}, expected with shape {tuple(tensor.shape)}"
+            )
         if tuple(tensor.shape) != weights[name].shape:
             raise UserError(
                 f"checkpoint {source!r}: tensor {name!r} has shape {weights[name].shape}, expected {tuple(tensor.shape)}"

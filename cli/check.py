@@ -5,8 +5,6 @@ from __future__ import annotations
 import json as json_format
 from dataclasses import asdict
 
-from gymnasium import registry
-
 from ..envs.core.check import Finding, check_contract
 from ..envs.core.names import Name, parse_name
 
@@ -26,8 +24,9 @@ def run(env: str, json: bool = False) -> int:
     Raises:
         UserError: the id is unknown, or an option is wrong.
     """
-    name = Name(env) if env in registry else parse_name(env, "environment")
-    findings = check_contract(name.base, name.options)
+    env_id, colon, rest = env.strip().partition(":")
+    name = Name(env_id, parse_name(f"env{colon}{rest}", "environment").options)
+    findings = check_contract(env_id, name.options)
     broken = sum(finding.outcome == "failed" for finding in findings)
     if json:
         report = {

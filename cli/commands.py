@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
@@ -39,22 +40,11 @@ def evaluate(
         device: where networks run: auto, cpu, cuda
         json: print rows, table and notes as JSON
     """
+    from ..eval.plan import Request
     from .evaluate import run
 
-    return run(
-        env=env,
-        agents=agents,
-        instances=instances,
-        seeds=seeds,
-        reference=reference,
-        sweep=sweep,
-        out=out,
-        overwrite=overwrite,
-        batch=batch,
-        agent_seed=agent_seed,
-        device=device,
-        as_json=json,
-    )
+    request = Request(env, agents, instances, seeds, reference, tuple(sweep), batch, agent_seed, device)
+    return run(request, sys.argv[1:], out, overwrite, json)
 
 
 def show(

@@ -53,20 +53,65 @@ class _Attend(nn.Module):
 class _Layer(nn.Module):
     """Slots attend to nodes, then to each other, then think."""
 
-    def __init__(self, width: int, heads: int, relations: int) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.relation_bias = nn.Parameter(torch.zeros(heads, relations))
         self.to_nodes = _Attend(width, heads)
         self.to_slots = _Attend(width, heads)
         self.think = nn.Sequential(
             nn.LayerNorm(width), nn.Linear(width, 2 * width), nn.ReLU(), nn.Linear(2 * width, width)
         )
 
-    def forward(self, slots: Tensor, nodes: Tensor, related: Tensor, no_node: Tensor, no_slot: Tensor) -> Tensor:
-        bias = torch.einsum("hr,brqn->bhqn", self.relation_bias, related) + no_node
-        slots = self.to_nodes(slots, nodes, bias)
-        slots = self.to_slots(slots, slots, no_slot)
+    def forward(self, slots: Tensor, nodes: Tensor, node_bias: Tensor, slot_bias: Tensor) -> Tensor:
+        slots = self.to_nodes(slots, nodes, node_bias)
+        slots = self.to_slots(slots, slots, slot_bias)
         return slots + self.think(slots)
+
+
+class _RelationBias(nn.Module):
+    """A learned score for each way in which a node can stand to a slot.
+
+    A node may be one that the slot refers to, or the neighbour of such a one along an edge type, in either direction.
+    """
+
+    def __init__(self, spec: ObservationSpec, heads: int) -> None:
+        super().__init__()
+        self.nodes = [node.name for node in spec.nodes]
+        # By the type of node that is looked at: (column of the reference, edge or None, whether the edge leads to it).
+        self.relations: dict[str, list[tuple[int, str | None, bool]]] = {name: [] for name in self.nodes}
+        for column, name in enumerate(spec.action_nodes):
+            self.relations[name].append((column, None, True))
+            for edge in spec.edges:
+                if edge.source == name:
+                    self.relations[edge.target].append((column, edge.name, True))
+                if edge.target == name:
+                    self.relations[edge.source].append((column, edge.name, False))
+        self.weights = nn.ParameterDict(
+            {name: nn.Parameter(torch.zeros(heads, len(found))) for name, found in self.relations.items() if found}
+        )
+        self.heads = heads
+
+    def forward(self, references: Tensor, adjacency: Tensors, counts: dict[str, int]) -> Tensor:
+        """Scores [B, H, A, N] over the nodes of all types in a row."""
+        batch, slots, _ = references.shape
+        parts = []
+        for name in self.nodes:
+            if self.relations[name]:
+                stands = [
+                    self._stands(references[..., column], edge, leads, adjacency, counts[name])
+                    for column, edge, leads in self.relations[name]
+                ]
+                parts.append(torch.einsum("hr,rban->bhan", self.weights[name], torch.stack(stands)))
+            else:
+                parts.append(torch.zeros(batch, self.heads, slots, counts[name], device=references.device))
+        return torch.cat(parts, dim=-1)
+
+    @staticmethod
+    def _stands(reference: Tensor, edge: str | None, leads: bool, adjacency: Tensors, count: int) -> Tensor:
+        """float [B, A, N]: 1 where a slot's reference is the node itself, or its neighbour along the edge type."""
+        if edge is None:
+            return functional.one_hot(reference.long() + 1, count + 1)[..., 1:].to(torch.float32)
+        table = adjacency[edge] if leads else adjacency[edge].transpose(1, 2).contiguous()
+        return gather_nodes(table, reference)
 
 
 class AttentionNetwork(SlotNetwork):
@@ -88,9 +133,8 @@ class AttentionNetwork(SlotNetwork):
         self.globals = Embedding(spec.globals, width)
         self.scaling = Scaling(spec.action_features)
         self.slot = nn.Linear(len(spec.action_features) + width * (len(spec.action_nodes) + 1), width)
-        # One relation for being referred to, and per edge type and end one for being next to a node referred to.
-        self.relations = len(spec.action_nodes) * (1 + 2 * len(spec.edges))
-        self.layers = nn.ModuleList([_Layer(width, config.heads, self.relations) for _ in range(config.layers)])
+        self.relation_bias = _RelationBias(spec, config.heads)
+        self.layers = nn.ModuleList([_Layer(width, config.heads) for _ in range(config.layers)])
         self.back = nn.Linear(width, width)
         self.readout = SlotReadout(spec, width, width * 2)
 
@@ -108,11 +152,11 @@ class AttentionNetwork(SlotNetwork):
         seen += [gather_nodes(tokens[name], references[..., k]) for k, name in enumerate(self.spec.action_nodes)]
         seen.append(summary[:, None].expand(-1, references.shape[1], -1))
         slots = self.slot(torch.cat(seen, dim=-1))
-        related = self._related(references, adjacency, names, {name: own[name].shape[1] for name in names})
-        no_node = _refuse(present)[:, None, None]
-        no_slot = _refuse(legal)[:, None, None].expand(-1, self.heads, slots.shape[1], -1)
+        node_bias = self.relation_bias(references, adjacency, {name: own[name].shape[1] for name in names})
+        node_bias = node_bias + _refuse(present)[:, None, None]
+        slot_bias = _refuse(legal)[:, None, None].expand(-1, self.heads, slots.shape[1], -1)
         for layer in self.layers:
-            slots = layer(slots, everything, related, no_node, no_slot)
+            slots = layer(slots, everything, node_bias, slot_bias)
         context = masked_mean(torch.relu(self.back(slots)), legal)
         # The readout adds what the slots found to the nodes' tokens it gathers anew.
         logits, value = self.readout(observation, tokens, torch.cat([summary, context], dim=-1), slots)
@@ -142,32 +186,6 @@ class AttentionNetwork(SlotNetwork):
                 mean = matrix @ own[other] / matrix.sum(2, keepdim=True).clamp(min=1.0)
                 total[end] = total[end] + self.neighbours[f"{edge.name}-{way}"](mean)
         return total
-
-    def _related(
-        self, references: Tensor, adjacency: Tensors, names: list[str], counts: dict[str, int]
-    ) -> Tensor:
-        """float [B, R, A, N]: how each slot stands to each node (all types in a row)."""
-        batch, slots, _ = references.shape
-        starts = {}
-        start = 0
-        for name in names:
-            starts[name] = start
-            start += counts[name]
-        related = torch.zeros(batch, self.relations, slots, start, device=references.device)
-        r = 0
-        for k, name in enumerate(self.spec.action_nodes):
-            chosen = functional.one_hot(references[..., k].long() + 1, counts[name] + 1)[..., 1:].to(torch.float32)
-            related[:, r, :, starts[name] : starts[name] + counts[name]] = chosen
-            r += 1
-            for edge in self.spec.edges:
-                for end, other, matrix in (
-                    (edge.source, edge.target, adjacency[edge.name]),
-                    (edge.target, edge.source, adjacency[edge.name].transpose(1, 2)),
-                ):
-                    if end == name:
-                        related[:, r, :, starts[other] : starts[other] + counts[other]] = chosen @ matrix
-                    r += 1
-        return related
 
 
 def _refuse(mask: Tensor) -> Tensor:

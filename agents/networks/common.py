@@ -20,6 +20,11 @@ def to_tensors(observation: Mapping[str, NDArray[Any]], device: torch.device | s
     return {key: torch.as_tensor(np.ascontiguousarray(array), device=device) for key, array in observation.items()}
 
 
+def module_name(name: str) -> str:
+    """A spec's name as the key of a torch `ModuleDict`, which takes neither dots nor names of its own methods."""
+    return "of_" + name.replace("%", "%25").replace(".", "%2E")
+
+
 class SlotNetwork(nn.Module):
     """A network that scores action slots and values the state; subclasses are built from the spec alone.
 
@@ -47,7 +52,7 @@ class Scaling(nn.Module):
     def __init__(self, features: tuple[Feature, ...]) -> None:
         super().__init__()
         wide = [max(abs(feature.low), abs(feature.high)) > 2.0 for feature in features]
-        self.register_buffer("wide", torch.tensor(wide), persistent=False)
+        self.register_buffer("wide", torch.tensor(wide, dtype=torch.bool), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.where(self.wide, torch.sign(x) * torch.log1p(x.abs()), x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -25,11 +26,11 @@ class GraphConfig:
     layers: int = 2
 
 
-class _Mean(MessagePassing):
-    """Mean of the neighbours' rows."""
+class _Sum(MessagePassing):
+    """Sum of the neighbours' rows."""
 
     def __init__(self) -> None:
-        super().__init__(aggr="mean")
+        super().__init__(aggr="sum")
 
     def forward(self, rows: Tensor, edges: Tensor, targets: int) -> Tensor:
         return self.propagate(edges, x=rows, size=(rows.shape[0], targets))
@@ -38,26 +39,40 @@ class _Mean(MessagePassing):
         return x_j
 
 
-class _Relation(nn.Module):
-    """Messages of one edge type in one direction.
+class _Links(NamedTuple):
+    """Edges of one type in one direction, of all copies.
 
-    The linear map is applied on the side that has fewer nodes: both orders give the same sum.
+    Attributes:
+        edges: int64 [2, E] into the nodes of the two types, all copies in a row.
+        share: float [targets, 1], one over the number of edges that reach a node; None where that is one at most, so
+            that sums are means.
     """
 
-    def __init__(self, edge: EdgeType, forward_direction: bool, width: int) -> None:
-        super().__init__()
-        self.edge = edge.name
-        self.direction = forward_direction
-        self.source, self.target = (edge.source, edge.target) if forward_direction else (edge.target, edge.source)
-        self.linear = nn.Linear(width, width, bias=False)
-        self.mean = _Mean()
+    edges: Tensor
+    share: Tensor | None
 
-    def forward(self, nodes: dict[str, Tensor], edges: dict[str, Tensor]) -> Tensor:
-        index = edges[self.edge] if self.direction else edges[self.edge].flip(0)
+
+class _Relation(nn.Module):
+    """Mean messages of one edge type in one direction.
+
+    The linear map is applied on the side that has fewer nodes: both orders give the same.
+    """
+
+    def __init__(self, edge: EdgeType, along: bool, width: int) -> None:
+        super().__init__()
+        self.key = edge.name, along
+        self.source, self.target = (edge.source, edge.target) if along else (edge.target, edge.source)
+        self.linear = nn.Linear(width, width, bias=False)
+        self.sum = _Sum()
+
+    def forward(self, nodes: dict[str, Tensor], links: dict[tuple[str, bool], _Links]) -> Tensor:
+        edges, share = links[self.key]
         rows, count = nodes[self.source], nodes[self.target].shape[0]
-        if rows.shape[0] <= count:
-            return self.mean(self.linear(rows), index, count)
-        return self.linear(self.mean(rows, index, count))
+        first = rows.shape[0] <= count
+        received = self.sum(self.linear(rows) if first else rows, edges, count)
+        if share is not None:
+            received = received * share
+        return received if first else self.linear(received)
 
 
 class _Layer(nn.Module):
@@ -69,10 +84,10 @@ class _Layer(nn.Module):
         self.relations = nn.ModuleList(relations)
         self.own = nn.ModuleDict({node.name: nn.Linear(width, width) for node in spec.nodes})
 
-    def forward(self, nodes: dict[str, Tensor], edges: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, nodes: dict[str, Tensor], links: dict[tuple[str, bool], _Links]) -> dict[str, Tensor]:
         total = {name: self.own[name](rows) for name, rows in nodes.items()}
         for relation in self.relations:
-            total[relation.target] = total[relation.target] + relation(nodes, edges)  # type: ignore[index]
+            total[relation.target] = total[relation.target] + relation(nodes, links)  # type: ignore[index]
         return {name: rows + torch.relu(total[name]) for name, rows in nodes.items()}
 
 
@@ -98,12 +113,13 @@ class GraphNetwork(SlotNetwork):
             name: (self.embeddings[name](observation[f"nodes/{name}"]) * masks[name][..., None]).flatten(0, 1)
             for name in names
         }
-        edges = {
-            edge.name: _flat_edges(observation[f"edges/{edge.name}"], counts[edge.source], counts[edge.target])
-            for edge in self.spec.edges
-        }
+        links: dict[tuple[str, bool], _Links] = {}
+        for edge in self.spec.edges:
+            index = _flat_edges(observation[f"edges/{edge.name}"], counts[edge.source], counts[edge.target])
+            links[edge.name, True] = _Links(index, _share(index[1], batch * counts[edge.target]))
+            links[edge.name, False] = _Links(index.flip(0), _share(index[0], batch * counts[edge.source]))
         for layer in self.layers:
-            nodes = layer(nodes, edges)
+            nodes = layer(nodes, links)
         by_copy = {name: rows.view(batch, counts[name], -1) for name, rows in nodes.items()}
         state = [self.globals(observation["globals"])]
         for name in names:
@@ -119,3 +135,9 @@ def _flat_edges(edges: Tensor, sources: int, targets: int) -> Tensor:
     source = (edges[:, 0].long() + copy * sources).reshape(-1)[present]
     target = (edges[:, 1].long() + copy * targets).reshape(-1)[present]
     return torch.stack([source, target])
+
+
+def _share(targets: Tensor, count: int) -> Tensor | None:
+    """One over the number of edges that reach each of `count` nodes, [count, 1]; None where that is one at most."""
+    received = torch.bincount(targets, minlength=count)
+    return None if int(received.max()) <= 1 else 1.0 / received.clamp(min=1)[:, None]

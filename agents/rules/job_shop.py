@@ -14,21 +14,27 @@ _PANWALKAR = "Panwalkar & Iskander, 'A survey of scheduling rules', Operations R
 _SELS = "Sels, Gheysen & Vanhoucke, 'A comparison of priority rules for the job shop', IJPR 50(15), 2012"
 
 _DISPATCHING = (
-    Rule("spt", (("processing_time", 1),), f"shortest processing time: p. {_HAUPT}"),
+    Rule("spt", (("processing_time", 1),), f"shortest processing time: p. {_HAUPT}", handful=True),
     Rule("lpt", (("processing_time", -1),), f"longest processing time: -p. {_HAUPT}"),
     Rule("fifo", (("waiting_time", -1),), f"first in, first out: a. {_HAUPT}"),
     Rule("lifo", (("waiting_time", 1),), f"last in, first out: -a. {_PANWALKAR}"),
-    Rule("mwkr", (("work_remaining", -1),), f"most work remaining: -R. {_HAUPT}"),
+    Rule("mwkr", (("work_remaining", -1),), f"most work remaining: -R. {_HAUPT}", handful=True),
     Rule("lwkr", (("work_remaining", 1),), f"least work remaining (here also shortest remaining time): R. {_HAUPT}"),
     Rule(
         "fdd-mwkr",
         (("flow_per_work_remaining", 1),),
         f"flow due date over most work remaining: F / R. {_SELS}",
+        handful=True,
     ),
     Rule("mopnr", (("operations_remaining", -1),), f"most operations remaining: -N. {_HAUPT}"),
     Rule("lopnr", (("operations_remaining", 1),), f"least operations remaining: N. {_PANWALKAR}"),
     Rule("spt-twkr", (("time_times_total_work", 1),), f"p times total work: p P. {_SELS}"),
-    Rule("lrm", (("work_remaining_after", -1),), f"longest work remaining after the operation: -(R - p). {_SELS}"),
+    Rule(
+        "lrm",
+        (("work_remaining_after", -1),),
+        f"longest work remaining after the operation: -(R - p). {_SELS}",
+        handful=True,
+    ),
     Rule("srm", (("work_remaining_after", 1),), f"shortest work remaining after the operation: R - p. {_SELS}"),
     Rule(
         "winq",
@@ -41,6 +47,7 @@ _DISPATCHING = (
         (("next_machine_occupied", 1), ("work_remaining_unless_last", -1)),
         "next machine free before occupied, then -R; a last operation counts as free with R = 0. Ours, for blocking "
         "shops; in construct mode no machine is ever occupied at the present",
+        handful=True,
     ),
     Rule(
         "cr",
@@ -65,7 +72,7 @@ _CONFLICT_SET = ConflictSet("completion_delay", "processing_time", "machine")
 def _active(rule: Rule) -> Rule:
     """The rule within Giffler and Thompson's conflict set."""
     source = f"active schedules (Giffler & Thompson, Operations Research 8(4), 1960), within them {rule.source}"
-    return Rule(f"gt-{rule.name}", rule.keys, source, _CONFLICT_SET, {"mode": "construct"})
+    return Rule(f"gt-{rule.name}", rule.keys, source, _CONFLICT_SET, {"mode": "construct"}, rule.handful)
 
 
 RULES = (*_DISPATCHING, *(_active(rule) for rule in _DISPATCHING))

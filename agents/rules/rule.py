@@ -41,6 +41,7 @@ class Rule:
         source: who described the rule, and what it says.
         conflict_set: restricts the choice first.
         needs: environment options without which the rule has no meaning.
+        handful: one of the few that planners play where they are not told which.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Rule:
     source: str
     conflict_set: ConflictSet | None = None
     needs: Mapping[str, OptionValue] | None = None
+    handful: bool = False
 
     def __post_init__(self) -> None:
         parsed = parse_name(self.name, "rule")

@@ -81,7 +81,12 @@ RULES = (
     Rule("imagine", "imagined copies show the same present and know nothing of the hidden seed", may.imagine),
     Rule("vector", "the vector door agrees with the single one step for step, over later episodes too", may.vector),
     Rule("bounds", "no objective is better than bound(), nor is best_known()", may.bounds),
-    Rule("schedule", "validate finds nothing wrong with the schedules of legal episodes", may.schedule),
+    Rule(
+        "schedule",
+        "schedules are plain data, state the objective, and validate finds nothing wrong with them",
+        may.schedule,
+    ),
+    Rule("drawing", "a saved schedule is read back and drawn", may.drawing),
     Rule("render", "the declared render modes draw, right after reset and at the end", may.render),
 )
 

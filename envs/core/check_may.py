@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
@@ -239,6 +241,7 @@ def vector(subject: Subject) -> None:
     observations, _ = many.reset(seed=_VECTOR_SEED)
     rows = [env.reset(seed=_VECTOR_SEED + copy)[0] for copy, env in enumerate(singles)]
     _expect_rows("at the reset", observations, rows)
+    _expect_masks("at the reset", many, rows)
     ended = np.zeros(_COPIES, dtype=np.int64)
     choose = [at_random(copy) for copy in range(_COPIES)]
     for step in range(1, 2 * MOST_STEPS):
@@ -246,7 +249,6 @@ def vector(subject: Subject) -> None:
         if None in actions:
             raise Skipped("a state without a legal action ended the comparison with the vector door")
         observations, reward, terminated, truncated, info = many.step(np.array(actions, dtype=np.int64))
-        masks = many.action_masks()  # type: ignore[attr-defined]
         for copy, env in enumerate(singles):
             where = f"copy {copy} after step {step}"
             row, value, end, cut, single_info = env.step(actions[copy])
@@ -260,9 +262,8 @@ def vector(subject: Subject) -> None:
                 ended[copy] += 1
                 row, _ = env.reset()
             rows[copy] = row
-            if not np.array_equal(masks[copy], row["action_mask"] != 0):
-                raise Broken(f"{where}: action_masks() of the vector door differs from the single one's")
         _expect_rows(f"after step {step}", observations, rows)
+        _expect_masks(f"after step {step}", many, rows)
         if (ended >= 2).all():
             return
 
@@ -274,6 +275,13 @@ def _expect_rows(when: str, observations: dict[str, Any], rows: list[dict[str, A
                 raise Broken(
                     f"{when} observation[{key!r}] of copy {copy} in the vector door differs from the single one's"
                 )
+
+
+def _expect_masks(when: str, many: Any, rows: list[dict[str, Any]]) -> None:
+    if hasattr(many, "action_masks"):  # else the observation's mask, compared already, is all there is
+        expected = np.stack([row["action_mask"] != 0 for row in rows])
+        if not same(many.action_masks(), expected):
+            raise Broken(f"{when} action_masks() of the vector door differs from the single one's")
 
 
 def _expect_final(where: str, info: dict[str, Any], copy: int, row: dict[str, Any], single: dict[str, Any]) -> None:
@@ -330,15 +338,55 @@ def schedule(subject: Subject) -> None:
     env = subject.make()
     if not callable(getattr(env, "schedule", None)):
         raise Skipped("there is no method schedule(); switches off saving, checking and drawing schedules")
-    if not callable(getattr(env, "validate", None)):
-        raise Skipped("there is no method validate(schedule); switches off checking schedules")
     for seed in (7, 8):
-        finish(env, seed)
-        complaints = env.validate(env.schedule())
+        objective = finish(env, seed).get("objective")
+        outcome = env.schedule()
+        _plain_schedule(outcome)
+        stated = outcome.get("objective") if isinstance(outcome, Mapping) else getattr(outcome, "objective", None)
+        if stated is not None and stated != objective:
+            raise Broken(f"the schedule's objective is {stated}, but info['objective'] was {objective}")
+        if not callable(getattr(env, "validate", None)):
+            raise Skipped("there is no method validate(schedule); switches off checking schedules")
+        complaints = env.validate(outcome)
         if not isinstance(complaints, list):
             raise Broken(f"validate(schedule) returned a {type(complaints).__name__}, expected a list of texts")
         if complaints:
             raise Broken(f"validate says of the schedule of an episode of legal actions: {complaints[0]}")
+
+
+def _plain_schedule(outcome: Any) -> Any:
+    """A schedule as the JSON data that it is saved as."""
+    data = outcome.to_dict() if hasattr(outcome, "to_dict") else outcome
+    try:
+        return json.loads(json.dumps(data, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise Broken(
+            f"the schedule cannot be saved as JSON ({error}), expected plain data or a method to_dict()"
+        ) from None
+
+
+def drawing(subject: Subject) -> None:
+    env = subject.make()
+    offers = [name for name in ("draw", "ansi") if callable(getattr(env, name, None))]
+    if not offers or not callable(getattr(env, "schedule", None)):
+        raise Skipped("there is no method draw(schedule) or ansi(schedule); switches off drawing saved schedules")
+    finish(env, 7)
+    data = _plain_schedule(env.schedule())
+    if callable(getattr(env, "read_schedule", None)):
+        again = env.read_schedule(data)
+        if _plain_schedule(again) != data:
+            raise Broken("read_schedule(data) gave a schedule whose data are others, expected the one that was saved")
+    else:
+        again = data
+    for name in offers:
+        try:
+            picture = getattr(env, name)(again)
+        except MissingExtraError as error:
+            raise Skipped(str(error)) from None
+        if name == "ansi":
+            _check_picture("ansi", "of a saved schedule", picture)
+        elif not hasattr(picture, "savefig"):
+            raise Broken(f"draw(schedule) gave a {type(picture).__name__}, expected a matplotlib figure")
 
 
 def render(subject: Subject) -> None:

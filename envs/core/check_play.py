@@ -72,6 +72,11 @@ class Trace:
         return self.turns[-1].ended
 
     @property
+    def endless(self) -> bool:
+        """Whether it was cut off after `MOST_STEPS`."""
+        return not self.ended and len(self.turns) > MOST_STEPS
+
+    @property
     def final(self) -> dict[str, Any]:
         """The last info."""
         return self.turns[-1].info

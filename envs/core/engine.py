@@ -231,6 +231,11 @@ class BatchEngine(ABC):
         """Further arrays [n, ...] of a problem's engine that belong to its copies."""
         return ()
 
+    @property
+    def copy_bytes(self) -> int:
+        """Memory that one copy takes."""
+        return sum(array.nbytes for array in self._arrays()) // self.num_copies
+
     def snapshot(self) -> Snapshot:
         """Copies of every array, for `restore`."""
         return Snapshot(tuple(array.copy() for array in self._arrays()))

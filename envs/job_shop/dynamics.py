@@ -119,7 +119,7 @@ class State(NamedTuple):
     start: NDArray[np.int64]  # [n, J, L], -1 where not started
     completion: NDArray[np.int64]  # [n, J, L], -1 where not completed
     log: NDArray[np.int64]  # [n, R, NUM_LOG], R = 0 unless recording
-    held: NDArray[np.int64]  # [n, J], [n, M]: scratch of the banker's test, machine by job and job by machine
+    held: NDArray[np.int64]  # [n, J], [n, 2 M]: scratch, of the banker's test machine by job and job by machine
     holder: NDArray[np.int64]
 
 

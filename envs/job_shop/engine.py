@@ -16,6 +16,7 @@ from . import dynamics as d
 from .card import OBJECTIVE
 from .dynamics import Problem, State
 from .instance import JobShopInstance
+from .lookahead import lower_bound, signature
 from .source import InstanceSource
 from .observation import NUM_MEMO, SPEC, View, sizes, update_observation, write_actions, write_observation
 from .options import JobShopOptions
@@ -110,7 +111,7 @@ class JobShopEngine(BatchEngine):
 
     spec = SPEC
     objective = OBJECTIVE
-    kernels = Kernels("job_shop", is_running, d.advance, write_actions, world_seed)
+    kernels = Kernels("job_shop", is_running, d.advance, write_actions, world_seed, lower_bound, signature)
     shared_fields = ("options", "law")
 
     def __init__(
@@ -148,7 +149,7 @@ class JobShopEngine(BatchEngine):
             completion=np.full((n, jobs, longest), -1, dtype=np.int64),
             log=np.zeros((n, rows, d.NUM_LOG), dtype=np.int64),
             held=np.zeros((n, jobs), dtype=np.int64),
-            holder=np.zeros((n, machines), dtype=np.int64),
+            holder=np.zeros((n, 2 * machines), dtype=np.int64),
         )
         block = self.block
         memo = np.zeros((n, jobs, NUM_MEMO), dtype=np.int64)

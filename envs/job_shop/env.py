@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
@@ -13,11 +13,15 @@ from ..core.env import SchedulingEnv, SchedulingVectorEnv
 from ..core.errors import FieldError, UnknownNameError
 from .card import DEFAULT_INSTANCE
 from .engine import JobShopEngine
-from .generator import instance_names
+from .generator import instance_names, resolve
 from .instance import JobShopInstance
-from .known import bounds
+from .known import Bounds, bounds
 from .options import JobShopOptions
+from .schedule import JobShopSchedule, validate
 from .source import InstanceSource
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _ROOM = ("max_jobs", "max_machines", "max_operations")
 
@@ -109,21 +113,70 @@ class JobShopEnv(SchedulingEnv):
     def instances(self) -> list[str]:
         return instance_names()
 
+    @staticmethod
+    def resolve_instances(item: str) -> list[JobShopInstance]:
+        """The instances that one item of a list names: a name, a range, a path, ``random:size=15x15:count=100:seed=7``.
+
+        Raises:
+            UserError: it names nothing, or a file is malformed.
+        """
+        return resolve(item)
+
+    def validate(self, schedule: JobShopSchedule) -> list[str]:
+        """What is wrong with a schedule, in words; empty when it is valid. Shares no code with the dynamics."""
+        options = self._job_shop.options
+        strange = [
+            f"{name} is {getattr(schedule, name)!r}, but the environment's is {getattr(options, name)!r}"
+            for name in ("blocking", "on_breakdown", "unload_when_down")
+            if getattr(schedule, name) != getattr(options, name)
+        ]
+        return [*strange, *validate(schedule)]
+
+    @staticmethod
+    def read_schedule(data: Any) -> JobShopSchedule:
+        """The schedule whose `to_dict` gave `data`.
+
+        Raises:
+            UserError: a field is missing, unknown or malformed.
+        """
+        return JobShopSchedule.from_dict(data)
+
+    @staticmethod
+    def draw(schedule: JobShopSchedule) -> Figure:
+        """The Gantt chart as a matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from . import picture
+
+        return picture.draw(schedule)
+
+    @staticmethod
+    def ansi(schedule: JobShopSchedule) -> str:
+        """The Gantt chart as text."""
+        from . import picture
+
+        return picture.ansi(schedule)
+
     def bound(self, instance: JobShopInstance | str) -> float | None:
         """Best proved lower bound on the makespan of an instance without breakdowns (they only lengthen it)."""
         return self._bounds(instance).lower
 
     def best_known(self, instance: JobShopInstance | str) -> float | None:
         """Best makespan known for an instance without breakdowns, None under breakdowns."""
-        engine = self.engine
-        assert isinstance(engine, JobShopEngine)
-        return self._bounds(instance).upper if engine.options.law == "none" else None
+        return self._bounds(instance).upper if self._job_shop.options.law == "none" else None
 
-    def _bounds(self, instance: JobShopInstance | str) -> Any:
-        engine = self.engine
-        assert isinstance(engine, JobShopEngine)
-        known = engine.source.instance(engine.source.index(instance))
-        return bounds(known, engine.options.blocking)
+    def _bounds(self, instance: JobShopInstance | str) -> Bounds:
+        engine = self._job_shop
+        if isinstance(instance, str):
+            instance = engine.source.instance(engine.source.index(instance))
+        return bounds(instance, engine.options.blocking)
+
+    @property
+    def _job_shop(self) -> JobShopEngine:
+        assert isinstance(self.engine, JobShopEngine)
+        return self.engine
 
 
 class JobShopVectorEnv(SchedulingVectorEnv):

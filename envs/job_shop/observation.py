@@ -183,7 +183,7 @@ ACTION_FEATURES = (
     _amount("work_remaining", _JOB),
     _amount("work_remaining_after", _JOB),
     _amount("operations_remaining", "mean operations of a job"),
-    Feature("waiting_time", _TIME, 0.0, 4096.0),
+    Feature("waiting_time", _TIME, -4096.0, 4096.0),
     Feature("flow_per_work_remaining", "1", 0.0, 4096.0),
     Feature("time_times_total_work", "mean processing time x mean work of a job", 0.0, 4096.0),
     Feature("work_in_next_queue", _TIME, 0.0, 4096.0),
@@ -673,7 +673,7 @@ def write_move(problem, state, view, i, j, least_start, least_completion):
     floats[i, at + 1] = wide(work * per_job)
     floats[i, at + 2] = wide((work - p) * per_job)
     floats[i, at + 3] = wide((length - k) * problem.scale[i, SCALE_LENGTH])
-    floats[i, at + 4] = clip((t - job[i, j, SINCE]) * per_time, 0.0, 4096.0)
+    floats[i, at + 4] = clip((t - job[i, j, SINCE]) * per_time, -4096.0, 4096.0)
     floats[i, at + 5] = min(problem.head[i, j, k + 1] / max(work, 1e-9), 4096.0)
     floats[i, at + 6] = min(p * total * per_time * per_job, 4096.0)
     earliest_due = problem.dims[i, DIM_LOWER_BOUND] * (total / max(problem.dims[i, DIM_LONGEST_JOB], 1))

@@ -97,6 +97,11 @@ class JobShopSchedule:
         """Latest completion so far, 0 where nothing is completed."""
         return max(int(self.completion.max()), 0)
 
+    @property
+    def objective(self) -> int | None:
+        """What an episode that ends so must report; None where not every job has left."""
+        return self.makespan if self.finished else None
+
     def release(self, job: int, operation: int) -> int:
         """When the surviving piece left the machine of (job, operation); -1 where it stands there or never came.
 

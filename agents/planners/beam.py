@@ -1,0 +1,218 @@
+"""Beam search on the imagined engine: the best partial episodes of each length by a bound on what they can reach.
+
+Ow & Morton, "Filtered beam search in scheduling", International Journal of Production Research 26(1), 1988.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...envs.core.compile import compiled
+from ...envs.core.engine import BatchEngine, Kernels
+from ...envs.core.player import variant_of
+from ..agent import Agent, Imagine, Observation, Setting
+
+MEMORY = 2**27  # bytes of children at a time
+
+
+@cache
+def make_search(kernels: Kernels) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Compiled parts of the search on an engine.
+
+    Returns:
+        ``expand(problem, state, actions, bounds, signatures, running)`` plays an action in each of the first copies and
+        measures what came of it; ``refresh(problem, state, view, count)`` brings their action slots up to date.
+    """
+    is_running, advance, write_actions = kernels.is_running, kernels.advance, kernels.write_actions
+    lower_bound, signature = kernels.lower_bound, kernels.signature
+    assert lower_bound is not None
+    assert signature is not None
+    variant = variant_of(kernels, lower_bound, signature)
+
+    @compiled(variant=variant, nogil=True)
+    def expand(problem, state, actions, bounds, signatures, running):
+        for i in range(len(actions)):
+            if actions[i] >= 0:
+                advance(problem, state, i, actions[i])
+            bounds[i] = lower_bound(problem, state, i)
+            signatures[i] = signature(problem, state, i)
+            running[i] = is_running(problem, state, i)
+
+    @compiled(variant=variant, nogil=True)
+    def refresh(problem, state, view, count):
+        for i in range(count):
+            write_actions(problem, state, view, i)
+
+    return expand, refresh
+
+
+class _Nodes:
+    """Room for partial episodes of one instance: an imagined engine, of whose copies the first `count` are used."""
+
+    def __init__(self, engine: BatchEngine) -> None:
+        self._engine = engine
+        self._expand, self._refresh = make_search(engine.kernels)
+        n = engine.num_copies
+        self.count = 1
+        self._bounds, self._signatures = np.zeros(n), np.zeros(n, dtype=np.uint64)
+        self._running = np.zeros(n, dtype=np.bool_)
+
+    def take(self, source: _Nodes, parents: NDArray[np.int64]) -> None:
+        """Become copies of some nodes of another room."""
+        self.count = len(parents)
+        for mine, theirs in zip(self._engine.state, source._engine.state, strict=True):
+            mine[: self.count] = theirs[parents]
+
+    def play(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.uint64], NDArray[np.bool_]]:
+        """Play an action in each node (-1: none); (bounds on the cost, signatures, whether the episode goes on)."""
+        n = self.count
+        engine = self._engine
+        found = self._bounds[:n], self._signatures[:n], self._running[:n]
+        self._expand(engine.problem, engine.state, actions, *found)
+        return found[0].copy(), found[1].copy(), found[2].copy()
+
+    def masks(self) -> NDArray[np.bool_]:
+        """bool [count, A]: the legal actions."""
+        engine = self._engine
+        self._refresh(engine.problem, engine.state, engine.view, self.count)
+        return engine.masks[: self.count].astype(np.bool_)
+
+
+def beam_search(imagine: Imagine, copy: int, width: int, wait: bool) -> list[int]:
+    """The best action sequence that a beam finds from a copy's present to its end.
+
+    Nodes of equal length are ranked by their bound on the cost, ties by their parents' rank and then by slot; of equal
+    states one stays. Those that cannot beat the best complete episode so far are dropped.
+
+    Args:
+        imagine: of the environment; the world must not be stochastic.
+        copy: from where.
+        width: nodes that stay at each length.
+        wait: whether special actions are tried while others are legal.
+    """
+    search = _Beam(imagine, copy, width, wait)
+    while search.grow():
+        pass
+    return search.best_actions()
+
+
+class _Beam:
+    def __init__(self, imagine: Imagine, copy: int, width: int, wait: bool) -> None:
+        root = imagine(np.array([copy]), np.zeros(1, dtype=np.uint64))
+        room = max(min(MEMORY // root.copy_bytes, width * root.sizes.actions), 1)
+        self._special = len(root.spec.special_actions)
+        self._width, self._wait = width, wait
+
+        def nodes(count: int) -> _Nodes:
+            return _Nodes(imagine(np.full(count, copy, dtype=np.int64), np.zeros(count, dtype=np.uint64)))
+
+        self._beam, self._next, self._children, self._room = nodes(width), nodes(width), nodes(room), room
+        self._levels: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []  # (parents, actions) of each length
+        self._best_cost = np.inf
+        self._best: tuple[int, int, int] | None = None  # (length, parent, action) of the best complete episode
+
+    def grow(self) -> bool:
+        """Go one action further; returns whether there are nodes left."""
+        masks = self._beam.masks()
+        if self._special and not self._wait:
+            masks[:, -self._special :] &= ~masks[:, : -self._special].any(axis=1, keepdims=True)
+        parents, actions = np.nonzero(masks)
+        bounds, signatures, running = self._measure(parents, actions)
+        self._note_ended(parents, actions, bounds, running)
+        chosen = self._choose(bounds, signatures, running)
+        self._levels.append((parents[chosen], actions[chosen]))
+        if len(chosen) == 0:
+            return False
+        self._next.take(self._beam, parents[chosen])
+        self._next.play(actions[chosen])
+        self._beam, self._next = self._next, self._beam
+        return True
+
+    def _measure(
+        self, parents: NDArray[np.int64], actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.uint64], NDArray[np.bool_]]:
+        """What comes of each action of each node, in chunks that fit the memory."""
+        parts = []
+        for first in range(0, len(parents), self._room):
+            part = slice(first, first + self._room)
+            self._children.take(self._beam, parents[part])
+            parts.append(self._children.play(actions[part]))
+        bounds, signatures, running = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return bounds, signatures, running
+
+    def _note_ended(
+        self,
+        parents: NDArray[np.int64],
+        actions: NDArray[np.int64],
+        bounds: NDArray[np.float64],
+        running: NDArray[np.bool_],
+    ) -> None:
+        """Keep the best complete episode."""
+        costs = np.where(running, np.inf, bounds)
+        best = int(costs.argmin())
+        if costs[best] < self._best_cost:
+            self._best_cost = costs[best]
+            self._best = len(self._levels), int(parents[best]), int(actions[best])
+
+    def _choose(
+        self, bounds: NDArray[np.float64], signatures: NDArray[np.uint64], running: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """The children that stay."""
+        order = np.flatnonzero(running & (bounds < self._best_cost))
+        order = order[np.argsort(bounds[order], kind="stable")]
+        _, first = np.unique(signatures[order], return_index=True)
+        return order[np.sort(first)[: self._width]]
+
+    def best_actions(self) -> list[int]:
+        """The actions of the best complete episode."""
+        assert self._best is not None, "every episode ends"
+        length, node, last = self._best
+        actions = [last]
+        for parents, chosen in reversed(self._levels[:length]):
+            actions.append(int(chosen[node]))
+            node = int(parents[node])
+        return actions[::-1]
+
+
+class BeamAgent(Agent):
+    """Searches once, when an episode begins, and plays what it found.
+
+    Args:
+        setting: of the environment; needs an engine with `Kernels.lower_bound` and a world without hidden events.
+        width: nodes that stay at each length.
+        wait: whether special actions (WAIT) are tried while others are legal.
+    """
+
+    def __init__(self, setting: Setting, width: int, wait: bool) -> None:
+        self.name = "beam"
+        self._width, self._wait = width, wait
+        self._plans: dict[int, list[int]] = {}
+        self._steps: dict[int, int] = {}
+
+    def begin(
+        self,
+        copies: NDArray[np.int64],
+        instances: Sequence[Any],
+        keys: NDArray[np.uint64],
+        imagine: Imagine | None,
+    ) -> None:
+        assert imagine is not None
+        found: dict[tuple[int, int], list[int]] = {}  # copies in equal states share a search
+        for copy, instance in zip(copies.tolist(), instances, strict=True):
+            root = _Nodes(imagine(np.array([copy]), np.zeros(1, dtype=np.uint64)))
+            state = id(instance), int(root.play(np.array([-1]))[1][0])
+            if state not in found:
+                found[state] = beam_search(imagine, copy, self._width, self._wait)
+            self._plans[copy], self._steps[copy] = found[state], 0
+
+    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        actions = np.zeros(len(mask), dtype=np.int64)
+        for copy in np.flatnonzero(mask.any(axis=1)).tolist():
+            actions[copy] = self._plans[copy][self._steps[copy]]
+            self._steps[copy] += 1
+        return actions

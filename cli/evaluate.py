@@ -1,0 +1,131 @@
+"""``makespan evaluate``: plays, prints the table, writes the folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from ..eval.evaluate import Progress, evaluate
+from ..eval.plan import Plan, Request, make_plan
+from ..eval.report import Report, write_report
+from ..eval.store import open_store
+from ..eval.table import Table, cells, headings, make_notes, make_tables
+
+_SILENT_SECONDS = 2.0
+_WIDTH_OF_FILES = 140
+
+
+def run(request: Request, command: list[str], out: str | None, overwrite: bool, as_json: bool) -> int:
+    """Evaluate.
+
+    Args:
+        request: what to play.
+        command: the command line, for the record.
+        out: the folder, None to print alone.
+        overwrite: whether another evaluation in the folder may be replaced.
+        as_json: print JSON instead of a table.
+
+    Returns:
+        0, or 1 if the validator refuses a schedule.
+
+    Raises:
+        UserError: something given is wrong, or the folder cannot be written.
+        KeyboardInterrupt: the user stopped it; what was stored stays.
+    """
+    plan = make_plan(request)
+    record = {
+        "command": shlex.join(["makespan", *command]),
+        "options": request.to_dict(),
+        "seeds": list(plan.seeds),
+        "fingerprint": plan.fingerprint,
+    }
+    store = open_store(out, record, overwrite)
+    try:
+        with _progress(plan) as progress:
+            rows = evaluate(plan, store, progress)
+    except KeyboardInterrupt:
+        store.flush()
+        done = (
+            f"{len(store.rows)} rows are stored, the same command continues" if store.folder else "nothing was stored"
+        )
+        raise KeyboardInterrupt(done) from None
+    tables = make_tables(plan, rows)
+    report = Report(plan, rows, tables, make_notes(plan, rows, tables))
+    remarks = write_report(store.folder, report) if store.folder else []
+    if as_json:
+        print(json.dumps(report.to_dict(), indent=1, allow_nan=False))
+    else:
+        _print(report, remarks, out)
+    invalid = sum(row["valid"] is False for row in rows)
+    if invalid:
+        print(f"makespan: error: the validator refuses {invalid} schedules", file=sys.stderr)
+    return 1 if invalid else 0
+
+
+@contextlib.contextmanager
+def _progress(plan: Plan) -> Iterator[Progress]:
+    """A bar on the terminal for whatever takes more than a moment; nothing where the output is a file."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda agent, cases: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=console, transient=True)
+    total = len(plan.variants) * len(plan.agents) * len(plan.cases)
+    task = bar.add_task("evaluate", total=total)
+    began = time.perf_counter()
+    running = False
+
+    def advance(agent: str, cases: int) -> None:
+        nonlocal running
+        bar.update(task, advance=cases, description=agent)
+        if not running and time.perf_counter() - began > _SILENT_SECONDS:
+            bar.start()
+            running = True
+
+    try:
+        yield advance
+    finally:
+        if running:
+            bar.stop()
+
+
+def _print(report: Report, remarks: list[str], out: str | None) -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_FILES
+    for table in report.tables:
+        console.print(_rich(table))
+        console.print()
+    for note in [*report.notes, *remarks]:
+        console.print(f"- {note}", markup=False)
+    if out is not None:
+        console.print(f"Written to {out}.", markup=False)
+
+
+def _rich(table: Table) -> Any:
+    """The table for 80 columns: intervals below their means, counts of trouble only where there is any."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    title = Text(str(table.variant), style="bold")
+    rich = RichTable(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    trouble = any(line.invalid or line.unfinished for line in table.lines)
+    shown = len(headings(table)) if trouble else len(headings(table)) - 2
+    for number, heading in enumerate(headings(table)[:shown]):
+        title = Text(heading if number == 0 else heading.replace(" ", "\n"))
+        rich.add_column(title, justify="left" if number == 0 else "right", overflow="fold", no_wrap=number > 0)
+    for line, row in zip(table.lines, cells(table, digits=4, separator="\n"), strict=True):
+        rich.add_row(*(Text(cell) for cell in row[:shown]), style="bold" if line.agent == table.reference else "")
+    return rich

@@ -1,0 +1,50 @@
+"""``makespan show``: draws a row's schedule again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ..envs.core.errors import FieldError, UserError
+from ..envs.core.files import atomic_write
+from ..eval.show import figure_of, read_row, read_schedule, text_of
+
+_SUFFIXES = {".txt": "ansi", ".json": "json", ".png": "png", ".svg": "svg", ".pdf": "pdf"}
+
+
+def run(results: str, number: int, out: str | None, format: str | None) -> int:
+    """Draw a schedule to the terminal or into a file.
+
+    Raises:
+        UserError: there is no such row, the environment cannot draw it so, or the file cannot be written.
+    """
+    chosen = _format(out, format)
+    if out is not None and chosen not in ("ansi", "json") and Path(out).suffix.lower() != f".{chosen}":
+        raise FieldError("option out", out, f"a name that ends in .{chosen}, as the format says")
+    row = read_row(results, number)
+    data = read_schedule(results, row)
+    if chosen in ("ansi", "json"):
+        text = text_of(row, data) if chosen == "ansi" else json.dumps(data, allow_nan=False)
+        if out is None:
+            print(text)
+        else:
+            atomic_write(out, text + "\n")
+    else:
+        from ..eval.pictures import save
+
+        assert out is not None
+        save(figure_of(row, data), Path(out))
+    return 0
+
+
+def _format(out: str | None, format: str | None) -> str:
+    if out is None:
+        if format not in (None, "ansi", "json"):
+            raise UserError(f"option format is {format!r}, which the terminal cannot show; give a file with --out")
+        return format or "ansi"
+    if format is not None:
+        return format
+    suffix = Path(out).suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise FieldError("option out", out, f"a name that ends in one of {', '.join(_SUFFIXES)}")
+    return _SUFFIXES[suffix]

@@ -1,0 +1,286 @@
+"""What an evaluation is to play: environments with their options, agents, instances and seeds, read from text."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from ..agents.arena import Case
+from ..envs.core.errors import FieldError, UnknownNameError, UserError
+from ..envs.core.ids import find_env, make_single, single_creator, takes_option
+from ..envs.core.instance import require_integer
+from ..envs.core.names import OptionValue, expand_range, parse_name, parse_seeds, parse_value, split_list
+
+LARGEST_BATCH = 65_536
+LARGEST_AGENT_SEED = 2**62
+
+
+@dataclass(frozen=True)
+class Request:
+    """An evaluation as it was asked for.
+
+    Attributes:
+        env: an id with options, ``makespan/JobShop-v0:law=bernoulli:p=0.005``.
+        agents: a list of names by commas.
+        instances: a list of names, ranges, files and random sets by commas; None for the environment's own choice.
+        seeds: ``0``, ``0,7,9`` or ``0-99``.
+        reference: the agent that others are compared with; None for the default.
+        sweep: options with the values they take in turn, ``p=0,0.005``.
+        batch: copies played at once.
+        agent_seed: of the agents' own randomness.
+        device: where networks run.
+    """
+
+    env: str
+    agents: str
+    instances: str | None = None
+    seeds: str = "0"
+    reference: str | None = None
+    sweep: tuple[str, ...] = ()
+    batch: int = 64
+    agent_seed: int = 0
+    device: str = "auto"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "sweep": list(self.sweep)}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An environment under one choice of options.
+
+    Attributes:
+        env_id: the registered id.
+        options: as given, sweeps included; plain values.
+        arena_options: those with which it is played: with room for all instances.
+    """
+
+    env_id: str
+    options: dict[str, OptionValue]
+    arena_options: dict[str, Any]
+
+    def __str__(self) -> str:
+        return ":".join([self.env_id, *(f"{key}={_text(value)}" for key, value in self.options.items())])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be played.
+
+    Attributes:
+        request: what was asked for.
+        variants: the environment under each choice of options.
+        objective: ``{"name", "unit", "sense"}`` of the environment.
+        agents: names.
+        cases: instance and seed of each world; every agent meets all of them in every variant.
+        instances: the instances played; None where the environment chooses by the seed.
+        seeds: of the worlds.
+        reference: the agent that others are compared with.
+        reference_given: whether the user named it.
+        fingerprint: hash of the instances and of the trained agents' files.
+    """
+
+    request: Request
+    variants: tuple[Variant, ...]
+    objective: Mapping[str, str]
+    agents: tuple[str, ...]
+    cases: tuple[Case, ...]
+    instances: tuple[Any, ...] | None
+    seeds: tuple[int, ...]
+    reference: str
+    reference_given: bool
+    fingerprint: str
+
+
+def make_plan(request: Request) -> Plan:
+    """Read a request.
+
+    Raises:
+        UserError: something in it is malformed or names what nobody knows.
+    """
+    require_integer("option batch", request.batch, 1, LARGEST_BATCH)
+    require_integer("option agent-seed", request.agent_seed, 0, LARGEST_AGENT_SEED)
+    env_id, options = parse_environment(request.env)
+    agents = _agents(request.agents)
+    seeds = parse_seeds(request.seeds)
+    choices = [{**options, **swept} for swept in _sweep(env_id, options, request.sweep)]
+    # Made once for each choice of options, so that a wrong value is met before anything is played.
+    envs = [_make(env_id, choice) for choice in choices]
+    objective = _objective(envs[0])
+    instances = resolve_instances(envs[0], request.instances)
+    arena_options = [{**choice, **_room(env_id, request.instances, instances)} for choice in choices]
+    for env in envs:
+        env.close()
+    variants = [Variant(env_id, *pair) for pair in zip(choices, arena_options, strict=True)]
+    cases = [Case(instance, seed) for instance in instances or [None] for seed in seeds]
+    reference = _reference(request.reference, agents)
+    return Plan(
+        request,
+        tuple(variants),
+        objective,
+        tuple(agents),
+        tuple(cases),
+        None if instances is None else tuple(instances),
+        tuple(seeds),
+        reference,
+        request.reference is not None,
+        _fingerprint(instances, agents),
+    )
+
+
+def parse_environment(text: str) -> tuple[str, dict[str, OptionValue]]:
+    """An id and its options from ``ID[:key=value]...``; the registry says what an id is, also where it holds a slash.
+
+    Raises:
+        UserError: the id is unknown or an option malformed.
+    """
+    base, colon, rest = text.strip().partition(":")
+    find_env(base)
+    return base, dict(parse_name(f"env{colon}{rest}", "environment").options)
+
+
+def resolve_instances(env: gymnasium.Env[Any, Any], text: str | None) -> list[Any] | None:
+    """The instances that a list names, as the environment resolves them; None where it is to choose by the seed.
+
+    That is so without a list, and for families: ``random:size=15x15`` without `count` and `seed` has a new instance for
+    each seed.
+
+    Raises:
+        UserError: an item names nothing, or two instances have the same name.
+    """
+    if text is None:
+        return None
+    items = split_list(text)
+    if all(_is_family(item) for item in items):
+        return None
+    unwrapped: Any = env.unwrapped
+    if hasattr(unwrapped, "resolve_instances"):
+        instances = [instance for item in items for instance in unwrapped.resolve_instances(item)]
+    else:
+        instances = [name for item in items for name in _named(unwrapped, item)]
+    names = [instance_name(instance) for instance in instances]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"instances {text!r} hold {name!r} twice; results could not be told apart")
+    return instances
+
+
+def instance_name(instance: Any) -> str:
+    """What an instance, an object or a name, is called."""
+    return str(getattr(instance, "name", instance))
+
+
+def _make(env_id: str, options: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:
+    """One copy; what it says of its options is the user's to mend."""
+    try:
+        return make_single(env_id, options)
+    except UserError:
+        raise
+    except (TypeError, ValueError) as error:
+        if not options:
+            raise
+        raise UserError(f"environment {env_id!r} cannot be made with {dict(options)}: {error}") from error
+
+
+def _objective(env: gymnasium.Env[Any, Any]) -> dict[str, str]:
+    objective = env.unwrapped.metadata.get("objective")
+    if not isinstance(objective, Mapping) or objective.get("sense") not in ("min", "max"):
+        assert env.spec is not None
+        raise UserError(
+            f"environment {env.spec.id!r} does not keep the contract: metadata['objective'] is {objective!r}; "
+            f"run 'makespan check {env.spec.id}'"
+        )
+    return {key: str(value) for key, value in objective.items()}
+
+
+def _is_family(item: str) -> bool:
+    if item.partition(":")[0] != "random":
+        return False
+    return not {"count", "seed"} & set(parse_name(item, "instance").options)
+
+
+def _named(env: Any, item: str) -> list[str]:
+    """Names of a plain environment."""
+    name = parse_name(item, "instance")
+    names = env.instances() if hasattr(env, "instances") else []
+    if not names:
+        raise UserError(f"instance {item!r}: environment {env.spec.id!r} has no named instances; leave --instances out")
+    if name.options or name.is_path:
+        raise UnknownNameError("instance", item, names)
+    return expand_range(name.base, names)
+
+
+def _room(env_id: str, text: str | None, instances: list[Any] | None) -> dict[str, Any]:
+    """The option with which an environment has room for the instances."""
+    if text is None:
+        return {}
+    creator = single_creator(find_env(env_id))
+    if instances is None:
+        if not takes_option(creator, "instance"):
+            raise UserError(f"instances {text!r}: environment {env_id!r} has no random families; leave --instances out")
+        return {"instance": text}
+    return {"instance": instances} if hasattr(creator, "resolve_instances") else {}
+
+
+def _agents(text: str) -> list[str]:
+    agents = split_list(text)
+    for agent in agents:
+        parse_name(agent, "agent")
+        if agents.count(agent) > 1:
+            raise UserError(f"agents {text!r} name {agent!r} twice")
+    return agents
+
+
+def _sweep(env_id: str, options: dict[str, OptionValue], sweeps: Sequence[str]) -> list[dict[str, OptionValue]]:
+    """Every combination of the values that options are to take; one empty choice without sweeps."""
+    table: dict[str, list[OptionValue]] = {}
+    for sweep in sweeps:
+        key, equals, values = sweep.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not key:
+            raise FieldError("option sweep", sweep, "OPTION=VALUE,VALUE,... of the environment, for example p=0,0.005")
+        if key in options or key in table:
+            raise UserError(f"option sweep is {sweep!r}, but {key!r} is given already")
+        table[key] = [parse_value(value) for value in split_list(values)]
+        if len(set(table[key])) != len(table[key]):
+            raise UserError(f"option sweep is {sweep!r}, which names a value twice")
+    return [dict(zip(table, values, strict=True)) for values in itertools.product(*table.values())]
+
+
+def _reference(given: str | None, agents: list[str]) -> str:
+    """The agent that others are compared with: the given one, else best-rule, else the first rule, else the first."""
+    if given is not None:
+        if given not in agents:
+            raise UnknownNameError("reference (it must be one of the agents)", given, agents)
+        return given
+    if "best-rule" in agents:
+        return "best-rule"
+    rules = [agent for agent in agents if "/" not in agent and parse_name(agent).base not in ("random", "best-rule")]
+    return (rules or agents)[0]
+
+
+def _fingerprint(instances: list[Any] | None, agents: list[str]) -> str:
+    """Hash of what names alone do not fix: the content of instances and of trained agents' folders."""
+    digest = hashlib.sha256()
+    for instance in instances or ():
+        data = instance.to_dict() if hasattr(instance, "to_dict") else str(instance)
+        digest.update(json.dumps(data, sort_keys=True, default=str).encode())
+    for agent in agents:
+        name = parse_name(agent, "agent")
+        folder = Path(name.base).expanduser()
+        if name.is_path and folder.is_dir():
+            for file in sorted(path for path in folder.rglob("*.safetensors") if path.is_file()):
+                digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _text(value: OptionValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,233 @@
+"""The folder of an evaluation: written as results come, whole at any moment, continued by the same command."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..envs.core.errors import UserError
+from ..envs.core.files import atomic_write
+from ..envs.core.instance import load_document, require_integer, require_list
+
+RUN_FORMAT = "makespan/evaluation-run"
+PART_FORMAT = "makespan/evaluation-part"
+VERSION = 1
+
+RUN, PARTS = "run.json", "schedules"
+OURS = (RUN, "results.json", "results.csv", "summary.md", PARTS, "pictures")
+
+_ROWS_PER_PART = 64
+_SECONDS_PER_PART = 3.0
+_LARGEST_FILE = 2**30
+# What does not change the rows may differ between the command and its continuation.
+_FREE = ("reference",)
+
+
+class Key(NamedTuple):
+    """Which row: numbers of the variant, the agent and the case in the plan."""
+
+    variant: int
+    agent: int
+    case: int
+
+
+class Entry(NamedTuple):
+    """One row and its schedule (JSON data or None)."""
+
+    key: Key
+    row: dict[str, Any]
+    schedule: Any
+
+
+class Store:
+    """Where rows go and from where they come back.
+
+    Args:
+        folder: None keeps everything in memory, without schedules.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self.rows: dict[Key, dict[str, Any]] = {}
+        self._waiting: list[Entry] = []
+        self._written = time.monotonic()
+        self._parts = 0
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Keep rows. They reach the disk with a file's fill of others, or after seconds: what a kill loses at most.
+
+        Raises:
+            UserError: they cannot be written; nothing of the last file is left then.
+        """
+        self.rows.update((entry.key, entry.row) for entry in entries)
+        self._waiting += entries
+        while len(self._waiting) >= _ROWS_PER_PART:
+            self._write(self._waiting[:_ROWS_PER_PART])
+        if time.monotonic() - self._written > _SECONDS_PER_PART:
+            self.flush()
+
+    def flush(self) -> None:
+        """Bring what waits to the disk.
+
+        Raises:
+            UserError: it cannot be written; nothing of the last file is left then.
+        """
+        if self._waiting:
+            self._write(self._waiting)
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        if self.folder is not None:
+            name = f"{PARTS}/part-{self._parts:06d}.json"
+            lines = []
+            for index, entry in enumerate(entries):
+                if entry.schedule is not None:
+                    entry.row["schedule"] = f"{name}#{index}"
+                lines.append(
+                    json.dumps({"key": entry.key, "row": entry.row, "schedule": entry.schedule}, allow_nan=False)
+                )
+            head = f'{{"format": "{PART_FORMAT}", "version": {VERSION}, "entries": [\n'
+            atomic_write(self.folder / name, head + ",\n".join(lines) + "\n]}\n")
+            self._parts += 1
+        self._waiting = self._waiting[len(entries) :]
+        self._written = time.monotonic()
+
+    def read_parts(self) -> None:
+        """Take up what is on disk.
+
+        Raises:
+            UserError: a file is damaged.
+        """
+        assert self.folder is not None
+        for path in sorted((self.folder / PARTS).glob("part-*.json")):
+            for number, entry in enumerate(read_part(path)):
+                key = _key(entry, f"{path}: entries[{number}].key")
+                self.rows.setdefault(key, entry["row"])
+            self._parts = int(path.stem.removeprefix("part-")) + 1
+
+
+def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: bool = False) -> Store:
+    """Begin a folder, or continue the one that the same request began.
+
+    Args:
+        folder: None to keep results in memory.
+        record: ``{"command", "options", "fingerprint"}`` of the evaluation, plain data.
+        overwrite: remove what another evaluation left. Files that are not an evaluation's stay.
+
+    Raises:
+        UserError: the folder cannot be written, or holds something else.
+    """
+    if folder is None:
+        return Store(None)
+    path = Path(folder).expanduser()
+    try:
+        if path.exists() and not path.is_dir():
+            raise UserError(f"option out is {str(folder)!r}, which is a file, expected a folder")
+        path.mkdir(parents=True, exist_ok=True)
+        if overwrite:
+            _clear(path)
+        if not any(path.iterdir()) or (overwrite and not (path / RUN).exists()):
+            _begin(path, record)
+        elif (path / RUN).exists():
+            _check_same(path, record)
+        else:
+            raise UserError(
+                f"option out is {str(folder)!r}, which holds other files; take another folder or --overwrite"
+            )
+        (path / PARTS).mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {str(folder)!r}: {error.strerror or error}") from None
+    store = Store(path)
+    store.read_parts()
+    return store
+
+
+def read_part(path: Path) -> list[dict[str, Any]]:
+    """The entries ``{"key", "row", "schedule"}`` of one file.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    document = load_document(path, PART_FORMAT, (VERSION,), _LARGEST_FILE)
+    entries = require_list("entries", document.get("entries"), str(path))
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not isinstance(entry.get("row"), dict) or "schedule" not in entry:
+            raise UserError(f"{path}: entries[{number}] has not the form of a row with its schedule")
+    return entries
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """The record of a folder.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    return load_document(folder / RUN, RUN_FORMAT, (VERSION,), _LARGEST_FILE)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python, of the package and of what results may depend on, as far as installed."""
+    found = {"python": platform.python_version()}
+    for name in ("makespan", "gymnasium", "numpy", "numba", "scipy", "torch", "torch-geometric", "ortools"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _begin(path: Path, record: Mapping[str, Any]) -> None:
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    document = {
+        "format": RUN_FORMAT,
+        "version": VERSION,
+        **record,
+        "versions": library_versions(),
+        "created": created,
+    }
+    (path / PARTS).mkdir(exist_ok=True)
+    atomic_write(path / RUN, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def _check_same(path: Path, record: Mapping[str, Any]) -> None:
+    before = read_run(path)
+    advice = "take another folder or --overwrite"
+    old, new = before.get("options"), record["options"]
+    if not isinstance(old, dict):
+        raise UserError(f"{path / RUN}: options has not the form of an evaluation's; {advice}")
+    for name in (*new, *(name for name in old if name not in new)):
+        if name not in _FREE and old.get(name) != new.get(name):
+            raise UserError(
+                f"option out is {str(path)!r}, which holds another evaluation: {name} is {old.get(name)!r} there and "
+                f"{new.get(name)!r} here; {advice}"
+            )
+    if before.get("fingerprint") != record["fingerprint"]:
+        raise UserError(f"{str(path)!r} was begun with other instance files or checkpoints of the same names; {advice}")
+    theirs, ours = (versions.get("makespan") for versions in (before.get("versions", {}), library_versions()))
+    if theirs != ours:
+        raise UserError(f"{str(path)!r} was begun with makespan {theirs}, this is {ours}; {advice}")
+
+
+def _clear(path: Path) -> None:
+    """Remove an evaluation's files, the record last: what is half removed is still known as an evaluation's."""
+    if not (path / RUN).exists():
+        return
+    for name in reversed(OURS):
+        target = path / name
+        if target.is_dir():
+            shutil.rmtree(target)
+        else:
+            target.unlink(missing_ok=True)
+
+
+def _key(entry: Mapping[str, Any], field: str) -> Key:
+    numbers = require_list(field, entry.get("key"))
+    if len(numbers) != len(Key._fields):
+        raise UserError(f"{field} has {len(numbers)} entries, expected {len(Key._fields)}")
+    return Key(*(require_integer(field, number, 0, 2**62) for number in numbers))

@@ -1,0 +1,296 @@
+"""Rows of an evaluation as one line per agent, with intervals and a paired comparison, and what must be said of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .plan import Plan, Variant
+from .statistics import Bootstrap, Estimate, relative, wins
+
+
+@dataclass(frozen=True)
+class AgentLine:
+    """One agent in one variant.
+
+    Attributes:
+        agent: its name.
+        objective: mean objective.
+        gap: mean gap, as a fraction.
+        relative: mean of C_agent / C_reference - 1 over the same worlds.
+        win_rate: how often it is better than the reference, ties half.
+        seconds_per_decision: all its time over all its decisions.
+        invalid: schedules that the validator refuses.
+        unfinished: episodes that ended in another way than they should: deadlocks, truncations.
+        remark: what is to be said of it.
+    """
+
+    agent: str
+    objective: Estimate
+    gap: Estimate
+    relative: Estimate
+    win_rate: Estimate
+    seconds_per_decision: float | None
+    invalid: int
+    unfinished: int
+    remark: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        estimates = {name: getattr(self, name).to_dict() for name in ("objective", "gap", "relative", "win_rate")}
+        others = ("seconds_per_decision", "invalid", "unfinished", "remark")
+        return {"agent": self.agent, **estimates, **{name: getattr(self, name) for name in others}}
+
+
+@dataclass(frozen=True)
+class Table:
+    """The agents of one variant.
+
+    Attributes:
+        variant: the environment and its options.
+        reference: the agent that the others are compared with.
+        sense: "min" or "max".
+        lines: one per agent, in the order asked for.
+    """
+
+    variant: Variant
+    reference: str
+    sense: str
+    lines: tuple[AgentLine, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "env": self.variant.env_id,
+            "env_options": dict(self.variant.options),
+            "reference": self.reference,
+            "sense": self.sense,
+            "agents": [line.to_dict() for line in self.lines],
+        }
+
+
+def make_tables(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[Table]:
+    """A table for each variant of a plan.
+
+    Args:
+        plan: what was played.
+        rows: all rows, by variant, agent and case, as `evaluate` returns them.
+    """
+    number, sense = len(plan.cases), plan.objective["sense"]
+    tables = []
+    for v, variant in enumerate(plan.variants):
+        blocks = [rows[(v * len(plan.agents) + a) * number :][:number] for a in range(len(plan.agents))]
+        reference = _objectives(blocks[plan.agents.index(plan.reference)])
+        # The instance that a world has is the same for all agents.
+        groups = [row["instance"] or f"seed {row['seed']}" for row in blocks[0]]
+        bootstrap = Bootstrap(groups)
+        lines = tuple(_line(a, b, reference, bootstrap, sense) for a, b in zip(plan.agents, blocks, strict=True))
+        tables.append(Table(variant, plan.reference, sense, lines))
+    return tables
+
+
+def _line(
+    agent: str,
+    rows: Sequence[dict[str, Any]],
+    reference: NDArray[np.float64],
+    bootstrap: Bootstrap,
+    sense: str,
+) -> AgentLine:
+    objectives = _objectives(rows)
+    estimates = bootstrap.estimates(
+        {
+            "objective": objectives,
+            "gap": [np.nan if row["gap"] is None else row["gap"] for row in rows],
+            "relative": relative(objectives, reference),
+            "win_rate": wins(objectives, reference, sense),
+        }
+    )
+    timed = [row for row in rows if row["seconds_per_decision"] is not None]
+    decisions = sum(row["decisions"] for row in timed)
+    seconds = sum(row["decisions"] * row["seconds_per_decision"] for row in timed)
+    return AgentLine(
+        agent,
+        **estimates,
+        seconds_per_decision=seconds / decisions if decisions else None,
+        invalid=sum(row["valid"] is False for row in rows),
+        unfinished=sum(row["metrics"].get("finished") is False for row in rows),
+        remark=rows[0].get("remark", ""),
+    )
+
+
+def _objectives(rows: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
+    return np.array([row["objective"] for row in rows], dtype=np.float64)
+
+
+# --- notes ------------------------------------------------------------------------------------------------------------
+
+
+def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Table]) -> list[str]:
+    """Sentences without which the tables could be misread."""
+    objective = plan.objective
+    instances = {row["instance"] for row in rows}
+    notes = [
+        f"Objective: {objective['name']} ({objective['unit']}), "
+        f"{'smaller' if objective['sense'] == 'min' else 'larger'} is better.",
+        f"Every agent met the same {len(plan.cases)} worlds: {_count(len(instances), 'instance')}, "
+        f"seeds {plan.request.seeds}.",
+        _interval_note(plan, len(instances)),
+        f"Reference: {plan.reference}"
+        + ("" if plan.reference_given else " (chosen by default; name another with --reference)")
+        + ". Relative is the mean of C_agent / C_reference - 1; the win rate counts ties as half.",
+        _gap_note(rows),
+        f"Time per decision holds the agent's own computing alone, measured at batches of up to {plan.request.batch}.",
+    ]
+    notes += [
+        f"{line.agent}{f' under {table.variant}' if len(tables) > 1 else ''}: {line.remark}."
+        for table in tables
+        for line in table.lines
+        if line.remark
+    ]
+    notes += _hindsight_notes(plan, rows)
+    notes += _seed_notes(plan, rows)
+    notes += _trouble_notes(rows)
+    return [note for note in notes if note]
+
+
+def _interval_note(plan: Plan, instances: int) -> str:
+    if len(plan.cases) == 1:
+        return "One world: there are no intervals, and nothing can be said of other worlds."
+    if instances == 1:
+        return "Intervals: 95 %, bootstrap over the worlds of the one instance; they say nothing of other instances."
+    return "Intervals: 95 %, bootstrap that draws instances first, then worlds within them."
+
+
+def _gap_note(rows: Sequence[dict[str, Any]]) -> str:
+    known = sum(row["best_known"] is not None for row in rows)
+    bounded = sum(row["best_known"] is None and row["bound"] is not None for row in rows)
+    none = len(rows) - known - bounded
+    if none == len(rows):
+        return "Gap: none, as neither a best known objective nor a bound is known."
+    parts = [
+        f"{number} rows {text}"
+        for number, text in (
+            (known, "against the best known objective"),
+            (bounded, "against a proved bound, which the optimum may be far from"),
+            (none, "without"),
+        )
+        if number
+    ]
+    return "Gap: a fraction of its target, " + ", ".join(parts) + "."
+
+
+def _hindsight_notes(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[str]:
+    named = [agent for agent in plan.agents if any(row["hindsight"] and row["agent"] == agent for row in rows)]
+    if not named:
+        return []
+    return [
+        f"Hindsight: {', '.join(named)} played each world several times and the best try counts, although nobody knows "
+        "the world beforehand; no online decision maker can do that."
+    ]
+
+
+def _seed_notes(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[str]:
+    if plan.instances is None or len(plan.seeds) == 1 or any(row["stochastic"] for row in rows):
+        return []
+    return ["The worlds hold no random events under these options: seeds differ for agents that draw by chance alone."]
+
+
+def _trouble_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+    notes = []
+    for agent in dict.fromkeys(row["agent"] for row in rows):
+        bad = [row for row in rows if row["agent"] == agent and row["metrics"].get("finished") is False]
+        if bad:
+            ends = Counter(str(row["metrics"].get("status", "unfinished")) for row in bad)
+            counted = ", ".join(f"{number} {status}" for status, number in sorted(ends.items()))
+            notes.append(f"{agent}: {len(bad)} episodes did not finish ({counted}); their objectives are penalties.")
+    invalid = [row for row in rows if row["valid"] is False]
+    if invalid:
+        first = invalid[0]
+        notes.append(
+            f"INVALID: the validator refuses {_count(len(invalid), 'schedule')}; the first is that of {first['agent']} "
+            f"on {first['instance']!r}, seed {first['seed']}: {first.get('problem')}"
+        )
+    unchecked = sum(row["valid"] is None for row in rows)
+    if unchecked:
+        notes.append(
+            f"Schedules of {unchecked} rows were not checked: "
+            "the environment offers no schedule() or no validate(schedule)."
+        )
+    return notes or ["Every episode finished, and the validator refuses no schedule."]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+HEADINGS = (
+    "agent",
+    "objective",
+    "gap",
+    "against {reference}",
+    "win rate",
+    "time per decision",
+    "invalid",
+    "unfinished",
+)
+
+
+def headings(table: Table) -> list[str]:
+    """Titles of the columns of `cells`."""
+    return [heading.format(reference=table.reference) for heading in HEADINGS]
+
+
+def cells(table: Table, digits: int = 5, separator: str = " ") -> list[list[str]]:
+    """The table as text, a list per agent.
+
+    Args:
+        table: the table.
+        digits: significant digits of a mean objective.
+        separator: stands between a mean and its interval.
+    """
+    return [
+        [
+            line.agent,
+            _show(line.objective, _decimals(line.objective.mean, digits), separator),
+            _show(line.gap, "{:.1f} %", separator, 100),
+            "-" if line.agent == table.reference else _show(line.relative, "{:+.1f} %", separator, 100),
+            "-" if line.agent == table.reference else _show(line.win_rate, "{:.0f} %", separator, 100),
+            show_seconds(line.seconds_per_decision),
+            str(line.invalid),
+            str(line.unfinished),
+        ]
+        for line in table.lines
+    ]
+
+
+def _show(estimate: Estimate, form: str, separator: str, factor: float = 1.0) -> str:
+    if estimate.mean is None:
+        return "-"
+    text = form.format(estimate.mean * factor)
+    if estimate.low is None or estimate.high is None:
+        return text
+    low, high = (form.format(end * factor).removesuffix(" %") for end in (estimate.low, estimate.high))
+    return f"{text}{separator}[{low}, {high}]"
+
+
+def _decimals(mean: float | None, digits: int) -> str:
+    """The format that shows a mean with so many significant digits, without an exponent."""
+    whole = len(str(int(abs(mean or 0.0))))
+    return f"{{:.{max(0, digits - whole)}f}}"
+
+
+def show_seconds(seconds: float | None) -> str:
+    """A time with a unit that suits it: ``12 µs``."""
+    if seconds is None:
+        return "-"
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"

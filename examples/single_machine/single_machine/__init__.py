@@ -1,0 +1,1 @@
+"""Total weighted tardiness on one machine, as an environment for makespan."""

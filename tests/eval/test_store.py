@@ -1,0 +1,148 @@
+"""The folder of an evaluation: continued by its own command, closed to others, whole at any moment."""
+
+import json
+
+import pytest
+from makespan.envs.core.errors import UserError
+from makespan.eval import store as module
+from makespan.eval.store import Entry, Key, Store, open_store, read_part, read_run
+
+RECORD = {"command": "makespan evaluate x", "options": {"env": "x", "seeds": "0-4", "reference": None}, "fingerprint": "f"}
+
+
+def entries(count, first=0):
+    return [Entry(Key(0, 1, case), {"objective": case}, {"order": [case]}) for case in range(first, first + count)]
+
+
+def test_rows_come_back_and_point_to_their_schedules(tmp_path):
+    store = open_store(tmp_path / "deep" / "run", RECORD)
+    store.add(entries(150))
+    store.flush()
+    again = open_store(tmp_path / "deep" / "run", RECORD)
+    assert list(again.rows) == [Key(0, 1, case) for case in range(150)]
+    assert again.rows == store.rows
+    row = again.rows[Key(0, 1, 149)]
+    name, _, index = row["schedule"].partition("#")
+    assert read_part(tmp_path / "deep" / "run" / name)[int(index)]["schedule"] == {"order": [149]}
+
+
+def test_a_continued_folder_writes_new_files(tmp_path):
+    open_store(tmp_path, RECORD).add(entries(64))
+    store = open_store(tmp_path, RECORD)
+    store.add(entries(64, 64))
+    assert sorted(path.name for path in (tmp_path / "schedules").iterdir()) == ["part-000000.json", "part-000001.json"]
+    assert len(open_store(tmp_path, RECORD).rows) == 128
+
+
+def test_rows_reach_the_disk_after_a_while(tmp_path, monkeypatch):
+    store = open_store(tmp_path, RECORD)
+    store.add(entries(2))
+    assert list((tmp_path / "schedules").iterdir()) == []
+    monkeypatch.setattr(module, "_SECONDS_PER_PART", 0.0)
+    store.add(entries(1, 2))
+    assert len(open_store(tmp_path, RECORD).rows) == 3
+
+
+def test_the_record_says_what_was_run(tmp_path):
+    open_store(tmp_path, RECORD)
+    run = read_run(tmp_path)
+    assert run["command"] == "makespan evaluate x"
+    assert {"python", "makespan", "numpy"} <= set(run["versions"])
+    assert run["created"].endswith("+00:00")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"options": {**RECORD["options"], "seeds": "0-5"}}, "seeds is '0-4' there and '0-5' here"),
+        ({"options": {**RECORD["options"], "more": 1}}, "more is None there and 1 here"),
+        ({"fingerprint": "g"}, "other instance files or checkpoints"),
+    ],
+)
+def test_another_evaluation_is_not_continued(tmp_path, change, message):
+    open_store(tmp_path, RECORD).add(entries(64))
+    with pytest.raises(UserError) as caught:
+        open_store(tmp_path, {**RECORD, **change})
+    assert message in str(caught.value)
+    assert len(open_store(tmp_path, RECORD).rows) == 64
+    (tmp_path / "mine.txt").write_text("keep")
+    assert open_store(tmp_path, {**RECORD, **change}, overwrite=True).rows == {}
+    assert (tmp_path / "mine.txt").read_text() == "keep"
+
+
+def test_another_version_does_not_continue(tmp_path, monkeypatch):
+    open_store(tmp_path, RECORD)
+    monkeypatch.setattr(module, "library_versions", lambda: {"makespan": "99.0"})
+    with pytest.raises(UserError, match=r"begun with makespan \S+, this is 99.0"):
+        open_store(tmp_path, RECORD)
+
+
+def test_another_reference_may_be_asked_for(tmp_path):
+    open_store(tmp_path, RECORD).add(entries(64))
+    changed = {**RECORD, "options": {**RECORD["options"], "reference": "spt"}}
+    assert len(open_store(tmp_path, changed).rows) == 64
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="holds other files"):
+        open_store(tmp_path, RECORD)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    open_store(tmp_path, RECORD, overwrite=True).add(entries(64))
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    assert len(open_store(tmp_path, RECORD).rows) == 64
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UserError, match=r"which is a file|cannot write"):
+            open_store(path, RECORD)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace('"key": [0, 1, 3]', '"key": [0, 1]'),
+        lambda text: text.replace('"key": [0, 1, 3]', '"key": [0, 1, -3]'),
+        lambda text: text.replace('"version": 1', '"version": 2'),
+        lambda text: text.replace('"row"', '"raw"'),
+        lambda text: "[]",
+        lambda text: "",
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, damage):
+    open_store(tmp_path, RECORD).add(entries(64))
+    path = tmp_path / "schedules" / "part-000000.json"
+    text = path.read_text()
+    assert damage(text) != text
+    path.write_text(damage(text))
+    with pytest.raises(UserError, match=r"part-000000\.json"):
+        open_store(tmp_path, RECORD)
+
+
+def test_what_cannot_be_written_leaves_no_file(tmp_path):
+    store = open_store(tmp_path, RECORD)
+    (tmp_path / "schedules").rmdir()
+    (tmp_path / "schedules").write_text("a file in its place")
+    with pytest.raises(UserError, match="cannot write"):
+        store.add(entries(64))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "schedules"]
+
+
+def test_without_a_folder_rows_stay_in_memory():
+    store = open_store(None, RECORD)
+    store.add(entries(100))
+    store.flush()
+    assert len(store.rows) == 100
+    assert "schedule" not in store.rows[Key(0, 1, 0)]
+    assert isinstance(store, Store)
+
+
+def test_rows_hold_no_nan(tmp_path):
+    store = open_store(tmp_path, RECORD)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        store.add([Entry(Key(0, 0, case), {"gap": float("nan")}, None) for case in range(64)])
+    assert list((tmp_path / "schedules").iterdir()) == []
+    json.loads((tmp_path / "run.json").read_text())

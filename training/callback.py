@@ -1,0 +1,113 @@
+"""What happens around MaskablePPO's loop: limits, validation, saving, progress, and a clean stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+
+from ..agents.networks.common import to_tensors
+
+if TYPE_CHECKING:
+    from .run import Run
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training ended before its steps were spent.
+
+    Attributes:
+        by_user: it was asked to (Ctrl-C), rather than out of time.
+    """
+
+    def __init__(self, message: str, by_user: bool) -> None:
+        self.by_user = by_user
+        super().__init__(message)
+
+
+class RunCallback(BaseCallback):
+    """Keeps a run's books. Everything happens between an update and the next rollout, where the state is whole."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+        self._asked_to_stop = False
+        self._previous: Any = None
+
+    def _on_training_start(self) -> None:
+        now = time.monotonic()
+        self._began = now - self._run.counters.seconds
+        self._validated = self._saved = self._iteration = now
+        self._steps_before = self.model.num_timesteps
+        self._run.progress.phase("training", self._run.config.steps)
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._stop)
+
+    def _stop(self, *_: Any) -> None:
+        """First Ctrl-C: stop at the next whole state. A second one stops at once, losing at most one save interval."""
+        self._asked_to_stop = True
+        self._run.progress.say("stopping after this update; Ctrl-C again to stop at once")
+        self._restore_handler()
+
+    def _restore_handler(self) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None
+
+    def _on_rollout_start(self) -> None:
+        run, now = self._run, time.monotonic()
+        longest = now - self._iteration
+        self._iteration = now
+        run.counters.seconds = now - self._began
+        limit = 60.0 * run.config.minutes
+        run.share_done = min(
+            max(run.counters.seconds / limit if limit else 1.0, run.model.num_timesteps / run.config.steps), 1.0
+        )
+        out_of_time = run.counters.seconds + longest > limit
+        if self._asked_to_stop or out_of_time:
+            self._restore_handler()
+            raise Interrupted(
+                f"{run.config.out} is saved; the same command goes on from there", by_user=self._asked_to_stop
+            )
+        if now - self._validated >= run.config.validate_every or not run.counters.validations:
+            self._log_speed(now)
+            score = run.validate()
+            run.progress.validated(score)
+            self._validated = time.monotonic()
+        if now - self._saved >= run.config.save_every:
+            run.counters.seconds = time.monotonic() - self._began
+            run.save()
+            self._saved = time.monotonic()
+
+    def _log_speed(self, now: float) -> None:
+        steps = self.model.num_timesteps - self._steps_before
+        seconds = now - self._validated
+        if steps and seconds > 0:
+            self.logger.record("time/decisions_per_second", steps / seconds)
+        self._steps_before = self.model.num_timesteps
+
+    def _on_step(self) -> bool:
+        bridge = self._run.bridge
+        cut = np.flatnonzero(bridge.truncated)
+        if len(cut):
+            infos = self.locals["infos"]
+            rows = [infos[copy]["final_observation"] for copy in cut.tolist()]
+            tensors = to_tensors({key: np.stack([row[key] for row in rows]) for key in rows[0]}, self.model.device)
+            with torch.no_grad():
+                bridge.bootstrap[cut] = self.model.policy.predict_values(tensors).flatten().cpu().numpy()
+        return True
+
+    def _on_rollout_end(self) -> None:
+        objectives = self._run.bridge.take_finished()
+        score = float(np.mean(objectives)) if objectives else None
+        if score is not None:
+            self.logger.record("rollout/objective", score)
+        self.logger.record("train/share_done", self._run.share_done)
+        self._run.progress.trained(self.model.num_timesteps, score)
+
+    def _on_training_end(self) -> None:
+        self._restore_handler()

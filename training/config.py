@@ -1,0 +1,154 @@
+"""What a training run is told, checked. Light to import: torch comes only with the run itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from ..envs.core.errors import FieldError, UnknownNameError
+
+AGENTS = {"graph-ppo": "graph", "attention-ppo": "attention"}
+"""Agents that can be trained, and the network of each."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Attributes:
+        env: the environment with its options, ``makespan/JobShop-v0:p=0.005:law=bernoulli``.
+        agent: "graph-ppo" or "attention-ppo".
+        out: folder of the run.
+        seed: of everything random in it.
+        instances: what is trained on, as the environment's option ``instance`` takes it; None for its default.
+        steps: decisions to train for.
+        minutes: wall time after which training ends in any case.
+        imitate: an agent (a rule, ``best-rule``, a checkpoint) to imitate first; None for none.
+        imitate_steps: decisions of that agent to learn from.
+        copies: environments played side by side.
+        rollout: decisions per copy between updates.
+        batch: decisions per gradient step.
+        epochs: passes over a rollout.
+        learning_rate: of Adam; falls linearly to a tenth.
+        gamma: discount per `time_scale` of simulated time; 1 where episodes end by themselves.
+        gae_lambda, clip, entropy, value_weight, gradient_norm: PPO's constants.
+        width, layers: size of the network.
+        validate_every: seconds between validations.
+        validation_worlds: held-out worlds of a validation.
+        save_every: seconds between saves; what a kill loses at most.
+        device: "auto" (a GPU where there is one), "cpu", "cuda".
+        threads: of torch on the CPU; 0 takes all cores.
+    """
+
+    env: str
+    agent: str
+    out: str
+    seed: int = 0
+    instances: str | None = None
+    steps: int = 2_000_000
+    minutes: float = 60.0
+    imitate: str | None = None
+    imitate_steps: int = 50_000
+    copies: int = 64
+    rollout: int = 64
+    batch: int = 512
+    epochs: int = 3
+    learning_rate: float = 1e-3
+    gamma: float = 1.0
+    gae_lambda: float = 0.98
+    clip: float = 0.2
+    entropy: float = 0.01
+    value_weight: float = 0.5
+    gradient_norm: float = 0.5
+    width: int = 32
+    layers: int = 2
+    validate_every: float = 60.0
+    validation_worlds: int = 64
+    save_every: float = 30.0
+    device: str = "auto"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.agent not in AGENTS:
+            raise UnknownNameError("agent to train", self.agent, AGENTS)
+        for name, low, high in _RANGES:
+            value = getattr(self, name)
+            whole = isinstance(low, int)
+            kinds = int if whole else int | float
+            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+                raise FieldError(
+                    f"option {name}", value, f"{'an integer' if whole else 'a number'} from {low} to {high}"
+                )
+        if self.batch > self.copies * self.rollout:
+            raise FieldError("option batch", self.batch, f"at most copies x rollout = {self.copies * self.rollout}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> TrainConfig:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            UserError: a key is unknown or a value is wrong.
+        """
+        known = [item.name for item in fields(cls)]
+        for key in data:
+            if key not in known:
+                raise UnknownNameError("option of a training run", key, known)
+        return cls(**data)
+
+
+_RANGES: tuple[tuple[str, float, float], ...] = (
+    ("seed", 0, 2**31 - 1),
+    ("steps", 1, 10**12),
+    ("minutes", 0.0, 1e6),
+    ("imitate_steps", 1, 10**9),
+    ("copies", 1, 65_536),
+    ("rollout", 1, 65_536),
+    ("batch", 2, 10**7),
+    ("epochs", 1, 1000),
+    ("learning_rate", 0.0, 1.0),
+    ("gamma", 0.0, 1.0),
+    ("gae_lambda", 0.0, 1.0),
+    ("clip", 0.0, 10.0),
+    ("entropy", 0.0, 10.0),
+    ("value_weight", 0.0, 100.0),
+    ("gradient_norm", 0.0, 1e6),
+    ("width", 4, 1024),
+    ("layers", 1, 32),
+    ("validate_every", 0.0, 1e9),
+    ("validation_worlds", 1, 100_000),
+    ("save_every", 0.0, 1e9),
+    ("threads", 0, 1024),
+)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Named defaults of a run: what they change, and what they are for."""
+
+    purpose: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+PRESETS = {
+    "quick": Preset(
+        "at most six minutes of training on two cores",
+        {"minutes": 6.0, "steps": 1_000_000, "validate_every": 30.0, "save_every": 15.0},
+    ),
+    "full": Preset("two hours on two cores, or less on a GPU", {"minutes": 120.0, "steps": 50_000_000, "copies": 128}),
+}
+
+
+def with_preset(name: str, config: TrainConfig, given: Mapping[str, Any]) -> TrainConfig:
+    """The config with a preset's values, where `given` does not set them.
+
+    Raises:
+        UnknownNameError: there is no such preset.
+    """
+    if name not in PRESETS:
+        raise UnknownNameError("preset", name, PRESETS)
+    return replace(config, **{**PRESETS[name].values, **given})

@@ -1,0 +1,99 @@
+"""What a person sees of a run: a bar, the score, and the best rule's score beside it."""
+
+from __future__ import annotations
+
+import math
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from .config import TrainConfig
+
+if TYPE_CHECKING:
+    from .run import Run
+    from .validation import Validation
+
+
+class Progress:
+    """The display of one run; silent where `quiet`. Written to the error stream, so that output can be piped."""
+
+    def __init__(self, config: TrainConfig, quiet: bool) -> None:
+        self._config, self._quiet = config, quiet
+        self._console = Console(stderr=True, quiet=quiet)
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            console=self._console,
+            disable=quiet,
+        )
+        self._task: Any = None
+        self._rule = ""
+        self._score = self._held_out = math.nan
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, text: str) -> None:
+        """One line of text."""
+        self._console.print(text, highlight=False)
+
+    def begin(self, validation: Validation) -> None:
+        """Name the bar to clear."""
+        objective = validation.setting.objective
+        if validation.rule is not None:
+            self._rule = f"best rule {validation.rule} {validation.rule_score:.4g}"
+            self.say(
+                f"{self._config.agent} on {self._config.env}; objective: {objective['name']} ({objective['sense']}); "
+                f"on {self._config.validation_worlds} held-out worlds the {self._rule}"
+            )
+
+    def phase(self, name: str, total: float | None) -> None:
+        """A new bar."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(name, total=total, state="")
+
+    def advance_to(self, done: int) -> None:
+        """How much of the phase is done."""
+        self._bar.update(self._task, completed=done)
+
+    def fit(self, step: int, total: int, agreement: float) -> None:
+        """A gradient step of imitation."""
+        self._bar.update(self._task, completed=step, total=total, state=f"agreement {agreement:.0%}")
+
+    def trained(self, steps: int, score: float | None) -> None:
+        """A rollout has ended; `score` is the mean objective of the episodes that ended in it."""
+        if score is not None:
+            self._score = score
+        held_out = "" if math.isnan(self._held_out) else f" | held-out {self._held_out:.4g}"
+        rule = f" | {self._rule}" if self._rule else ""
+        self._bar.update(
+            self._task, completed=steps, state=f"{steps:,} decisions | training {self._score:.4g}{held_out}{rule}"
+        )
+
+    def validated(self, score: float) -> None:
+        """A validation's mean objective."""
+        self._held_out = score
+
+    def end(self, run: Run) -> None:
+        """The last line."""
+        best, validation = run.counters.best, run.validation
+        if best is None:
+            return
+        text = f"{run.model.num_timesteps:,} decisions in {run.counters.seconds:.0f} s; best held-out score {best:.4g}"
+        if validation.rule is not None and validation.rule_score:
+            share = best / validation.rule_score - 1.0
+            text += f", {abs(share):.1%} {'below' if share < 0 else 'above'} the {self._rule}"
+        self.say(f"{text}; checkpoint: {run.folder / 'best'}")

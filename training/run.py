@@ -1,0 +1,227 @@
+"""A training run: PPO on an environment, with validation, checkpoints, and a way back after any interruption.
+
+The folder of a run holds ``run.json`` (what was asked for), ``state.safetensors`` (to go on from), ``best/`` and
+``last/`` (checkpoints, the best one by validation) and ``tensorboard/``.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from sb3_contrib import MaskablePPO
+from stable_baselines3.common.logger import configure
+
+from ..agents.catalogue import make_agent
+from ..agents.checkpoint import save_checkpoint
+from ..agents.learned import choose_device, weights_of
+from ..envs.core.names import parse_name
+from .bridge import Bridge, make_vector_env
+from .buffer import ElapsedRolloutBuffer
+from .callback import Interrupted, RunCallback
+from .config import AGENTS, TrainConfig
+from .folder import open_folder
+from .imitation import demonstrate, imitate
+from .policy import SlotPolicy
+from .progress import Progress
+from .state import load_state, save_state
+from .validation import Validation
+
+STATE = "state.safetensors"
+
+
+@dataclass
+class Counters:
+    """What a run has come to; saved with its state.
+
+    Attributes:
+        seconds: of training, validation and saving included.
+        best: mean objective of the best validation so far, None before the first.
+        validations: [decisions, mean objective] of each validation.
+        finished: whether the budget is spent.
+    """
+
+    seconds: float = 0.0
+    best: float | None = None
+    validations: list[tuple[int, float]] = field(default_factory=list)
+    finished: bool = False
+
+
+class Run:
+    """One training run in its folder.
+
+    Args:
+        config: what to do.
+        overwrite: empty the folder first if it holds another run.
+        progress: told what happens.
+
+    Raises:
+        UserError: the folder holds something else or another run, or the config does not fit the environment.
+    """
+
+    def __init__(self, config: TrainConfig, overwrite: bool, progress: Progress) -> None:
+        name = parse_name(config.env, "environment")
+        self.config, self.progress = config, progress
+        self.env_id = name.base
+        self.env_options: dict[str, Any] = dict(name.options)
+        if config.instances is not None:
+            self.env_options["instance"] = config.instances
+        torch.set_num_threads(config.threads or torch.get_num_threads())
+        env = make_vector_env(self.env_id, config.copies, self.env_options)
+        self.bridge = Bridge(env)
+        self.validation = Validation(self.env_id, self.env_options, config.validation_worlds)
+        self.network = {"kind": AGENTS[config.agent], "width": config.width, "layers": config.layers}
+        self.spec = self.validation.setting.spec
+        self.share_done = 0.0  # of the budget, for the learning rate
+        self.model = self._make_model()
+        self.counters = Counters()
+        self.folder, self.is_new = open_folder(Path(config.out), config, overwrite)
+        if not self.is_new and (self.folder / STATE).is_file():
+            self.counters = Counters(**load_state(self.folder / STATE, self.model, self.bridge))
+
+    def _make_model(self) -> MaskablePPO:
+        config = self.config
+        self.bridge.seed(config.seed)
+        return MaskablePPO(
+            SlotPolicy,
+            self.bridge,
+            learning_rate=lambda _: config.learning_rate * (1.0 - 0.9 * self.share_done),
+            n_steps=config.rollout,
+            batch_size=config.batch,
+            n_epochs=config.epochs,
+            gamma=config.gamma,
+            gae_lambda=config.gae_lambda,
+            clip_range=config.clip,
+            ent_coef=config.entropy,
+            vf_coef=config.value_weight,
+            max_grad_norm=config.gradient_norm,
+            rollout_buffer_class=ElapsedRolloutBuffer,
+            rollout_buffer_kwargs={"bridge": self.bridge, "time_scale": self.spec.time_scale},
+            policy_kwargs={"spec": self.spec, "network": self.network},
+            device=choose_device(config.device),
+            seed=config.seed,
+        )
+
+    def train(self) -> None:
+        """Train until the budget is spent.
+
+        Raises:
+            Interrupted: somebody asked to stop; everything is saved.
+        """
+        if self.counters.finished:
+            return
+        self.model.set_logger(configure(str(self.folder / "tensorboard"), ["tensorboard"]))
+        if self.model.num_timesteps == 0 and self.config.imitate is not None:
+            self._imitate(self.config.imitate)
+        remaining = self.config.steps - self.model.num_timesteps
+        callback = RunCallback(self)
+        try:
+            self.model.learn(remaining, callback=callback, log_interval=None, reset_num_timesteps=False)
+        except Interrupted as stop:
+            if stop.by_user:
+                self.validate()
+                self.save()
+                raise
+        self.counters.finished = True
+        self.validate()
+        self.save()
+
+    def _imitate(self, teacher: str) -> None:
+        config = self.config
+        began = time.monotonic()
+        agent = make_agent(teacher, self.validation.setting)
+        self.progress.phase(f"watching {teacher}", config.imitate_steps)
+        shown = demonstrate(self.bridge, agent, config.imitate_steps, config.seed, self.progress.advance_to)
+        self.progress.phase(f"imitating {teacher}", None)
+        agreement = imitate(self.model.policy, shown, config.batch, self.progress.fit)  # type: ignore[arg-type]
+        self.bridge.seed(config.seed)
+        self.progress.say(f"after imitation the policy agrees with {teacher} in {agreement:.0%} of decisions")
+        self.counters.seconds += time.monotonic() - began
+
+    def validate(self) -> float:
+        """Mean objective on the held-out worlds; the best one so far becomes the checkpoint ``best``."""
+        policy = self.model.policy
+        policy.set_training_mode(False)
+        score = self.validation.score(policy.network)  # type: ignore[arg-type]
+        self.counters.validations.append((self.model.num_timesteps, score))
+        logger = self.model.logger
+        logger.record("validation/objective", score)
+        if self.validation.rule is not None:
+            logger.record("validation/best_rule_objective", self.validation.rule_score)
+        logger.dump(self.model.num_timesteps)
+        if self.counters.best is None or self.validation.is_better(score, self.counters.best):
+            self.counters.best = score
+            save_checkpoint(self.folder / "best", self._weights(), self._card(score))
+        return score
+
+    def save(self) -> None:
+        """Save the state to go on from, and the checkpoint ``last``."""
+        save_state(self.folder / STATE, self.model, self.bridge, vars(self.counters))
+        score = self.counters.validations[-1][1] if self.counters.validations else None
+        save_checkpoint(self.folder / "last", self._weights(), self._card(score))
+
+    def _weights(self) -> dict[str, Any]:
+        return weights_of(self.model.policy.network)  # type: ignore[arg-type]
+
+    def _card(self, score: float | None) -> dict[str, Any]:
+        return {
+            "agent": self.config.agent,
+            "network": self.network,
+            "spec_hash": self.spec.hash,
+            "spec": self.spec.to_dict(),
+            "env": self.env_id,
+            "env_options": self.env_options,
+            "training": {
+                "config": {**self.config.to_dict(), "out": ""},
+                "decisions": self.model.num_timesteps,
+                "seconds": round(self.counters.seconds, 1),
+                "device": str(self.model.device),
+                "validation": {
+                    "worlds": self.config.validation_worlds,
+                    "mean_objective": score,
+                    "best_rule": self.validation.rule,
+                    "best_rule_mean_objective": None if self.validation.rule is None else self.validation.rule_score,
+                },
+            },
+            "versions": versions(),
+            "licence": "MIT",
+        }
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that a result may depend on."""
+    from importlib.metadata import version
+
+    names = ("makespan", "gymnasium", "numba", "numpy", "torch", "torch-geometric", "stable-baselines3", "sb3-contrib")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def train(config: TrainConfig, overwrite: bool = False, quiet: bool = False) -> Path:
+    """Run or continue a training run; returns its folder.
+
+    The same config on a folder that holds its run continues it, and returns at once where it is finished.
+
+    Args:
+        config: what to do.
+        overwrite: begin anew in a folder that holds another run.
+        quiet: show no progress.
+
+    Raises:
+        UserError: see `Run`.
+        Interrupted: by Ctrl-C; the run is saved and can be continued.
+    """
+    with Progress(config, quiet) as progress:
+        run = Run(config, overwrite, progress)
+        if run.counters.finished:
+            progress.say(f"{config.out} is finished: {run.model.num_timesteps:,} decisions")
+            return run.folder
+        if not run.is_new:
+            progress.say(f"going on after {run.model.num_timesteps:,} decisions")
+        progress.begin(run.validation)
+        run.train()
+        progress.end(run)
+        return run.folder

@@ -1,0 +1,51 @@
+"""How good a policy is on held-out worlds, beside the best rule on the same worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..agents.agent import Setting
+from ..agents.arena import Case, open_arena, play
+from ..agents.catalogue import make_agent
+from ..agents.decoding import PolicyAgent
+from ..agents.networks.common import SlotNetwork
+from ..agents.rules.rule import applicable_rules
+from ..envs.core.random import combine
+
+_TAG = int.from_bytes(b"validate", "big")
+_RESERVED = 2**62  # as later episodes: above every seed that a user types
+
+
+class Validation:
+    """A fixed set of worlds of one environment that training never meets.
+
+    Attributes:
+        setting: of the environment.
+        rule: the single rule that is best on these worlds, None where the environment has none.
+        rule_score: its mean objective.
+    """
+
+    def __init__(self, env_id: str, options: Mapping[str, Any], worlds: int) -> None:
+        self._cases = [Case(None, _RESERVED + int(combine(_TAG, number) >> np.uint64(2))) for number in range(worlds)]
+        self._arena = open_arena(env_id, worlds, options)
+        self.setting: Setting = self._arena.setting
+        self.rule: str | None = None
+        self.rule_score = float("nan")
+        for rule in applicable_rules(env_id, self.setting.options):
+            score = self._score(make_agent(rule, self.setting))
+            if self.rule is None or self.is_better(score, self.rule_score):
+                self.rule, self.rule_score = rule, score
+
+    def _score(self, agent: Any) -> float:
+        return float(np.mean([episode.objective for episode in play(self._arena, agent, self._cases)]))
+
+    def score(self, network: SlotNetwork) -> float:
+        """Mean objective of the network's greedy play."""
+        return self._score(PolicyAgent("policy", network))
+
+    def is_better(self, score: float, other: float) -> bool:
+        """Whether a mean objective is better than another."""
+        return self.setting.sign * score < self.setting.sign * other
