@@ -150,8 +150,11 @@ def _lower(context: Any, builder: Any, typ: PackType, value: Any, attr: str) -> 
 def _names_an_entry(array: PackArray, index: Any) -> bool:
     types_ = index.types if isinstance(index, types.BaseTuple) else (index,)
     plain = isinstance(array.dtype, types.Integer | types.Float)
-    return plain and array.layout == "C" and len(types_) == array.ndim and all(
-        isinstance(one, types.Integer) for one in types_
+    return (
+        plain
+        and array.layout == "C"
+        and len(types_) == array.ndim
+        and all(isinstance(one, types.Integer) for one in types_)
     )
 
 
@@ -164,7 +167,9 @@ def _entry_pointer(context: Any, builder: Any, array_type: PackArray, value: Any
     offset = None
     for axis, (one, one_type) in enumerate(zip(indices, index_types, strict=True)):
         one = context.cast(builder, one, one_type, types.intp)
-        offset = one if offset is None else builder.add(builder.mul(offset, shape[axis], flags=["nsw"]), one, flags=["nsw"])
+        offset = (
+            one if offset is None else builder.add(builder.mul(offset, shape[axis], flags=["nsw"]), one, flags=["nsw"])
+        )
     return builder.gep(array.data, [offset], inbounds=True)
 
 
