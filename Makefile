@@ -18,7 +18,7 @@ SHELL := /bin/sh
 
 DEMO_ENV := makespan/JobShop-v0
 DEMO_OUT := runs/demo
-DEMO_RULES := spt,lpt,fifo,lifo,mwkr,lwkr,mopnr,lopnr,lrm,srm,fdd-mwkr,spt-twkr,winq,nextfree,cr,random
+DEMO_RULES := spt,lpt,fifo,lifo,mwkr,lwkr,fdd-mwkr,mopnr,lopnr,spt-twkr,lrm,srm,winq,nextfree,cr,random
 DEMO_AGENTS := $(DEMO_RULES),best-rule,$(DEMO_OUT)/best
 # Public instances whose optimum under blocking with swaps is proved.
 DEMO_INSTANCES := la01-la10,la16-la20,orb01-orb10
@@ -37,8 +37,8 @@ help:
 
 # A folder that was left half-made has no pyvenv.cfg: make deletes the target of a rule that was cut off.
 $(VENV)/pyvenv.cfg:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { \
-		echo "makespan needs Python 3.11 to 3.14, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo not found)."; \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null || { \
+		echo "makespan needs Python 3.11 to 3.14, but '$(PYTHON)' is $$($(PYTHON) -V 2>/dev/null || echo not there)."; \
 		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; } >&2
 	@echo "== making $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
@@ -72,8 +72,9 @@ demo-evaluate: $(VENV)/.installed-demo
 		--instances $(DEMO_INSTANCES) --seeds 0-4 --out results/demo-breakdowns --overwrite
 
 demo-show: $(VENV)/.installed-demo
-	@echo '== drawing the first schedule of the trained agent'
-	$(BIN)/makespan show results/demo --agent $(DEMO_OUT)/best
+	@echo '== drawing a schedule of the trained agent'
+	$(BIN)/makespan show results/demo --agent $(DEMO_OUT)/best --out results/demo/gantt.png
+	@echo 'The Gantt chart is results/demo/gantt.png; tables and pictures are in results/demo and results/demo-breakdowns.'
 
 # --- checks -----------------------------------------------------------------------------------------------------------
 

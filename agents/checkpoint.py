@@ -1,11 +1,16 @@
-"""Checkpoints: a folder of ``weights.safetensors`` and ``card.json``. Nothing that could run code is ever loaded."""
+"""Checkpoints: a folder of ``weights.safetensors`` and ``card.json``. Nothing that could run code is ever loaded.
+
+A folder is replaced by two renames, since no system can exchange two folders in one portable call. Whoever dies between
+them leaves the old checkpoint as ``.NAME.old`` beside the place where it belongs: there it is read, and put back by the
+next save.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +36,8 @@ Arrays = dict[str, NDArray[Any]]
 
 def dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Arrays in the safetensors format."""
-    return _safetensors().save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    whole = {name: np.ascontiguousarray(array).reshape(np.shape(array)) for name, array in arrays.items()}
+    return _safetensors().save(whole)
 
 
 def parse_arrays(content: bytes, source: str) -> Arrays:
@@ -56,42 +62,80 @@ def _safetensors() -> ModuleType:
 
 
 def save_checkpoint(folder: str | Path, weights: Mapping[str, NDArray[Any]], card: Mapping[str, Any]) -> None:
-    """Write a checkpoint so that the folder holds the old one or the new one, whole.
+    """Write a checkpoint so that `load_checkpoint` finds the old one or the new one, whole, whenever this is cut off.
 
     Args:
-        folder: replaced if it is a checkpoint already.
+        folder: replaced if it is a checkpoint already; written by one process at a time.
         weights: arrays by name.
         card: everything in `REQUIRED` but format, version and weights_sha256, which are added.
 
     Raises:
-        UserError: it cannot be written, or the folder holds something else.
+        UserError: it cannot be written (the old one is untouched then), or the folder holds something else.
     """
-    target = Path(folder)
-    if target.exists() and not _is_replaceable(target):
-        raise UserError(f"cannot write checkpoint {str(folder)!r}: it exists and is not a checkpoint")
     content = dump_arrays(weights)
     full = {"format": FORMAT, "version": VERSION, **card, "weights_sha256": hashlib.sha256(content).hexdigest()}
     require_keys("the card", full, REQUIRED, OPTIONAL)
-    mark = secrets.token_hex(4)
-    aside, old = (target.parent / f".{target.name}.{mark}.{what}" for what in ("new", "old"))
+    text = json.dumps(full, indent=1, allow_nan=False) + "\n"
     try:
+        target = Path(os.path.realpath(folder))
+        if target.exists() and not _is_replaceable(target):
+            raise UserError(f"cannot write checkpoint {str(folder)!r}: it exists and is not a checkpoint")
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside.mkdir()
+        _put_back(target)
+        aside = _beside(target, "new")
         try:
+            shutil.rmtree(aside, ignore_errors=True)  # of a process that was killed
+            aside.mkdir()
             atomic_write(aside / WEIGHTS, content)
-            atomic_write(aside / CARD, json.dumps(full, indent=1, allow_nan=False) + "\n")
-            if target.exists():
-                os.rename(target, old)
-            os.rename(aside, target)
+            atomic_write(aside / CARD, text)
+            _exchange(aside, target)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        raise UserError(f"cannot write checkpoint {str(folder)!r}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        raise UserError(f"cannot write checkpoint {str(folder)!r}: {_reason(error)}") from None
+
+
+def _exchange(aside: Path, target: Path) -> None:
+    """Put a new folder in the place of an old one."""
+    old = _beside(target, "old")
+    shutil.rmtree(old, ignore_errors=True)
+    try:
+        if target.exists():
+            os.rename(target, old)
+        os.rename(aside, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            _put_back(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_back(target: Path) -> None:
+    """Undo the first of the two renames where the second did not follow."""
+    old = _beside(target, "old")
+    if not target.exists() and old.is_dir():
+        os.rename(old, target)
+
+
+def _beside(target: Path, what: str) -> Path:
+    return target.parent / f".{target.name}.{what}"
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _is_replaceable(folder: Path) -> bool:
     return folder.is_dir() and {path.name for path in folder.iterdir()} <= {WEIGHTS, CARD}
+
+
+def checkpoint_place(folder: str | Path) -> Path:
+    """Where a folder's checkpoint lies: in the folder, or beside it where a save was cut off between its renames."""
+    if not os.path.lexists(folder):
+        old = _beside(Path(os.path.abspath(folder)), "old")
+        if os.path.isdir(old):
+            return old
+    return Path(folder)
 
 
 def load_checkpoint(folder: str | Path) -> tuple[Arrays, dict[str, Any]]:
@@ -100,11 +144,11 @@ def load_checkpoint(folder: str | Path) -> tuple[Arrays, dict[str, Any]]:
     Raises:
         UserError: a file is missing, truncated, malformed, or the weights are not those of the card.
     """
-    place = Path(folder)
-    if not place.is_dir():
+    # os.path says "no" where pathlib raises: names that are too long, folders that may not be entered.
+    if "\0" in str(folder) or not os.path.isdir(place := checkpoint_place(folder)):
         raise UserError(f"checkpoint {str(folder)!r} is not a folder")
     for name in (CARD, WEIGHTS):
-        if not (place / name).is_file():
+        if not os.path.isfile(place / name):
             raise UserError(f"checkpoint {str(folder)!r} has no file {name!r}")
     source = str(place / CARD)
     card = require_keys("the card", load_document(place / CARD, FORMAT, (VERSION,)), REQUIRED, OPTIONAL, source)

@@ -17,6 +17,8 @@ from .agent import Agent, Imagine, Observation, Setting
 from .networks.common import SlotNetwork, to_tensors
 
 BATCH = 512
+_TILE = 16
+_LARGEST_TABLES = 2**27  # numbers that a batch's tables of nodes by nodes may hold: half a gibibyte
 
 
 @compiled
@@ -29,17 +31,25 @@ def gumbel_noise(keys, counts, noise):
 
 
 def legal_scores(network: SlotNetwork, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.float32]:
-    """Log-probabilities [n, A] of the legal slots, minus infinity elsewhere; computed for running copies alone."""
+    """Log-probabilities [n, A] of the legal slots, minus infinity elsewhere; computed for running copies alone.
+
+    The rows are filled up to a multiple of 16 with repetitions: products of matrices round their last rows differently
+    where the number is odd, and then a copy's scores would depend on how many others are still running.
+    """
     scores = np.full(mask.shape, -np.inf, dtype=np.float32)
     running = np.flatnonzero(mask.any(axis=1))
     device = next(network.parameters()).device
-    for low in range(0, len(running), BATCH):
-        rows = running[low : low + BATCH]
-        tensors = to_tensors({key: array[rows] for key, array in observation.items()}, device)
+    nodes = sum(array.shape[1] for key, array in observation.items() if key.startswith("node_mask/"))
+    fitting = _LARGEST_TABLES // max(nodes, 1) ** 2 // _TILE * _TILE
+    batch = max(_TILE, min(BATCH, fitting))
+    for low in range(0, len(running), batch):
+        rows = running[low : low + batch]
+        filled = np.resize(rows, -(-len(rows) // _TILE) * _TILE)
+        tensors = to_tensors({key: array[filled] for key, array in observation.items()}, device)
         with torch.inference_mode():
             logits, _ = network(tensors)
             logits = logits.masked_fill(tensors["action_mask"] == 0, -torch.inf)
-            scores[rows] = torch.log_softmax(logits, dim=1).cpu().numpy()
+            scores[rows] = torch.log_softmax(logits, dim=1)[: len(rows)].cpu().numpy()
     return scores
 
 
@@ -52,6 +62,8 @@ class PolicyAgent(Agent):
         temperature: 0 takes the best slot, else slots are drawn from softmax(score / temperature).
         samples: how often each world is played.
     """
+
+    fixed_batch = True
 
     def __init__(self, name: str, network: SlotNetwork, temperature: float = 0.0, samples: int = 1) -> None:
         self.name, self.samples = name, samples
@@ -94,6 +106,8 @@ class PolicyBeamAgent(Agent):
         UserError: the setting is stochastic, or the environment cannot look ahead.
     """
 
+    fixed_batch = True
+
     def __init__(self, name: str, network: SlotNetwork, setting: Setting, width: int) -> None:
         if setting.stochastic:
             raise UserError(f"agent {name!r}: a beam needs a world without random events; sample instead (samples=N)")
@@ -126,13 +140,11 @@ class PolicyBeamAgent(Agent):
         plans: list[list[int]] = [[] for _ in range(groups * width)]
         best: list[tuple[float, list[int]]] = [(np.inf, []) for _ in range(groups)]
         while np.isfinite(total).any():
-            scores = legal_scores(self._network, engine.block.views, engine.masks).astype(np.float64)
-            scores[np.isneginf(total.reshape(-1))] = -np.inf
+            kept = np.isfinite(total).reshape(-1, 1)
+            scores = legal_scores(self._network, engine.block.views, engine.masks * kept).astype(np.float64)
             joined = (total.reshape(-1, 1) + scores).reshape(groups, -1)
             order = np.argsort(-joined, axis=1, kind="stable")[:, :width]
             total = np.take_along_axis(joined, order, axis=1)
-            total = np.pad(total, ((0, 0), (0, width - total.shape[1])), constant_values=-np.inf)
-            order = np.pad(order, ((0, 0), (0, width - order.shape[1])))
             actions = order % scores.shape[1]
             parents = order // scores.shape[1] + np.arange(groups)[:, None] * width
             alive = np.isfinite(total).reshape(-1)

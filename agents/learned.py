@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..envs.core.errors import FieldError, MissingExtraError, UserError
 from ..envs.core.names import Name, check_options
 from ..envs.core.spec import ObservationSpec
 from .agent import Agent, Setting
-from .checkpoint import CARD, Arrays, load_checkpoint
+from .checkpoint import CARD, Arrays, checkpoint_place, load_checkpoint
 
 if TYPE_CHECKING:
     from .networks.common import SlotNetwork
@@ -23,16 +26,17 @@ def find_checkpoint(name: str) -> Path:
     Raises:
         UserError: there is none of this name.
     """
-    path = Path(name).expanduser()
-    for folder in (path, path / "best", path / "last"):
-        if (folder / CARD).is_file():
-            return folder
-    if path.parts[:1] == ("checkpoints",) and len(path.parts) == 2:
-        shipped = Path(str(resources.files("makespan.checkpoints"))) / path.parts[1]
-        if (shipped / CARD).is_file():
-            return shipped
-    if path.is_dir():
-        return path  # whoever reads it says what is missing
+    path = Path(os.path.expanduser(name))
+    if "\0" not in name:
+        for folder in (path, path / "best", path / "last"):
+            if os.path.isfile(checkpoint_place(folder) / CARD):
+                return folder
+        if path.parts[:1] == ("checkpoints",) and len(path.parts) == 2:
+            shipped = Path(str(resources.files("makespan.checkpoints"))) / path.parts[1]
+            if os.path.isfile(shipped / CARD):
+                return shipped
+        if os.path.isdir(path):
+            return path  # whoever reads it says what is missing
     raise UserError(f"checkpoint {name!r} is neither a folder nor shipped with the package")
 
 
@@ -49,6 +53,10 @@ def load_network(folder: str | Path, spec: ObservationSpec, device: str = "auto"
             f"checkpoint {str(folder)!r} was trained on the observations of {card['env']} with spec "
             f"{card['spec_hash']!r}; those at hand have spec {spec.hash!r}"
         )
+    import torch
+
+    with torch.device("meta"):  # without memory: what an edited card asks for may not fit into it
+        check_weights(build(card["network"], spec), weights, str(folder))
     network = build(card["network"], spec)
     load_weights(network, weights, str(folder))
     return network.to(choose_device(device)).eval(), card
@@ -64,28 +72,40 @@ def build(network: Mapping[str, Any], spec: ObservationSpec) -> SlotNetwork:
     return build_network(str(config.pop("kind", "")), spec, config)
 
 
+def check_weights(network: SlotNetwork, weights: Arrays, source: str) -> None:
+    """Compare arrays with what a network needs.
+
+    Raises:
+        UserError: a tensor is missing, unknown, of another shape or type, or holds a number that is not finite.
+    """
+    own = network.state_dict()
+    for name, tensor in own.items():
+        shape, kind = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
+        if name not in weights:
+            raise UserError(f"checkpoint {source!r} lacks the tensor {name!r}, expected with shape {shape}")
+        array = weights[name]
+        if array.shape != shape or array.dtype.name != kind:
+            raise UserError(
+                f"checkpoint {source!r}: tensor {name!r} is {array.dtype.name} of shape {array.shape}, "
+                f"expected {kind} of shape {shape}"
+            )
+        if not np.isfinite(array).all():
+            raise UserError(f"checkpoint {source!r}: tensor {name!r} holds a number that is not finite")
+    for name in weights:
+        if name not in own:
+            raise UserError(f"checkpoint {source!r} holds the unknown tensor {name!r}")
+
+
 def load_weights(network: SlotNetwork, weights: Arrays, source: str) -> None:
     """Set a network's weights.
 
     Raises:
-        UserError: a tensor is missing, unknown or of another shape.
+        UserError: see `check_weights`.
     """
     import torch
 
-    own = network.state_dict()
-    for name, tensor in own.items():
-        if name not in weights:
-            raise UserError(
-                f"checkpoint {source!r} lacks the tensor {name!r}, expected with shape {tuple(tensor.shape)}"
-            )
-        if tuple(tensor.shape) != weights[name].shape:
-            raise UserError(
-                f"checkpoint {source!r}: tensor {name!r} has shape {weights[name].shape}, expected {tuple(tensor.shape)}"
-            )
-    for name in weights:
-        if name not in own:
-            raise UserError(f"checkpoint {source!r} holds the unknown tensor {name!r}")
-    network.load_state_dict({name: torch.from_numpy(weights[name]) for name in own})
+    check_weights(network, weights, source)
+    network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
 
 
 def weights_of(network: SlotNetwork) -> Arrays:
@@ -104,7 +124,7 @@ def choose_device(device: str) -> str:
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.zeros(1, device=device)
+        float(torch.zeros(1, device=device))  # "meta" makes tensors that hold nothing
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from None
     return device
@@ -113,17 +133,27 @@ def choose_device(device: str) -> str:
 def load_agent(name: Name, setting: Setting) -> Agent:
     """The agent that a name with a path stands for: ``checkpoints/x``, ``runs/x:samples=64``, ``...:beam=8``.
 
-    Options: `samples` (best of that many sampled plays), `temperature` of sampling (default 1), `beam` (width of a
-    policy-guided beam search, foreseeable worlds only), `greedy=false` (sample once).
+    Options: `samples` (best of that many sampled plays), `temperature` of sampling (default 1; given, it samples),
+    `greedy` (the best slot each time, which is the default, or ``false``: sample once), `beam` (width of a
+    policy-guided beam search, foreseeable worlds only, alone).
+
+    Raises:
+        UserError: an option has a wrong value or contradicts another; see `find_checkpoint` and `load_network`.
+        MissingExtraError: torch or PyTorch Geometric is not installed.
     """
     check_options(name, "trained agent", ("samples", "temperature", "beam", "greedy"))
     samples, beam = (_count(name, key, default) for key, default in (("samples", 1), ("beam", 0)))
     temperature = name.options.get("temperature", 1.0)
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature <= 100:
         raise FieldError("option temperature", temperature, "a number above 0 and at most 100")
-    greedy = name.options.get("greedy", samples == 1)
+    sampled = "temperature" in name.options or samples > 1
+    greedy = name.options.get("greedy", not sampled)
     if not isinstance(greedy, bool):
         raise FieldError("option greedy", greedy, "true or false")
+    if greedy and sampled:
+        raise UserError(f"agent {str(name)!r}: greedy play is the same each time; samples or temperature contradict it")
+    if beam and len(name.options) > 1:
+        raise UserError(f"agent {str(name)!r}: a beam takes no other option")
     network, _ = load_network(find_checkpoint(name.base), setting.spec, setting.device)
     from .decoding import PolicyAgent, PolicyBeamAgent
 

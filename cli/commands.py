@@ -2,21 +2,53 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, UseAppendAction, arg
 
+from .train import TrainOptions
+
+_DEFAULT_OPTIONS = TrainOptions()
+OptionalText = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
+
+
+def train(
+    env: Annotated[Positional[str | None], arg(metavar="ENV", help_behavior_hint="")] = None,
+    *,
+    out: Annotated[str, arg(metavar="FOLDER")],
+    agent: OptionalText = None,
+    preset: Annotated[Literal["quick", "full"] | None, arg(metavar="{quick,full}", help_behavior_hint="")] = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    json: bool = False,
+    training: TrainOptions = _DEFAULT_OPTIONS,
+) -> int:
+    """Train an agent on an environment. Ctrl-C saves; the same command goes on where it stopped.
+
+    Args:
+        env: an id with options, for example makespan/JobShop-v0:law=bernoulli:p=0.005
+        out: folder of the run: best and last checkpoint, state, TensorBoard logs
+        agent: graph-ppo (the default) or attention-ppo
+        preset: quick (the default: six minutes on two cores) or full
+        resume: go on with the run in the folder, with the options that it was begun with
+        overwrite: begin anew where the folder holds another run
+        json: print what came of it as JSON, and no progress
+        training: what else may be set
+    """
+    from .train import run
+
+    return run(env, agent, out, preset, training, resume, overwrite, json)
+
 
 def evaluate(
-    env: Positional[str],
+    env: Annotated[Positional[str], arg(metavar="ENV")],
     *,
-    agents: Annotated[str, arg(aliases=["--agent"])],
-    instances: str | None = None,
-    seeds: str = "0",
-    reference: str | None = None,
-    sweep: UseAppendAction[tuple[str, ...]] = (),
-    out: str | None = None,
+    agents: Annotated[str, arg(aliases=["--agent"], metavar="NAMES")],
+    instances: OptionalText = None,
+    seeds: Annotated[str, arg(metavar="SEEDS")] = "0",
+    reference: OptionalText = None,
+    sweep: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="OPTION=VALUES")] = (),
+    out: OptionalText = None,
     overwrite: bool = False,
     batch: int = 64,
     agent_seed: int = 0,
@@ -44,28 +76,33 @@ def evaluate(
     from .evaluate import run
 
     request = Request(env, agents, instances, seeds, reference, tuple(sweep), batch, agent_seed, device)
-    return run(request, sys.argv[1:], out, overwrite, json)
+    return run(request, out, overwrite, json)
 
 
 def show(
-    results: Positional[str],
+    results: Annotated[Positional[str], arg(metavar="FOLDER")],
     *,
     row: int = 0,
-    out: str | None = None,
-    format: Literal["ansi", "json", "png", "svg", "pdf"] | None = None,
+    agent: OptionalText = None,
+    out: OptionalText = None,
+    format: Annotated[
+        Literal["ansi", "json", "png", "svg", "pdf"] | None,
+        arg(metavar="{ansi,json,png,svg,pdf}", help_behavior_hint=""),
+    ] = None,
 ) -> int:
     """Draw the schedule of one row of an evaluation again.
 
     Args:
         results: the folder that evaluate wrote
-        row: number of the row in results.json, from 0
+        row: number of the row in results.json, from 0; with --agent among that agent's rows
+        agent: the agent whose rows are counted; default all
         out: a file: .png, .svg and .pdf hold the picture, .txt the chart as text, .json the schedule; default the
             terminal
         format: how to draw where the file's name does not say it
     """
     from .show import run
 
-    return run(results, row, out, format)
+    return run(results, row, agent, out, format)
 
 
 def envs(*, json: bool = False) -> int:
@@ -79,7 +116,7 @@ def envs(*, json: bool = False) -> int:
     return run(json)
 
 
-def check(env: Positional[str], *, json: bool = False) -> int:
+def check(env: Annotated[Positional[str], arg(metavar="ENV")], *, json: bool = False) -> int:
     """Test whether an environment keeps the contract, and say in words what is broken.
 
     Args:

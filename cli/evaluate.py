@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -20,12 +19,11 @@ _SILENT_SECONDS = 2.0
 _WIDTH_OF_FILES = 140
 
 
-def run(request: Request, command: list[str], out: str | None, overwrite: bool, as_json: bool) -> int:
+def run(request: Request, out: str | None, overwrite: bool, as_json: bool) -> int:
     """Evaluate.
 
     Args:
         request: what to play.
-        command: the command line, for the record.
         out: the folder, None to print alone.
         overwrite: whether another evaluation in the folder may be replaced.
         as_json: print JSON instead of a table.
@@ -39,7 +37,7 @@ def run(request: Request, command: list[str], out: str | None, overwrite: bool, 
     """
     plan = make_plan(request)
     record = {
-        "command": shlex.join(["makespan", *command]),
+        "command": request.command(out),
         "options": request.to_dict(),
         "seeds": list(plan.seeds),
         "fingerprint": plan.fingerprint,

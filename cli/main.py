@@ -17,6 +17,7 @@ from ..envs.core.errors import UnknownNameError, UserError
 from . import commands
 
 COMMANDS: dict[str, Callable[..., int]] = {
+    "train": commands.train,
     "evaluate": commands.evaluate,
     "show": commands.show,
     "envs": commands.envs,
@@ -100,12 +101,18 @@ def _later(command: Callable[..., int]) -> Callable[..., Callable[[], int]]:
 
 
 def _one_line(box: str) -> str:
-    """A parser's framed message as one line: its text, without the frame."""
-    lines = [line.strip("│╭╮╰╯─ \n") for line in box.splitlines()]
-    text = " ".join(line for line in lines if line and not line.startswith("For full helptext"))
-    for title in ("Unrecognized options ", "Required options ", "Value error ", "Invalid choice "):
-        text = text.removeprefix(title)
-    return " ".join(text.split()) or "the arguments do not fit; see 'makespan --help'"
+    """A parser's framed message as one line: its title goes, and so does the advice to read the help."""
+    blocks: list[list[str]] = [[]]
+    for line in box.splitlines():
+        if line.startswith(("╭", "╰")):
+            continue
+        text = line.strip("│ ")
+        if text and not text.strip("─"):
+            blocks.append([])
+        elif text:
+            blocks[-1].append(text)
+    kept = [" ".join(block) for block in blocks if block and not block[0].startswith(("For full", "Argument help"))]
+    return "; ".join(kept) or "the arguments do not fit; see 'makespan --help'"
 
 
 def _fail(message: str, code: int) -> int:

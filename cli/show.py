@@ -12,7 +12,7 @@ from ..eval.show import figure_of, read_row, read_schedule, text_of
 _SUFFIXES = {".txt": "ansi", ".json": "json", ".png": "png", ".svg": "svg", ".pdf": "pdf"}
 
 
-def run(results: str, number: int, out: str | None, format: str | None) -> int:
+def run(results: str, number: int, agent: str | None, out: str | None, format: str | None) -> int:
     """Draw a schedule to the terminal or into a file.
 
     Raises:
@@ -21,7 +21,7 @@ def run(results: str, number: int, out: str | None, format: str | None) -> int:
     chosen = _format(out, format)
     if out is not None and chosen not in ("ansi", "json") and Path(out).suffix.lower() != f".{chosen}":
         raise FieldError("option out", out, f"a name that ends in .{chosen}, as the format says")
-    row = read_row(results, number)
+    row = read_row(results, number, agent)
     data = read_schedule(results, row)
     if chosen in ("ansi", "json"):
         text = text_of(row, data) if chosen == "ansi" else json.dumps(data, allow_nan=False)

@@ -89,7 +89,7 @@ class Judge:
         if not episode.instance:
             return None, None
         known = self._known.get(episode.instance)
-        if known is None or known[0] is not instance:
+        if known is None or known[0] != instance:
             values = [
                 getattr(self._env, name)(instance) if hasattr(self._env, name) else None
                 for name in ("best_known", "bound")

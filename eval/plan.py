@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,17 @@ class Request:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {**asdict(self), "sweep": list(self.sweep)}
+
+    def command(self, out: str | None = None) -> str:
+        """The command line that asks for this, in its shortest form, safe in a shell."""
+        words = ["makespan", "evaluate", self.env, "--agents", self.agents]
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name in ("env", "agents") or value == item.default:
+                continue
+            for one in value if isinstance(value, tuple) else (value,):
+                words += [f"--{item.name.replace('_', '-')}", str(one)]
+        return shlex.join([*words, *(("--out", out) if out else ())])
 
 
 @dataclass(frozen=True)

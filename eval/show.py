@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..envs.core.errors import FieldError, UserError
+from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.files import decode_text, read_bounded
 from ..envs.core.ids import make_single
 from ..envs.core.instance import parse_json
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _LARGEST_FILE = 2**30
 
 
-def read_row(folder: str | Path, number: int) -> dict[str, Any]:
-    """Row `number` (from 0) of an evaluation's results.json.
+def read_row(folder: str | Path, number: int, agent: str | None = None) -> dict[str, Any]:
+    """Row `number` (from 0) of an evaluation's results.json, or of those of its rows that are an agent's.
 
     Raises:
         UserError: the folder is not that of a finished evaluation, or has no such row.
@@ -32,8 +32,14 @@ def read_row(folder: str | Path, number: int) -> dict[str, Any]:
     rows = parse_json(decode_text(read_bounded(path, _LARGEST_FILE), str(path)), str(path))
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise UserError(f"{path}: not a list of rows")
+    if agent is not None:
+        played = {str(row.get("agent")) for row in rows}
+        if agent not in played:
+            raise UnknownNameError(f"agent of {str(folder)!r}", agent, played)
+        rows = [row for row in rows if row.get("agent") == agent]
     if not 0 <= number < len(rows):
-        raise FieldError("option row", number, f"0 to {len(rows) - 1}, the rows of {path}")
+        of_agent = "" if agent is None else f" of agent {agent!r}"
+        raise FieldError("option row", number, f"0 to {len(rows) - 1}, the rows{of_agent} in {path}")
     row = rows[number]
     for key, kind in (("env", str), ("env_options", dict)):
         if not isinstance(row.get(key), kind):

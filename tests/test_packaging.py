@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -15,7 +17,8 @@ import pytest
 
 TREE = Path(__file__).resolve().parents[1]
 # Folders of the tree that are no part of the package.
-_NOT_SHIPPED = {"tests", "examples", "docs", "benchmarks", "build", "dist", "runs", "results"}
+_OUTPUT = ("build", "dist", "runs", "results")
+_NOT_SHIPPED = {"tests", "examples", "docs", "benchmarks", *_OUTPUT}
 
 
 @pytest.fixture(scope="module")
@@ -98,22 +101,31 @@ def test_import_loads_neither_torch_nor_numba(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """A wheel built from a copy of what the sdist would hold, without network."""
+def archives(tmp_path_factory) -> tuple[Path, Path]:
+    """The source archive and the wheel built from it, from a copy of the tree, without network."""
     pytest.importorskip("build")
-    folder = tmp_path_factory.mktemp("wheel")
+    folder = tmp_path_factory.mktemp("archives")
     copy = folder / "tree"
-    for path in [Path("pyproject.toml"), Path("README.md"), Path("LICENSE"), Path("__init__.py"), Path("py.typed")]:
-        copy.mkdir(exist_ok=True)
-        copy.joinpath(path).write_bytes(TREE.joinpath(path).read_bytes())
-    for path in shipped_files():
-        copy.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
-        copy.joinpath(path).write_bytes(TREE.joinpath(path).read_bytes())
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(copy)]
+    shutil.copytree(TREE, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", *_OUTPUT))
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(copy)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    (built,) = folder.glob("*.whl")
-    return built
+    (source,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
+    return source, wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(archives) -> Path:
+    return archives[1]
+
+
+def test_the_source_archive_holds_what_belongs_to_it(archives):
+    with tarfile.open(archives[0]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    expected = {"Makefile", "CHANGELOG.md", "CITATION.cff", "LICENSE", "docs/agents.md", "tests/conftest.py"}
+    expected |= {"tests/test_packaging.py", "benchmarks/peers/worker.py", "examples/single_machine/pyproject.toml"}
+    assert expected <= names
+    assert not [name for name in names if "__pycache__" in name or name.startswith(_OUTPUT)]
 
 
 def test_the_wheel_holds_one_top_level_name(wheel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,16 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from ..agents.arena import has_engine
-from ..envs.core.ids import make_single
+from ..envs.core.errors import UserError
+from ..envs.core.ids import find_env, make_single, single_creator, takes_option
+from ..envs.core.random import combine
+
+_SET_HERE = (
+    *inspect.signature(gymnasium.make_vec).parameters,
+    *("on_illegal", "record", "threads", "render_mode", "disable_env_checker"),
+)
+_TAG = int.from_bytes(b"training", "big")
+_RESERVED = 2**62  # as later episodes: above every seed that a user types
 
 
 def make_vector_env(env_id: str, copies: int, options: dict[str, Any]) -> VectorEnv[Any, Any, Any]:
@@ -21,12 +31,25 @@ def make_vector_env(env_id: str, copies: int, options: dict[str, Any]) -> Vector
     Illegal actions raise where the environment offers that.
 
     Raises:
-        UserError: the id is unknown or an option is wrong.
+        UserError: the id is unknown, or an option is wrong or one that is set here.
     """
+    for name in options:
+        if name in _SET_HERE:
+            raise UserError(f"option {name!r} of {env_id} cannot be given to training, which sets it itself")
     if has_engine(env_id):
         return gymnasium.make_vec(env_id, num_envs=copies, on_illegal="raise", **options)
+    if takes_option(single_creator(find_env(env_id)), "on_illegal"):
+        options = {**options, "on_illegal": "raise"}
     makers = [lambda: make_single(env_id, options) for _ in range(copies)]
     return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.SAME_STEP, observation_mode="different")
+
+
+def training_seed(seed: int, decisions: int = 0) -> int:
+    """The seed of the first copy when a run begins, or begins new episodes after so many decisions.
+
+    No user types it: whoever plays the seeds 0, 1, ... of the same environment meets worlds that training has not seen.
+    """
+    return _RESERVED + (int(combine(np.uint64(combine(_TAG, seed)), decisions)) >> 3)
 
 
 class Bridge(VecEnv):

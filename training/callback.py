@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -51,25 +52,25 @@ class RunCallback(BaseCallback):
         """First Ctrl-C: stop at the next whole state. A second one stops at once, losing at most one save interval."""
         self._asked_to_stop = True
         self._run.progress.say("stopping after this update; Ctrl-C again to stop at once")
-        self._restore_handler()
+        self.release()
 
-    def _restore_handler(self) -> None:
+    def release(self) -> None:
+        """Give Ctrl-C its former meaning."""
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
             self._previous = None
 
     def _on_rollout_start(self) -> None:
         run, now = self._run, time.monotonic()
+        run.refuse_divergence()
         longest = now - self._iteration
         self._iteration = now
         run.counters.seconds = now - self._began
         limit = 60.0 * run.config.minutes
-        run.share_done = min(
-            max(run.counters.seconds / limit if limit else 1.0, run.model.num_timesteps / run.config.steps), 1.0
-        )
+        time_share = math.floor(100.0 * run.counters.seconds / limit) / 100.0 if limit else 1.0
+        run.share_done = min(max(time_share, run.model.num_timesteps / run.config.steps), 1.0)
         out_of_time = run.counters.seconds + longest > limit
         if self._asked_to_stop or out_of_time:
-            self._restore_handler()
             raise Interrupted(
                 f"{run.config.out} is saved; the same command goes on from there", by_user=self._asked_to_stop
             )
@@ -98,7 +99,8 @@ class RunCallback(BaseCallback):
             rows = [infos[copy]["final_observation"] for copy in cut.tolist()]
             tensors = to_tensors({key: np.stack([row[key] for row in rows]) for key in rows[0]}, self.model.device)
             with torch.no_grad():
-                bridge.bootstrap[cut] = self.model.policy.predict_values(tensors).flatten().cpu().numpy()
+                values = self._run.policy.predict_values(tensors)
+            bridge.bootstrap[cut] = values.flatten().cpu().numpy()
         return True
 
     def _on_rollout_end(self) -> None:
@@ -108,6 +110,3 @@ class RunCallback(BaseCallback):
             self.logger.record("rollout/objective", score)
         self.logger.record("train/share_done", self._run.share_done)
         self._run.progress.trained(self.model.num_timesteps, score)
-
-    def _on_training_end(self) -> None:
-        self._restore_handler()

@@ -28,9 +28,11 @@ class TrainConfig:
         imitate_steps: decisions of that agent to learn from.
         copies: environments played side by side.
         rollout: decisions per copy between updates.
-        batch: decisions per gradient step.
+        batch: decisions per gradient step; the last step of a pass takes what is left, which may not be a single one.
         epochs: passes over a rollout.
-        learning_rate: of Adam; falls linearly to a tenth.
+        learning_rate: of Adam; falls linearly to a tenth, by the share of `steps` or of `minutes` that is spent,
+            whichever is larger. The share of time counts in hundredths, so that runs that end by `steps` long before
+            are the same each time.
         gamma: discount per `time_scale` of simulated time; 1 where episodes end by themselves.
         gae_lambda, clip, entropy, value_weight, gradient_norm: PPO's constants.
         width, layers: size of the network.
@@ -70,8 +72,14 @@ class TrainConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("env", "agent", "out", "device"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name):
+                raise FieldError(f"option {name}", getattr(self, name), "a text that is not empty")
         if self.agent not in AGENTS:
             raise UnknownNameError("agent to train", self.agent, AGENTS)
+        for name in ("instances", "imitate"):
+            if not isinstance(getattr(self, name), str | None):
+                raise FieldError(f"option {name}", getattr(self, name), "a text or nothing")
         for name, low, high in _RANGES:
             value = getattr(self, name)
             whole = isinstance(low, int)
@@ -82,6 +90,9 @@ class TrainConfig:
                 )
         if self.batch > self.copies * self.rollout:
             raise FieldError("option batch", self.batch, f"at most copies x rollout = {self.copies * self.rollout}")
+        if self.copies * self.rollout % self.batch == 1:  # advantages are divided by their spread, which one has not
+            expected = f"no divisor of copies x rollout - 1 = {self.copies * self.rollout - 1}"
+            raise FieldError("option batch", self.batch, expected)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -92,12 +103,15 @@ class TrainConfig:
         """Read what `to_dict` wrote.
 
         Raises:
-            UserError: a key is unknown or a value is wrong.
+            UserError: a key is unknown or missing, or a value is wrong.
         """
         known = [item.name for item in fields(cls)]
         for key in data:
             if key not in known:
                 raise UnknownNameError("option of a training run", key, known)
+        for key in ("env", "agent", "out"):
+            if key not in data:
+                raise FieldError("training run", sorted(data), f"an object with the key {key!r}")
         return cls(**data)
 
 

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import re
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..agents.checkpoint import CARD, WEIGHTS
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write
 from ..envs.core.instance import load_document, require_keys
 from .config import TrainConfig
 
 FORMAT, VERSION = "makespan/training-run", 1
-RUN = "run.json"
-OURS = {RUN, "state.safetensors", "best", "last", "tensorboard"}
+RUN, STATE, BEST, LAST, TENSORBOARD = "run.json", "state.safetensors", "best", "last", "tensorboard"
+OURS = {RUN, STATE, BEST, LAST, TENSORBOARD}
+# What a killed process may leave: files and folders that were still being written, and a checkpoint between two names.
+_UNFINISHED = re.compile(rf"\.([0-9a-f]{{16}}\.tmp|({BEST}|{LAST})\.new)\Z")
+_PUT_ASIDE = {f".{BEST}.old", f".{LAST}.old"}
 
 
 def read_config(folder: str | Path) -> TrainConfig:
@@ -26,7 +34,7 @@ def read_config(folder: str | Path) -> TrainConfig:
         UserError: it holds none, or a damaged one.
     """
     path = Path(folder) / RUN
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UserError(f"folder {str(folder)!r} holds no training run (no {RUN})")
     data = require_keys(
         "the run",
@@ -37,39 +45,53 @@ def read_config(folder: str | Path) -> TrainConfig:
     )
     if not isinstance(data["config"], dict):
         raise UserError(f"{path}: config is {data['config']!r}, expected an object")
-    return TrainConfig.from_dict({**data["config"], "out": str(folder)})
+    try:
+        return TrainConfig.from_dict({**data["config"], "out": str(folder)})
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
 
-def open_folder(folder: Path, config: TrainConfig, overwrite: bool) -> tuple[Path, bool]:
-    """Make the folder or find this very run in it; returns the folder and whether the run is new.
+def check_folder(folder: Path, config: TrainConfig, overwrite: bool) -> bool:
+    """Whether the folder is free for a new run (True) or holds this very one (False). Nothing is written.
 
     Raises:
-        UserError: the folder holds something else, or a run with another config and `overwrite` is off; or it cannot
-            be written.
+        UserError: the path is a file; or the folder cannot be read, holds something else, or holds a run with another
+            config and `overwrite` is off or would delete what is not of that run.
+    """
+    content = {name for name in _names(folder) if not _UNFINISHED.match(name)}
+    if RUN not in content:
+        if content:
+            raise UserError(
+                f"folder {str(folder)!r} is not empty and holds no training run ({min(content)!r}); name another"
+            )
+        return True
+    difference = _difference(read_config(folder), replace(config, out=str(folder)))
+    if difference is None:
+        return False
+    if not overwrite:
+        raise UserError(f"folder {str(folder)!r} holds another run: {difference}; overwrite it or name another")
+    strange = _strange(folder, content)
+    if strange:
+        raise UserError(f"folder {str(folder)!r} holds {strange!r} beside a run; it is not overwritten")
+    return True
+
+
+def claim_folder(folder: Path, config: TrainConfig) -> None:
+    """Make the folder, empty it of the run that it holds, and write down whose it is now.
+
+    Must follow `check_folder`.
+
+    Raises:
+        UserError: it cannot be made, emptied or written to.
     """
     try:
-        content = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    except OSError as error:
-        raise UserError(f"cannot read folder {str(folder)!r}: {error.strerror}") from None
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"cannot write to {str(folder)!r}: it is a file, expected a folder")
-    if RUN in content:
-        there = read_config(folder)
-        if there == config:
-            return folder, False
-        if not overwrite:
-            raise UserError(
-                f"folder {str(folder)!r} holds another run: {_difference(there, config)}; overwrite it or name another"
-            )
-        _empty(folder, content)
-    elif content:
-        raise UserError(
-            f"folder {str(folder)!r} is not empty and holds no training run ({sorted(content)[0]!r}); name another"
-        )
-    try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot make folder {str(folder)!r}: {error.strerror}") from None
+        # The run's own name last: a folder that was emptied halfway is still known as a run's.
+        for name in sorted(_names(folder), key=lambda name: name == RUN):
+            _remove(folder / name)
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise UserError(f"cannot make or empty folder {str(folder)!r}: {reason}") from None
     data = {
         "format": FORMAT,
         "version": VERSION,
@@ -77,29 +99,49 @@ def open_folder(folder: Path, config: TrainConfig, overwrite: bool) -> tuple[Pat
         "made": {"makespan": __version__, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
         "config": {key: value for key, value in config.to_dict().items() if key != "out"},
     }
-    atomic_write(folder / RUN, json.dumps(data, indent=1) + "\n")
-    return folder, True
+    atomic_write(folder / RUN, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
-def _empty(folder: Path, content: set[str]) -> None:
-    """Remove a run, and nothing that is not ours."""
-    strange = content - OURS
-    if strange:
-        raise UserError(f"folder {str(folder)!r} holds {sorted(strange)[0]!r} beside a run; it is not overwritten")
+def sweep_folder(folder: Path) -> None:
+    """Remove what a killed process was still writing."""
+    for name in _names(folder):
+        if _UNFINISHED.match(name):
+            with contextlib.suppress(OSError):  # who cannot write here learns it from the next save
+                _remove(folder / name)
+
+
+def _names(folder: Path) -> set[str]:
+    if "\0" in str(folder) or (os.path.lexists(folder) and not os.path.isdir(folder)):
+        raise UserError(f"cannot write to {str(folder)!r}: it is no folder's name, or that of a file")
     try:
-        for name in content:
-            path = folder / name
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     except OSError as error:
-        raise UserError(f"cannot empty folder {str(folder)!r}: {error.strerror}") from None
+        raise UserError(f"cannot read folder {str(folder)!r}: {error.strerror}") from None
 
 
-def _difference(there: TrainConfig, given: TrainConfig) -> str:
+def _strange(folder: Path, content: set[str]) -> str | None:
+    """Something in a run's folder that a run does not write."""
+    for name in sorted(content - OURS - _PUT_ASIDE):
+        return name
+    for name, known in ((BEST, {CARD, WEIGHTS}), (LAST, {CARD, WEIGHTS}), (TENSORBOARD, None)):
+        for inner in sorted(_names(folder / name)):
+            ours = inner.startswith("events.out.tfevents.") if known is None else inner in known
+            if not ours:
+                return f"{name}/{inner}"
+    return None
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _difference(there: TrainConfig, given: TrainConfig) -> str | None:
+    """The first field that differs, in words."""
     mine: dict[str, Any] = given.to_dict()
     for key, value in there.to_dict().items():
         if mine[key] != value:
             return f"its {key} is {value!r}, not {mine[key]!r}"
-    return "its config differs"
+    return None

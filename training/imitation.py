@@ -46,7 +46,7 @@ def demonstrate(bridge: Bridge, teacher: Agent, steps: int, seed: int, report: C
 
     def begin(which: NDArray[np.int64]) -> None:
         instances = [engine.instance(copy) if engine is not None else "" for copy in which.tolist()]
-        keys = np.array([combine(combine(seed, copy), episode[copy]) for copy in which], dtype=np.uint64)
+        keys = np.array([combine(np.uint64(combine(seed, copy)), episode[copy]) for copy in which], dtype=np.uint64)
         teacher.begin(which, instances, keys, engine.imagine if engine is not None else None)
 
     begin(copies)
@@ -56,9 +56,10 @@ def demonstrate(bridge: Bridge, teacher: Agent, steps: int, seed: int, report: C
     dones: list[NDArray[np.bool_]] = []
     while len(seen) * bridge.num_envs < steps or not np.all(np.any(dones, axis=0)):
         actions = teacher.act(observation, observation["action_mask"])
-        seen.append(observation)
+        seen.append(dict(observation))
         taken.append(actions)
-        observation, reward, done, _ = bridge.step(actions)
+        step: Any = bridge.step(actions)
+        observation, reward, done, _ = step
         rewards.append(reward)
         dones.append(done)
         ended = np.flatnonzero(done)
@@ -76,7 +77,8 @@ def demonstrate(bridge: Bridge, teacher: Agent, steps: int, seed: int, report: C
         returns[step], known[step] = following, complete
     bridge.take_finished()
     keep = known.reshape(-1)
-    observations = {key: np.concatenate([row[key] for row in seen])[keep] for key in seen[0]}
+    # Taken out of the rows as they are joined: these are most of the memory.
+    observations = {key: np.concatenate([row.pop(key) for row in seen])[keep] for key in list(seen[0])}
     return Demonstrations(observations, np.concatenate(taken)[keep], returns.reshape(-1)[keep])
 
 
@@ -99,7 +101,7 @@ def imitate(policy: SlotPolicy, shown: Demonstrations, batch: int, report: Calla
     agreement = 0.0
     for epoch in range(_EPOCHS):
         hits = 0
-        order = np.random.permutation(count)
+        order = np.random.permutation(count)  # noqa: NPY002 (the stream that Stable-Baselines3 draws from, and we save)
         for number, low in enumerate(range(0, count, batch)):
             rows = order[low : low + batch]
             tensors = to_tensors({key: array[rows] for key, array in shown.observations.items()}, policy.device)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from sb3_contrib.common.maskable.distributions import MaskableDistribution
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from ..agents.learned import build
+from ..agents.networks.common import SlotNetwork
 from ..envs.core.spec import ObservationSpec
 
 
@@ -39,8 +39,8 @@ class SlotPolicy(MaskableActorCriticPolicy):
 
     def _build(self, lr_schedule: Any) -> None:
         spec, network = self._description
-        self.network = build(network, spec)
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        self.network: SlotNetwork = build(network, spec)
+        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)  # type: ignore[call-arg]
 
     def _distribution(self, logits: Tensor, masks: Any) -> MaskableDistribution:
         distribution = self.action_dist.proba_distribution(action_logits=logits)

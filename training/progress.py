@@ -47,7 +47,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """One line of text."""
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False)
 
     def begin(self, validation: Validation) -> None:
         """Name the bar to clear."""

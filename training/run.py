@@ -10,28 +10,27 @@ import platform
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.logger import configure
 
 from ..agents.catalogue import make_agent
-from ..agents.checkpoint import save_checkpoint
+from ..agents.checkpoint import load_checkpoint, save_checkpoint
 from ..agents.learned import choose_device, weights_of
+from ..envs.core.errors import UserError
 from ..envs.core.names import parse_name
-from .bridge import Bridge, make_vector_env
+from .bridge import Bridge, make_vector_env, training_seed
 from .buffer import ElapsedRolloutBuffer
 from .callback import Interrupted, RunCallback
 from .config import AGENTS, TrainConfig
-from .folder import open_folder
+from .folder import BEST, LAST, STATE, TENSORBOARD, check_folder, claim_folder, sweep_folder
 from .imitation import demonstrate, imitate
 from .policy import SlotPolicy
 from .progress import Progress
 from .state import load_state, save_state
 from .validation import Validation
-
-STATE = "state.safetensors"
 
 
 @dataclass
@@ -42,12 +41,14 @@ class Counters:
         seconds: of training, validation and saving included.
         best: mean objective of the best validation so far, None before the first.
         validations: [decisions, mean objective] of each validation.
+        imitated: whether the warm start is done, where one was asked for.
         finished: whether the budget is spent.
     """
 
     seconds: float = 0.0
     best: float | None = None
-    validations: list[tuple[int, float]] = field(default_factory=list)
+    validations: list[list[float]] = field(default_factory=list)
+    imitated: bool = False
     finished: bool = False
 
 
@@ -60,15 +61,20 @@ class Run:
         progress: told what happens.
 
     Raises:
-        UserError: the folder holds something else or another run, or the config does not fit the environment.
+        UserError: the folder holds something else, another run or a damaged one, or the config does not fit the
+            environment.
     """
 
     def __init__(self, config: TrainConfig, overwrite: bool, progress: Progress) -> None:
+        self.folder = Path(config.out)
+        self.is_new = check_folder(self.folder, config, overwrite)
         name = parse_name(config.env, "environment")
         self.config, self.progress = config, progress
         self.env_id = name.base
         self.env_options: dict[str, Any] = dict(name.options)
         if config.instances is not None:
+            if "instance" in self.env_options:
+                raise UserError(f"instances are given twice: {config.instances!r} and in {config.env!r}")
             self.env_options["instance"] = config.instances
         torch.set_num_threads(config.threads or torch.get_num_threads())
         env = make_vector_env(self.env_id, config.copies, self.env_options)
@@ -79,14 +85,36 @@ class Run:
         self.share_done = 0.0  # of the budget, for the learning rate
         self.model = self._make_model()
         self.counters = Counters()
-        self.folder, self.is_new = open_folder(Path(config.out), config, overwrite)
-        if not self.is_new and (self.folder / STATE).is_file():
-            self.counters = Counters(**load_state(self.folder / STATE, self.model, self.bridge))
+        if self.is_new:
+            claim_folder(self.folder, config)
+        else:
+            sweep_folder(self.folder)
+            if (self.folder / STATE).is_file():
+                self._go_on()
+
+    def _go_on(self) -> None:
+        """Take up the saved state."""
+        saved = load_state(self.folder / STATE, self.model, self.bridge)
+        try:
+            self.counters = Counters(**saved)
+        except TypeError:
+            raise UserError(
+                f"{self.folder / STATE}: its counters are {sorted(saved)}, not those of such a run"
+            ) from None
+        # The folder has the last word on the best: it may be of a validation that came after the last save.
+        self.counters.best = self._best_in_folder()
+        self.bridge.seed(training_seed(self.config.seed, self.model.num_timesteps))  # for environments not saved
+
+    def _best_in_folder(self) -> float | None:
+        try:
+            _, card = load_checkpoint(self.folder / BEST)
+            return float(card["training"]["validation"]["mean_objective"])
+        except (UserError, KeyError, TypeError, ValueError):
+            return None  # so that the next validation writes one
 
     def _make_model(self) -> MaskablePPO:
         config = self.config
-        self.bridge.seed(config.seed)
-        return MaskablePPO(
+        model = MaskablePPO(
             SlotPolicy,
             self.bridge,
             learning_rate=lambda _: config.learning_rate * (1.0 - 0.9 * self.share_done),
@@ -105,49 +133,92 @@ class Run:
             device=choose_device(config.device),
             seed=config.seed,
         )
+        self.bridge.seed(training_seed(config.seed))  # after the model, which seeds it, too
+        return model
+
+    @property
+    def policy(self) -> SlotPolicy:
+        """What is trained."""
+        return cast(SlotPolicy, self.model.policy)
 
     def train(self) -> None:
         """Train until the budget is spent.
 
         Raises:
             Interrupted: somebody asked to stop; everything is saved.
+            UserError: something cannot be written, or training diverged; what was saved before is there.
         """
         if self.counters.finished:
             return
-        self.model.set_logger(configure(str(self.folder / "tensorboard"), ["tensorboard"]))
-        if self.model.num_timesteps == 0 and self.config.imitate is not None:
-            self._imitate(self.config.imitate)
-        remaining = self.config.steps - self.model.num_timesteps
+        try:
+            logger = configure(str(self.folder / TENSORBOARD), ["tensorboard"])
+        except OSError as error:
+            raise UserError(f"cannot write to {str(self.folder / TENSORBOARD)!r}: {error.strerror or error}") from None
+        self.model.set_logger(logger)
         callback = RunCallback(self)
         try:
-            self.model.learn(remaining, callback=callback, log_interval=None, reset_num_timesteps=False)
+            if self.config.imitate is not None and not self.counters.imitated:
+                self._imitate(self.config.imitate)
+            self._learn(callback)
+        finally:
+            callback.release()
+            logger.close()
+
+    def _learn(self, callback: RunCallback) -> None:
+        remaining = self.config.steps - self.model.num_timesteps
+        never = cast(int, None)  # "log_interval": we write the log ourselves
+        try:
+            self.model.learn(remaining, callback=callback, log_interval=never, reset_num_timesteps=False)
         except Interrupted as stop:
             if stop.by_user:
                 self.validate()
                 self.save()
                 raise
+        self.refuse_divergence()
         self.counters.finished = True
         self.validate()
         self.save()
+
+    def refuse_divergence(self) -> None:
+        """Raise before numbers that are none reach a file.
+
+        Raises:
+            UserError: a weight is not finite.
+        """
+        if not all(bool(torch.isfinite(weights).all()) for weights in self.policy.parameters()):
+            raise UserError(
+                f"training diverged: after {self.model.num_timesteps:,} decisions the weights are not finite; "
+                f"try a learning_rate below {self.config.learning_rate:g}"
+            )
 
     def _imitate(self, teacher: str) -> None:
         config = self.config
         began = time.monotonic()
         agent = make_agent(teacher, self.validation.setting)
         self.progress.phase(f"watching {teacher}", config.imitate_steps)
+        if agent.samples > 1:
+            raise UserError(f"agent {teacher!r} tries each world {agent.samples} times, so it cannot be imitated")
         shown = demonstrate(self.bridge, agent, config.imitate_steps, config.seed, self.progress.advance_to)
         self.progress.phase(f"imitating {teacher}", None)
-        agreement = imitate(self.model.policy, shown, config.batch, self.progress.fit)  # type: ignore[arg-type]
-        self.bridge.seed(config.seed)
+        agreement = imitate(self.policy, shown, config.batch, self.progress.fit)
+        self.bridge.seed(training_seed(config.seed))
         self.progress.say(f"after imitation the policy agrees with {teacher} in {agreement:.0%} of decisions")
         self.counters.seconds += time.monotonic() - began
+        self.counters.imitated = True
+        self.save()
 
     def validate(self) -> float:
-        """Mean objective on the held-out worlds; the best one so far becomes the checkpoint ``best``."""
-        policy = self.model.policy
-        policy.set_training_mode(False)
-        score = self.validation.score(policy.network)  # type: ignore[arg-type]
-        self.counters.validations.append((self.model.num_timesteps, score))
+        """Mean objective on the held-out worlds; the best one so far becomes the checkpoint ``best``.
+
+        Raises:
+            UserError: the checkpoint cannot be written.
+        """
+        done = self.counters.validations
+        if done and done[-1][0] == self.model.num_timesteps and self.counters.best is not None:
+            return done[-1][1]  # the same weights on the same worlds
+        self.policy.set_training_mode(False)
+        score = self.validation.score(self.policy.network)
+        done.append([self.model.num_timesteps, score])
         logger = self.model.logger
         logger.record("validation/objective", score)
         if self.validation.rule is not None:
@@ -155,17 +226,21 @@ class Run:
         logger.dump(self.model.num_timesteps)
         if self.counters.best is None or self.validation.is_better(score, self.counters.best):
             self.counters.best = score
-            save_checkpoint(self.folder / "best", self._weights(), self._card(score))
+            save_checkpoint(self.folder / BEST, self._weights(), self._card(score))
         return score
 
     def save(self) -> None:
-        """Save the state to go on from, and the checkpoint ``last``."""
+        """Save the state to go on from, and the checkpoint ``last``.
+
+        Raises:
+            UserError: they cannot be written; the old ones are untouched.
+        """
         save_state(self.folder / STATE, self.model, self.bridge, vars(self.counters))
         score = self.counters.validations[-1][1] if self.counters.validations else None
-        save_checkpoint(self.folder / "last", self._weights(), self._card(score))
+        save_checkpoint(self.folder / LAST, self._weights(), self._card(score))
 
     def _weights(self) -> dict[str, Any]:
-        return weights_of(self.model.policy.network)  # type: ignore[arg-type]
+        return weights_of(self.policy.network)
 
     def _card(self, score: float | None) -> dict[str, Any]:
         return {

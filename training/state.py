@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ..envs.core.env import SchedulingVectorEnv
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write, read_bounded
 from .bridge import Bridge
+from .policy import SlotPolicy
 
 MAX_BYTES = 8 * 2**30
 
@@ -25,21 +26,22 @@ MAX_BYTES = 8 * 2**30
 def save_state(path: Path, model: MaskablePPO, bridge: Bridge, counters: Mapping[str, Any]) -> None:
     """Write weights, optimiser, random streams, the environments' episodes and the counters, whole or not at all.
 
-    Must be called between an update and the next rollout. Plain Python environments cannot be saved: after a resume
-    their copies begin new episodes.
+    Must be called between an update and the next rollout, or before the first one. Plain Python environments cannot be
+    saved: after a resume their copies begin new episodes.
 
     Raises:
         UserError: the file cannot be written; the old one is untouched.
     """
-    arrays: Arrays = {f"network.{name}": array for name, array in weights_of(model.policy.network).items()}
-    for number, values in model.policy.optimizer.state_dict()["state"].items():
+    policy = cast(SlotPolicy, model.policy)
+    arrays: Arrays = {f"network.{name}": array for name, array in weights_of(policy.network).items()}
+    for number, values in policy.optimizer.state_dict()["state"].items():
         arrays.update({f"optimizer.{number}.{name}": value.numpy(force=True) for name, value in values.items()})
     arrays["random.torch"] = torch.get_rng_state().numpy()
     if torch.cuda.is_available():
         arrays["random.cuda"] = torch.cuda.get_rng_state().numpy()
     _, key, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002 (what Stable-Baselines3 draws from)
     arrays["random.numpy"] = np.asarray(key, dtype=np.uint32)
-    if isinstance(bridge.env, SchedulingVectorEnv):
+    if isinstance(bridge.env, SchedulingVectorEnv) and model._last_obs is not None:
         arrays.update({f"env.{name}": array for name, array in bridge.env.snapshot().items()})
         arrays["starts"] = np.asarray(model._last_episode_starts, dtype=np.bool_)
     meta = {
@@ -64,21 +66,24 @@ def load_state(path: Path, model: MaskablePPO, bridge: Bridge) -> dict[str, Any]
         _load_learner(path, model, arrays)
         _load_random(arrays, meta["numpy"])
         model.num_timesteps, model._n_updates = int(meta["num_timesteps"]), int(meta["n_updates"])
-    except (KeyError, ValueError, TypeError) as error:
+        if isinstance(bridge.env, SchedulingVectorEnv) and "starts" in arrays:
+            bridge.env.restore({name[4:]: array for name, array in arrays.items() if name.startswith("env.")})
+            observation = bridge.env.engine.block.copies()
+            bridge.resume(observation)
+            model._last_obs = observation
+            model._last_episode_starts = arrays["starts"]
+    except UserError:
+        raise
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None
-    if isinstance(bridge.env, SchedulingVectorEnv):
-        bridge.env.restore({name[4:]: array for name, array in arrays.items() if name.startswith("env.")})
-        observation = bridge.env.engine.block.copies()
-        bridge.resume(observation)
-        model._last_obs = observation
-        model._last_episode_starts = arrays["starts"]
     return {key: value for key, value in meta.items() if key not in ("num_timesteps", "n_updates", "numpy")}
 
 
 def _load_learner(path: Path, model: MaskablePPO, arrays: Arrays) -> None:
     network = {name[8:]: array for name, array in arrays.items() if name.startswith("network.")}
-    load_weights(model.policy.network, network, str(path))
-    optimizer = model.policy.optimizer
+    policy = cast(SlotPolicy, model.policy)
+    load_weights(policy.network, network, str(path))
+    optimizer = policy.optimizer
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, array in arrays.items():
         if name.startswith("optimizer."):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..agents.catalogue import make_agent
 from ..agents.decoding import PolicyAgent
 from ..agents.networks.common import SlotNetwork
 from ..agents.rules.rule import applicable_rules
+from ..envs.core.errors import UserError
 from ..envs.core.random import combine
 
 _TAG = int.from_bytes(b"validate", "big")
@@ -26,6 +28,9 @@ class Validation:
         setting: of the environment.
         rule: the single rule that is best on these worlds, None where the environment has none.
         rule_score: its mean objective.
+
+    Raises:
+        UserError: an option is wrong, or the environment does not keep the contract.
     """
 
     def __init__(self, env_id: str, options: Mapping[str, Any], worlds: int) -> None:
@@ -40,7 +45,14 @@ class Validation:
                 self.rule, self.rule_score = rule, score
 
     def _score(self, agent: Any) -> float:
-        return float(np.mean([episode.objective for episode in play(self._arena, agent, self._cases)]))
+        objectives = [episode.objective for episode in play(self._arena, agent, self._cases)]
+        score = float(np.mean(objectives))
+        if not math.isfinite(score):
+            worst = next(objective for objective in objectives if not math.isfinite(objective))
+            raise UserError(
+                f"environment {self.setting.env_id!r} ended with objective {worst}, expected a finite number"
+            )
+        return score
 
     def score(self, network: SlotNetwork) -> float:
         """Mean objective of the network's greedy play."""

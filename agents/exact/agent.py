@@ -87,7 +87,7 @@ class CpSatAgent(Agent):
             windows=None if options.law == "windows" else (),
             on_breakdown=options.on_breakdown,
             unload_when_down=options.unload_when_down,
-            start=self._best_rule_schedule(copy, imagine) if self._warm else None,
+            start=self._best_rule_schedule(instance, copy, imagine) if self._warm else None,
             seed=self._setting.seed % 2**31,
         )
         if result.schedule is None:
@@ -97,7 +97,7 @@ class CpSatAgent(Agent):
             )
         return result
 
-    def _best_rule_schedule(self, copy: int, imagine: Imagine) -> JobShopSchedule | None:
+    def _best_rule_schedule(self, instance: JobShopInstance, copy: int, imagine: Imagine) -> JobShopSchedule | None:
         """The best schedule that a rule finishes without losing a piece, None where none does."""
         rules = list(applicable_rules(self._setting.env_id, self._setting.options).values())
         n = len(rules)
@@ -105,9 +105,21 @@ class CpSatAgent(Agent):
         parameters = rule_parameters(rules, self._setting.spec)
         rows, decisions = np.arange(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         play_out(engine, choose_by_rule, parameters, rows, np.zeros(n, dtype=np.uint64), decisions, observe=False)
-        schedules = [engine.schedule(number) for number in range(n)]
-        sound = [schedule for schedule in schedules if schedule.finished and len(schedule.lost) == 0]
-        return min(sound, key=lambda schedule: schedule.makespan, default=None)
+        metrics = [engine.metrics(number) for number in range(n)]
+        sound = [number for number in range(n) if metrics[number]["finished"] and not metrics[number]["lost_pieces"]]
+        if not sound:
+            return None
+        best = min(sound, key=lambda number: metrics[number]["time"])
+        jobs, steps = instance.times.shape
+        return JobShopSchedule(
+            instance,
+            self._options.blocking,
+            engine.state.start[best, :jobs, :steps].copy(),
+            engine.state.completion[best, :jobs, :steps].copy(),
+            on_breakdown=self._options.on_breakdown,
+            unload_when_down=self._options.unload_when_down,
+            downtime=instance.windows if self._options.law == "windows" else (),
+        )
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
         actions = np.zeros(len(mask), dtype=np.int64)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ...envs.core.errors import UserError
 from ...envs.core.spec import ObservationSpec
-from .common import Embedding, Scaling, SlotNetwork, SlotReadout, Tensors, gather_nodes, masked_mean
+from .common import Embedding, Scaling, SlotNetwork, SlotReadout, Tensors, gather_nodes, masked_mean, module_name
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,11 @@ class _RelationBias(nn.Module):
                 if edge.target == name:
                     self.relations[edge.source].append((column, edge.name, False))
         self.weights = nn.ParameterDict(
-            {name: nn.Parameter(torch.zeros(heads, len(found))) for name, found in self.relations.items() if found}
+            {
+                module_name(name): nn.Parameter(torch.zeros(heads, len(found)))
+                for name, found in self.relations.items()
+                if found
+            }
         )
         self.heads = heads
 
@@ -100,7 +105,7 @@ class _RelationBias(nn.Module):
                     self._stands(references[..., column], edge, leads, adjacency, counts[name])
                     for column, edge, leads in self.relations[name]
                 ]
-                parts.append(torch.einsum("hr,rban->bhan", self.weights[name], torch.stack(stands)))
+                parts.append(torch.einsum("hr,rban->bhan", self.weights[module_name(name)], torch.stack(stands)))
             else:
                 parts.append(torch.zeros(batch, self.heads, slots, counts[name], device=references.device))
         return torch.cat(parts, dim=-1)
@@ -120,15 +125,26 @@ class AttentionNetwork(SlotNetwork):
     A node's token holds its own features and the mean of its neighbours' along each edge type. Whether a slot refers
     to a node or to a neighbour of it biases the attention: that is how a slot tells the operations of its own job or
     machine from the others. Edge features, series and images are not looked at.
+
+    Raises:
+        UserError: the spec has no nodes.
     """
 
     def __init__(self, spec: ObservationSpec, config: AttentionConfig) -> None:
         super().__init__(spec)
         width = config.width
         self.heads = config.heads
-        self.embeddings = nn.ModuleDict({node.name: Embedding(node.features, width) for node in spec.nodes})
+        if not spec.nodes:
+            raise UserError("network 'attention' needs an observation with nodes, and this one has none; try 'graph'")
+        self.embeddings = nn.ModuleDict(
+            {module_name(node.name): Embedding(node.features, width) for node in spec.nodes}
+        )
         self.neighbours = nn.ModuleDict(
-            {f"{edge.name}-{way}": nn.Linear(width, width, bias=False) for edge in spec.edges for way in ("to", "from")}
+            {
+                module_name(f"{edge.name}-{way}"): nn.Linear(width, width, bias=False)
+                for edge in spec.edges
+                for way in ("to", "from")
+            }
         )
         self.globals = Embedding(spec.globals, width)
         self.scaling = Scaling(spec.action_features)
@@ -140,7 +156,11 @@ class AttentionNetwork(SlotNetwork):
 
     def forward(self, observation: Tensors) -> tuple[Tensor, Tensor]:
         names = [node.name for node in self.spec.nodes]
-        own = {name: self.embeddings[name](observation[f"nodes/{name}"]) for name in names}
+        own = {
+            name: self.embeddings[module_name(name)](observation[f"nodes/{name}"])
+            * observation[f"node_mask/{name}"][..., None]
+            for name in names
+        }
         adjacency = self._adjacency(observation)
         tokens = self._tokens(own, adjacency)
         references = observation["actions/nodes"]
@@ -169,7 +189,7 @@ class AttentionNetwork(SlotNetwork):
             index = observation[f"edges/{edge.name}"].long()
             sources = observation[f"node_mask/{edge.source}"].shape[1]
             targets = observation[f"node_mask/{edge.target}"].shape[1]
-            present = (index[:, 0] >= 0).to(torch.float32)
+            present = (index >= 0).all(1).to(torch.float32)
             flat = index[:, 0].clamp(min=0) * targets + index[:, 1].clamp(min=0)
             table = torch.zeros(index.shape[0], sources * targets, device=index.device)
             dense[edge.name] = table.scatter_reduce(1, flat, present, "amax").view(-1, sources, targets)
@@ -184,7 +204,7 @@ class AttentionNetwork(SlotNetwork):
                 ("from", edge.source, edge.target, table),
             ):
                 mean = matrix @ own[other] / matrix.sum(2, keepdim=True).clamp(min=1.0)
-                total[end] = total[end] + self.neighbours[f"{edge.name}-{way}"](mean)
+                total[end] = total[end] + self.neighbours[module_name(f"{edge.name}-{way}")](mean)
         return total
 
 

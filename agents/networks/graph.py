@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 from ...envs.core.spec import EdgeType, ObservationSpec
-from .common import Embedding, SlotNetwork, SlotReadout, Tensors, masked_max, masked_mean
+from .common import Embedding, SlotNetwork, SlotReadout, Tensors, masked_max, masked_mean, module_name
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ class _Layer(nn.Module):
         super().__init__()
         relations = [_Relation(edge, way, width) for edge in spec.edges for way in (True, False)]
         self.relations = nn.ModuleList(relations)
-        self.own = nn.ModuleDict({node.name: nn.Linear(width, width) for node in spec.nodes})
+        self.own = nn.ModuleDict({module_name(node.name): nn.Linear(width, width) for node in spec.nodes})
 
     def forward(self, nodes: dict[str, Tensor], links: dict[tuple[str, bool], _Links]) -> dict[str, Tensor]:
-        total = {name: self.own[name](rows) for name, rows in nodes.items()}
+        total = {name: self.own[module_name(name)](rows) for name, rows in nodes.items()}
         for relation in self.relations:
             total[relation.target] = total[relation.target] + relation(nodes, links)  # type: ignore[index]
         return {name: rows + torch.relu(total[name]) for name, rows in nodes.items()}
@@ -99,7 +99,9 @@ class GraphNetwork(SlotNetwork):
 
     def __init__(self, spec: ObservationSpec, config: GraphConfig) -> None:
         super().__init__(spec)
-        self.embeddings = nn.ModuleDict({node.name: Embedding(node.features, config.width) for node in spec.nodes})
+        self.embeddings = nn.ModuleDict(
+            {module_name(node.name): Embedding(node.features, config.width) for node in spec.nodes}
+        )
         self.layers = nn.ModuleList([_Layer(spec, config.width) for _ in range(config.layers)])
         self.globals = Embedding(spec.globals, config.width)
         self.readout = SlotReadout(spec, config.width, config.width * (1 + 2 * len(spec.nodes)))
@@ -110,7 +112,9 @@ class GraphNetwork(SlotNetwork):
         counts = {name: masks[name].shape[1] for name in names}
         batch = observation["globals"].shape[0]
         nodes = {
-            name: (self.embeddings[name](observation[f"nodes/{name}"]) * masks[name][..., None]).flatten(0, 1)
+            name: (self.embeddings[module_name(name)](observation[f"nodes/{name}"]) * masks[name][..., None]).flatten(
+                0, 1
+            )
             for name in names
         }
         links: dict[tuple[str, bool], _Links] = {}
@@ -131,7 +135,7 @@ def _flat_edges(edges: Tensor, sources: int, targets: int) -> Tensor:
     """Edges [B, 2, E] (-1 padded) as one edge index [2, *] into the nodes of all copies in a row."""
     batch = edges.shape[0]
     copy = torch.arange(batch, device=edges.device)[:, None]
-    present = (edges[:, 0] >= 0).reshape(-1).nonzero().squeeze(1)
+    present = (edges >= 0).all(1).reshape(-1).nonzero().squeeze(1)
     source = (edges[:, 0].long() + copy * sources).reshape(-1)[present]
     target = (edges[:, 1].long() + copy * targets).reshape(-1)[present]
     return torch.stack([source, target])

@@ -92,11 +92,13 @@ def record(
     choose: Choose,
     options: dict[str, Any] | None = None,
     vandal: bool = False,
+    sampled: bool = False,
 ) -> Trace:
     """Play an episode with recorded turns until it ends, `choose` stops, or after `MOST_STEPS`.
 
     Args:
         vandal: overwrite every received array once it is copied, as its owner may.
+        sampled: hand actions over as numpy integers, as `action_space.sample()` gives them.
     """
 
     def turn(action: int | None, received: tuple[Any, ...], reward: Any, terminated: Any, truncated: Any) -> Turn:
@@ -111,7 +113,7 @@ def record(
         action = choose(len(trace.turns) - 1, trace.turns[-1].observation["action_mask"])
         if action is None:
             break
-        observation, reward, terminated, truncated, info = env.step(action)
+        observation, reward, terminated, truncated, info = env.step(np.int64(action) if sampled else action)
         trace.turns.append(turn(action, (observation, info, env.action_masks()), reward, terminated, truncated))
     return trace
 
@@ -257,7 +259,7 @@ class Subject:
             Skipped: none could be played (the rule "episode" says why).
         """
         try:
-            traces = [record(self.make(), seed, at_random(seed)) for seed in (0, 1, 123)]
+            traces = [record(self.make(), seed, at_random(seed), sampled=seed == 123) for seed in (0, 1, 123)]
         except Exception as error:
             raise Skipped(f"no episode could be played: {describe(error)}") from error
         return traces

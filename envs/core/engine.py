@@ -74,6 +74,7 @@ class BatchEngine(ABC):
     objective: ClassVar[dict[str, str]]
     kernels: ClassVar[Kernels]
     shared_fields: ClassVar[tuple[str, ...]] = ()  # fields of `problem` without a leading axis n
+    recorded_fields: ClassVar[tuple[str, ...]] = ()  # fields of `state` that only `schedule` reads
 
     problem: Any
     state: Any
@@ -124,7 +125,7 @@ class BatchEngine(ABC):
 
     @abstractmethod
     def _empty_like(self, num_copies: int) -> BatchEngine:
-        """An engine with the same options and room, for `num_copies` copies."""
+        """An engine with the same options and room, for `num_copies` copies, that records nothing for `schedule`."""
 
     @abstractmethod
     def explain_illegal(self, copy: int, action: int) -> str:
@@ -223,9 +224,12 @@ class BatchEngine(ABC):
         legal = int(self.masks[copy].sum())
         return f"{where}action {action} is illegal: {self.explain_illegal(copy, action)}; {legal} actions are legal"
 
-    def _arrays(self) -> tuple[NDArray[Any], ...]:
+    def _arrays(self, recorded: bool = True) -> tuple[NDArray[Any], ...]:
+        """All arrays with a leading axis n, without those that only `schedule` reads unless `recorded`."""
         problem = [array for name, array in self.problem._asdict().items() if name not in self.shared_fields]
-        return (*problem, *self.state, *self._extra_arrays(), self.block.memory, *self.outcome, self.seeds)
+        skipped = () if recorded else self.recorded_fields
+        state = [array for name, array in self.state._asdict().items() if name not in skipped]
+        return (*problem, *state, *self._extra_arrays(), self.block.memory, *self.outcome, self.seeds)
 
     def _extra_arrays(self) -> tuple[NDArray[Any], ...]:
         """Further arrays [n, ...] of a problem's engine that belong to its copies."""
@@ -247,8 +251,9 @@ class BatchEngine(ABC):
 
     def copy(self, source: ArrayLike, target: ArrayLike) -> None:
         """Make copies `target` equal to copies `source`, as an array copy."""
+        theirs, mine = np.asarray(source, dtype=np.int64), np.asarray(target, dtype=np.int64)
         for array in self._arrays():
-            array[target] = array[source]
+            array[mine] = array[theirs]
 
     def imagine(self, copies: ArrayLike, keys: ArrayLike) -> BatchEngine:
         """A new engine whose copies are those given, each with its hidden future drawn anew from its key.
@@ -258,10 +263,12 @@ class BatchEngine(ABC):
         Args:
             copies: integers [k], which copies to imagine; one may be named many times.
             keys: uint64 [k], one per imagined copy; the same key imagines the same future.
+
+        What was recorded for `schedule` stays behind: copying it would cost more than the imagined play.
         """
         chosen = np.asarray(copies, dtype=np.int64)
         imagined = self._empty_like(len(chosen))
-        for mine, theirs in zip(self._arrays(), imagined._arrays(), strict=True):
+        for mine, theirs in zip(self._arrays(recorded=False), imagined._arrays(recorded=False), strict=True):
             theirs[...] = mine[chosen]
         imagined._redraw_hidden(np.asarray(keys, dtype=np.uint64))
         imagined._write_all()

@@ -119,6 +119,7 @@ class JobShopEngine(BatchEngine):
     objective = OBJECTIVE
     kernels = Kernels("job_shop", is_running, d.advance, write_actions, world_seed, lower_bound, signature)
     shared_fields = ("options", "law")
+    recorded_fields = ("log",)
 
     def __init__(
         self,
@@ -209,7 +210,7 @@ class JobShopEngine(BatchEngine):
         redraw_hidden(self.problem, self.state, keys)
 
     def _empty_like(self, num_copies: int) -> JobShopEngine:
-        return JobShopEngine(num_copies, self.source, self.options, self.record, self.room)
+        return JobShopEngine(num_copies, self.source, self.options, False, self.room)
 
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from makespan.agents.agent import Agent
 from makespan.envs.core.errors import UnknownNameError, UserError
+from makespan.envs.job_shop.env import JobShopEnv
 from makespan.envs.job_shop.schedule import JobShopSchedule, validate
 from makespan.eval import evaluate as module
 from makespan.eval.evaluate import ROW_KEYS, evaluate
@@ -94,7 +95,9 @@ def test_a_refused_schedule_is_no_secret():
 
 
 def test_a_result_below_a_proved_bound_fails_loudly():
-    with pytest.raises(ImpossibleResultError, match=r"instance 'short1', seed 0: objective \d+ lies beyond .* bound 1000"):
+    with pytest.raises(
+        ImpossibleResultError, match=r"instance 'short1', seed 0: objective \d+ lies beyond .* bound 1000"
+    ):
         rows_of("test/TooGood-v0", instances="short1")
 
 
@@ -168,9 +171,7 @@ def test_schedules_that_reach_the_store_can_be_read_and_are_valid():
 
 
 def test_the_job_shop_refuses_a_schedule_under_other_rules():
-    import gymnasium
-
-    env = gymnasium.make(f"makespan:{SHOP}", instance="ft06").unwrapped
+    env = JobShopEnv(instance="ft06")
     env.reset(seed=0)
     while env.action_masks().any():
         env.step(int(env.action_masks().argmax()))

@@ -51,7 +51,7 @@ def test_instances_by_seeds():
     made = plan(instances="la01-la03,ft06", seeds="0,5-6")
     assert names(made) == [name for name in ("la01", "la02", "la03", "ft06") for _ in range(3)]
     assert [case.seed for case in made.cases] == [0, 5, 6] * 4
-    assert made.variants[0].arena_options["instance"] == list(made.instances)
+    assert made.variants[0].arena_options["instance"] == list(made.instances or ())
     assert made.variants[0].options == {}
 
 
@@ -161,3 +161,13 @@ def test_the_fingerprint_sees_what_names_hide(tmp_path):
     before = plan(agents=f"{tmp_path}/net:samples=2").fingerprint
     weights.write_bytes(b"2")
     assert plan(agents=f"{tmp_path}/net:samples=2").fingerprint != before
+
+
+def test_a_request_is_its_command():
+    request = Request(
+        SHOP, "mwkr,spt", "./my files/*.json", sweep=("p=0,1", "law=none,bernoulli"), batch=8, agent_seed=3
+    )
+    assert request.command("results/x") == (
+        f"makespan evaluate {SHOP} --agents mwkr,spt --instances './my files/*.json' --sweep p=0,1 "
+        "--sweep law=none,bernoulli --batch 8 --agent-seed 3 --out results/x"
+    )

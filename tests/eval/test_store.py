@@ -7,7 +7,11 @@ from makespan.envs.core.errors import UserError
 from makespan.eval import store as module
 from makespan.eval.store import Entry, Key, Store, open_store, read_part, read_run
 
-RECORD = {"command": "makespan evaluate x", "options": {"env": "x", "seeds": "0-4", "reference": None}, "fingerprint": "f"}
+RECORD = {
+    "command": "makespan evaluate x",
+    "options": {"env": "x", "seeds": "0-4", "reference": None},
+    "fingerprint": "f",
+}
 
 
 def entries(count, first=0):

@@ -219,6 +219,19 @@ def test_rollout_does_not_depend_on_the_hidden_world() -> None:
         arena.step(actions[:1])
 
 
+def test_imagined_worlds_do_not_record() -> None:
+    arena = open_arena(JOB_SHOP, 1, {"law": "bernoulli", "instance": "la01"})
+    assert isinstance(arena, EngineArena)
+    arena.reset([Case("la01", 5)])
+    imagined = arena.engine.imagine(np.zeros(2, dtype=np.int64), np.arange(2, dtype=np.uint64))
+    assert imagined.copy_bytes < arena.engine.copy_bytes / 4
+    with pytest.raises(ValueError, match="not recorded"):
+        imagined.schedule(0)
+    # What was imagined can be imagined from.
+    again = imagined.imagine(np.array([1]), np.array([7], dtype=np.uint64))
+    assert (again.masks == arena.masks()).all()
+
+
 def test_rollout_options() -> None:
     setting = open_arena(JOB_SHOP, 1).setting
     assert len(make_agent("rollout", setting).rules) == 5  # type: ignore[attr-defined]

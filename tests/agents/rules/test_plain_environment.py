@@ -60,7 +60,7 @@ class Line(gymnasium.Env[Any, np.int64]):
 
 @pytest.fixture(autouse=True)
 def _registered() -> Iterator[None]:
-    gymnasium.register(ENV_ID, Line)
+    gymnasium.register(ENV_ID, lambda **_: Line())
     register_rules(ENV_ID, [Rule("longest", (("time", -1),), "ours"), Rule("shortest", (("time", 1),), "Smith 1956")])
     yield
     gymnasium.registry.pop(ENV_ID)

@@ -376,6 +376,14 @@ class Crashing(Good):
         raise RuntimeError("the machine is on fire")
 
 
+class Comparing(Good):
+    """Its flag is as much numpy's as the action is."""
+
+    def step(self, action):
+        observation, reward, terminated, truncated, info = super().step(action)
+        return observation, reward, terminated or action == -1, truncated, info
+
+
 def shifted_target(env, observation):
     observation["edges/runs_on"][1, 0] = 0 if env._time == 0 else -1
     observation["edges/runs_on"][0, 0] = 0 if env._time == 0 else -1
@@ -422,6 +430,7 @@ CASES = {
         reporting(lambda o, r, end, cut, info: (o, r, end, np.bool_(cut), info)), "flags", "truncated is a numpy"),
     "numpy's terminated": (
         reporting(lambda o, r, end, cut, info: (o, r, np.bool_(end), cut, info)), "flags", "terminated is a numpy"),
+    "numpy's flag for a sampled action": (Comparing, "flags", "terminated is a numpy"),
     "a reward that is no number": (
         reporting(lambda o, r, end, cut, info: (o, float("nan"), end, cut, info)), "flags", "the reward is nan"),
     "no objective at the end": (at_the_end(lambda info: info.pop("objective")), "end of episode", "no 'objective'"),

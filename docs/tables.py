@@ -1,0 +1,142 @@
+"""Writes the tables of the documentation that the code knows best: `python docs/tables.py` (`--check` only compares).
+
+Each table stands between the marks ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->`` of its page.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from feature_meanings import MEANINGS
+from makespan.agents.rules.job_shop import RULES
+from makespan.envs.core.card import dataclass_options
+from makespan.envs.core.spec import Feature
+from makespan.envs.job_shop.catalogue import catalogue
+from makespan.envs.job_shop.generator import named_instance
+from makespan.envs.job_shop.observation import SPEC
+from makespan.envs.job_shop.options import JobShopOptions
+
+HERE = Path(__file__).resolve().parent
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def options() -> str:
+    """The options of the job shop, as `JobShopOptions` describes them."""
+    rows = [
+        [f"`{option.name}`", f"`{option.default}`", option.description] for option in dataclass_options(JobShopOptions)
+    ]
+    return table(("option", "default", "meaning"), rows)
+
+
+def observation() -> str:
+    """Every array of the job shop's observation and every feature in it."""
+    edges = [[f"`edges/{edge.name}`", edge.source, edge.target, _when(edge.dynamic)] for edge in SPEC.edges]
+    parts = [_features(f"nodes/{node.name}", node.name, node.features) for node in SPEC.nodes]
+    parts.append("**Edges**, int32 [2, room]\n\n" + table(("edges", "from", "to", "changes"), edges))
+    parts.append(_features("globals", "global", SPEC.globals))
+    parts.append(_features("actions/features", "action", SPEC.action_features))
+    return "\n".join(parts)
+
+
+def _features(key: str, group: str, features: Sequence[Feature]) -> str:
+    rows = []
+    for column, feature in enumerate(features):
+        bounds = f"{feature.low:g} … {feature.high:g}"
+        meaning = MEANINGS[group, feature.name]
+        rows.append([str(column), f"`{feature.name}`", feature.unit, bounds, _when(feature.dynamic), meaning])
+    return f"**`{key}`**, float32\n\n" + table(("", "feature", "unit", "range", "changes", "meaning"), rows)
+
+
+def _when(dynamic: bool) -> str:
+    return "yes" if dynamic else "fixed"
+
+
+def instances() -> str:
+    """The families of public instances: sizes, how many optima are proved, and who published them."""
+    families: dict[str, list[str]] = {}
+    for name in catalogue():
+        families.setdefault(name.rstrip("0123456789"), []).append(name)
+    rows = []
+    for names in families.values():
+        entries = [catalogue()[name] for name in names]
+        sizes = {(named_instance(name).num_jobs, named_instance(name).num_machines) for name in names}
+        proved = [
+            str(sum(mode in entry.bounds and len(set(entry.bounds[mode])) == 1 for entry in entries))
+            for mode in ("none", "swap", "no-swap")
+        ]
+        shown = ", ".join(f"{jobs}×{machines}" for jobs, machines in sorted(sizes))
+        rows.append([f"`{names[0]}`–`{names[-1]}`", str(len(names)), shown, *proved, entries[0].source])
+    head = ("instances", "number", "jobs × machines", "proved: classical", "swap", "no swap", "source")
+    return table(head, rows) + "\n" + _bounds_sources()
+
+
+def _bounds_sources() -> str:
+    sources = {mode: {entry.bounds_sources.get(mode, "") for entry in catalogue().values()} for mode in _MODES}
+    return "".join(f"- {_MODES[mode]}: {'; '.join(sorted(found - {''}))}.\n" for mode, found in sources.items())
+
+
+_MODES = {
+    "none": "Bounds of the classical shop",
+    "swap": "Bounds under blocking with swaps",
+    "no-swap": "Bounds under blocking without swaps",
+}
+
+
+def rules() -> str:
+    """The job shop's dispatching rules."""
+    rows = []
+    for rule in RULES:
+        keys = ", then ".join(f"`{'-' if sign < 0 else ''}{feature}`" for feature, sign in rule.keys)
+        if rule.conflict_set is None:
+            rows.append([f"`{rule.name}`", keys, rule.source])
+    return table(("rule", "smallest first", "what it is, and where described"), rows)
+
+
+PAGES: dict[str, dict[str, Callable[[], str]]] = {
+    "environments/job_shop.md": {"options": options, "observation": observation, "instances": instances},
+    "agents.md": {"rules": rules},
+}
+
+
+def with_tables(text: str, tables: dict[str, Callable[[], str]]) -> str:
+    """A page's text with its tables made anew.
+
+    Raises:
+        ValueError: the page lacks the marks of one.
+    """
+    for name, make in tables.items():
+        begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+        before, found, rest = text.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"the page has no marks {begin} and {end}")
+        text = f"{before}{begin}\n\n{make()}\n{end}{after}"
+    return text
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the pages; with ``--check`` name those that differ and return 1 if there are any."""
+    stale = []
+    for name, page_tables in PAGES.items():
+        path = HERE / name
+        old = path.read_text(encoding="utf-8")
+        new = with_tables(old, page_tables)
+        if new != old:
+            stale.append(name)
+            if "--check" not in arguments:
+                path.write_text(new, encoding="utf-8")
+    said = "differs from the code: run python docs/tables.py" if "--check" in arguments else "written"
+    for name in stale:
+        print(f"docs/{name} {said}")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

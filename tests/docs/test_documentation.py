@@ -1,0 +1,73 @@
+"""The documentation: tables that equal the code, links that lead somewhere, commands whose options exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from makespan.cli.main import main
+
+TREE = Path(__file__).resolve().parents[2]
+PAGES = sorted([*TREE.glob("*.md"), *TREE.glob("docs/**/*.md"), *TREE.glob("examples/**/*.md")])
+
+
+def test_tables_equal_the_code(tmp_path):
+    script = TREE / "docs" / "tables.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_changed_table_is_noticed():
+    code = (
+        "import tables; text = open('agents.md').read(); "
+        "changed = text.replace('shortest processing time', 'longest'); "
+        "print(changed != text, tables.with_tables(changed, tables.PAGES['agents.md']) == text)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=TREE / "docs", capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
+
+
+def _examples() -> list[tuple[str, str]]:
+    """(page, code) of every Python block."""
+    found = []
+    for page in PAGES:
+        blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+        found += [(str(page.relative_to(TREE)), block) for block in blocks]
+    return found
+
+
+@pytest.mark.parametrize("page, code", _examples())
+def test_python_examples_run(page, code):
+    exec(compile(code, page, "exec"), {})
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(TREE)))
+def test_links_lead_to_files(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def _commands() -> list[str]:
+    """Every `makespan ...` line in a code block of a page, continuation lines joined."""
+    found = set()
+    for page in PAGES:
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("makespan "):
+                    found.add(" ".join(line.split("#")[0].split()))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_commands_name_options_that_exist(command, capsys):
+    """Words of the grammar are checked by the commands' own tests; here only that the options are known."""
+    name, *arguments = command.split()[1:]
+    with pytest.raises(SystemExit) as stop:
+        main([name, "--help"])
+    assert stop.value.code == 0
+    known = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
+    assert {word for word in arguments if word.startswith("--")} <= known
