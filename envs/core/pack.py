@@ -69,7 +69,7 @@ class Pack:
 class PackArray(types.Array):
     """Numba's type of a pack's array, and of its rows."""
 
-    def __init__(self, dtype: Any, ndim: int, layout: str, readonly: bool = False, aligned: bool = True) -> None:
+    def __init__(self, dtype: Any, ndim: int, layout: Any, readonly: bool = False, aligned: bool = True) -> None:
         super().__init__(dtype, ndim, layout, readonly, f"pack{dtype}{ndim}{layout}{int(readonly)}", aligned)
 
     def copy(self, dtype: Any = None, ndim: Any = None, layout: Any = None, readonly: Any = None) -> PackArray:
@@ -147,8 +147,12 @@ def _lower(context: Any, builder: Any, typ: PackType, value: Any, attr: str) -> 
 # --- whole entries ----------------------------------------------------------------------------------------------------
 
 
+def _index_types(index: Any) -> tuple[Any, ...]:
+    return index.types if isinstance(index, types.UniTuple | types.Tuple) else (index,)
+
+
 def _names_an_entry(array: PackArray, index: Any) -> bool:
-    types_ = index.types if isinstance(index, types.BaseTuple) else (index,)
+    types_ = _index_types(index)
     plain = isinstance(array.dtype, types.Integer | types.Float)
     return (
         plain
@@ -161,11 +165,10 @@ def _names_an_entry(array: PackArray, index: Any) -> bool:
 def _entry_pointer(context: Any, builder: Any, array_type: PackArray, value: Any, index_type: Any, index: Any) -> Any:
     is_tuple = isinstance(index_type, types.BaseTuple)
     indices = cgutils.unpack_tuple(builder, index, len(index_type)) if is_tuple else [index]
-    index_types = index_type.types if is_tuple else (index_type,)
     array = arrayobj.make_array(array_type)(context, builder, value)
     shape = cgutils.unpack_tuple(builder, array.shape, array_type.ndim)
     offset = None
-    for axis, (one, one_type) in enumerate(zip(indices, index_types, strict=True)):
+    for axis, (one, one_type) in enumerate(zip(indices, _index_types(index_type), strict=True)):
         one = context.cast(builder, one, one_type, types.intp)
         offset = (
             one if offset is None else builder.add(builder.mul(offset, shape[axis], flags=["nsw"]), one, flags=["nsw"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from makespan.envs.job_shop.env import make_engine
 from makespan.envs.job_shop.instance import JobShopInstance
 
