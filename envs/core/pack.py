@@ -4,10 +4,15 @@ Numba passes a tuple of arrays by value: every call of a compiled function that 
 per array and counts references on each. A pack is a table of addresses and shapes in memory; compiled code reads an
 array's entry where it uses it (``state.job[i, j, END]``), so that a call costs one word, and compiles several times
 faster. Python code uses a pack like the NamedTuple that it is made from.
+
+A pack's arrays are indexed without wrap-around: an index below zero is an error that nobody catches. Whole entries
+(``state.job[i, j, END]``) compile to a bare load or store, which tells LLVM that items of different types never share
+memory; everything else that Numba offers on arrays works as well.
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +23,7 @@ from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     NativeValue,
     infer_getattr,
+    lower_builtin,
     lower_getattr_generic,
     models,
     register_model,
@@ -42,7 +48,7 @@ class Pack:
         for name, array in arrays._asdict().items():
             if not array.flags.c_contiguous:
                 raise ValueError(f"array {name!r} is not C-contiguous")
-            fields.append((name, len(table), types.Array(from_dtype(array.dtype), array.ndim, "C")))
+            fields.append((name, len(table), PackArray(from_dtype(array.dtype), array.ndim, "C")))
             table += [array.ctypes.data, *array.shape]
         self._table = np.array(table, dtype=np.int64)
         self._address = self._table.ctypes.data
@@ -60,10 +66,29 @@ class Pack:
         return self._arrays._asdict()
 
 
+class PackArray(types.Array):
+    """Numba's type of a pack's array, and of its rows."""
+
+    def __init__(self, dtype: Any, ndim: int, layout: Any, readonly: bool = False, aligned: bool = True) -> None:
+        super().__init__(dtype, ndim, layout, readonly, f"pack{dtype}{ndim}{layout}{int(readonly)}", aligned)
+
+    def copy(self, dtype: Any = None, ndim: Any = None, layout: Any = None, readonly: Any = None) -> PackArray:
+        return PackArray(
+            self.dtype if dtype is None else dtype,
+            self.ndim if ndim is None else ndim,
+            self.layout if layout is None else layout,
+            not self.mutable if readonly is None else readonly,
+            self.aligned,
+        )
+
+
+register_model(PackArray)(models.ArrayModel)
+
+
 class PackType(types.Type):
     """Numba's type of a pack: names, positions in the table and array types of its fields."""
 
-    def __init__(self, name: str, fields: tuple[tuple[str, int, types.Array], ...]) -> None:
+    def __init__(self, name: str, fields: tuple[tuple[str, int, PackArray], ...]) -> None:
         self.fields = fields
         described = ", ".join(f"{field}: {array.dtype}{array.ndim}" for field, _, array in fields)
         super().__init__(name=f"{name}({described})")
@@ -89,7 +114,7 @@ def _unbox(_: PackType, obj: Any, c: Any) -> NativeValue:
 class _PackAttributes(AttributeTemplate):
     key = PackType
 
-    def generic_resolve(self, typ: PackType, attr: str) -> types.Array | None:
+    def generic_resolve(self, typ: PackType, attr: str) -> PackArray | None:
         for name, _, array in typ.fields:
             if name == attr:
                 return array
@@ -101,9 +126,12 @@ def _lower(context: Any, builder: Any, typ: PackType, value: Any, attr: str) -> 
     word = ir.IntType(64)
     position, array_type = next((position, array) for name, position, array in typ.fields if name == attr)
     table = builder.bitcast(value, word.as_pointer())
+    fixed = builder.module.add_metadata([])
 
     def entry(index: int) -> Any:
-        return builder.load(builder.gep(table, [ir.Constant(word, position + index)]))
+        loaded = builder.load(builder.gep(table, [ir.Constant(word, position + index)]))
+        loaded.set_metadata("invariant.load", fixed)  # a pack's arrays never move: one load serves the whole function
+        return loaded
 
     array = arrayobj.make_array(array_type)(context, builder)
     item_size = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
@@ -114,3 +142,75 @@ def _lower(context: Any, builder: Any, typ: PackType, value: Any, attr: str) -> 
         strides.insert(0, builder.mul(strides[0], length))
     arrayobj.populate_array(array, data, shape, strides, ir.Constant(word, item_size), None)
     return array._getvalue()
+
+
+# --- whole entries ----------------------------------------------------------------------------------------------------
+
+
+def _index_types(index: Any) -> tuple[Any, ...]:
+    return index.types if isinstance(index, types.UniTuple | types.Tuple) else (index,)
+
+
+def _names_an_entry(array: PackArray, index: Any) -> bool:
+    types_ = _index_types(index)
+    plain = isinstance(array.dtype, types.Integer | types.Float)
+    return (
+        plain
+        and array.layout == "C"
+        and len(types_) == array.ndim
+        and all(isinstance(one, types.Integer) for one in types_)
+    )
+
+
+def _entry_pointer(context: Any, builder: Any, array_type: PackArray, value: Any, index_type: Any, index: Any) -> Any:
+    is_tuple = isinstance(index_type, types.BaseTuple)
+    indices = cgutils.unpack_tuple(builder, index, len(index_type)) if is_tuple else [index]
+    array = arrayobj.make_array(array_type)(context, builder, value)
+    shape = cgutils.unpack_tuple(builder, array.shape, array_type.ndim)
+    offset = None
+    for axis, (one, one_type) in enumerate(zip(indices, _index_types(index_type), strict=True)):
+        one = context.cast(builder, one, one_type, types.intp)
+        offset = (
+            one if offset is None else builder.add(builder.mul(offset, shape[axis], flags=["nsw"]), one, flags=["nsw"])
+        )
+    return builder.gep(array.data, [offset], inbounds=True)
+
+
+def _mark_type(builder: Any, instruction: Any, dtype: Any) -> None:
+    """Say (as TBAA does) that this access meets only items of its own type."""
+    module = builder.module
+    root = module.add_metadata(["makespan pack"])
+    zero = ir.Constant(ir.IntType(64), 0)
+    item = module.add_metadata([str(dtype), root, zero])
+    instruction.set_metadata("tbaa", module.add_metadata([item, item, zero]))
+
+
+def _get(context: Any, builder: Any, sig: Any, args: Any, otherwise: Any) -> Any:
+    array_type, index_type = sig.args
+    if not _names_an_entry(array_type, index_type):
+        return otherwise(context, builder, sig, args)
+    pointer = _entry_pointer(context, builder, array_type, args[0], index_type, args[1])
+    loaded = builder.load(pointer)
+    _mark_type(builder, loaded, array_type.dtype)
+    return loaded
+
+
+@lower_builtin(operator.getitem, PackArray, types.BaseTuple)
+def _get_by_tuple(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return _get(context, builder, sig, args, arrayobj.getitem_array_tuple)
+
+
+@lower_builtin(operator.getitem, PackArray, types.Integer)
+def _get_by_integer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    return _get(context, builder, sig, args, arrayobj.getitem_arraynd_intp)
+
+
+@lower_builtin(operator.setitem, PackArray, types.Any, types.Any)
+def _set(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    array_type, index_type, value_type = sig.args
+    if not _names_an_entry(array_type, index_type) or isinstance(value_type, types.Array):
+        return arrayobj.setitem_array(context, builder, sig, args)
+    pointer = _entry_pointer(context, builder, array_type, args[0], index_type, args[1])
+    value = context.cast(builder, args[2], value_type, array_type.dtype)
+    _mark_type(builder, builder.store(value, pointer), array_type.dtype)
+    return context.get_dummy_value()

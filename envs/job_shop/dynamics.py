@@ -39,10 +39,22 @@ LAW_NONE, LAW_BERNOULLI, LAW_EXPONENTIAL, LAW_WINDOWS = range(4)
 RESUME, REPEAT, SCRAP = range(3)
 
 # --- columns of Problem.dims ------------------------------------------------------------------------------------------
-DIM_JOBS, DIM_MACHINES, DIM_OPERATIONS, DIM_LOWER_BOUND, DIM_TOTAL, DIM_LONGEST_JOB, DIM_LONGEST_TIME, NUM_DIMS = range(8)
+(
+    DIM_JOBS,
+    DIM_MACHINES,
+    DIM_OPERATIONS,
+    DIM_LOWER_BOUND,
+    DIM_TOTAL,
+    DIM_LONGEST_JOB,
+    DIM_LONGEST_TIME,
+    NUM_DIMS,
+) = range(8)
 
 # --- columns of Problem.scale -----------------------------------------------------------------------------------------
 SCALE_TIME, SCALE_BOUND, SCALE_JOB, SCALE_LENGTH, NUM_SCALES = range(5)
+
+# --- columns of Problem.load: what a machine has to do in all ---------------------------------------------------------
+LOAD_WORK, LOAD_COUNT, LOAD_HEAD, LOAD_TAIL, NUM_LOAD = range(5)
 
 # --- columns of State.clock -------------------------------------------------------------------------------------------
 (
@@ -65,7 +77,24 @@ RUNNING, FINISHED, DEADLOCK, TRUNCATED, ILLEGAL = range(5)
 
 # --- columns of State.job ---------------------------------------------------------------------------------------------
 # POSITION is the operation being processed, or the next one to start; MACHINE the machine that holds the job, or -1.
-POSITION, JOB_STATUS, MACHINE, END, REMAINING, SINCE, PIECE, JOB_FREE, NUM_JOB = range(9)
+# END is INFINITY unless the job is being processed. WANTS is the machine of the first operation not yet begun, or -1;
+# WANTS_TIME that operation's processing time, WORK_AHEAD the work from it on; DURATION the processing time of the
+# operation begun but not completed, or 0.
+(
+    POSITION,
+    JOB_STATUS,
+    MACHINE,
+    END,
+    REMAINING,
+    SINCE,
+    WANTS,
+    WANTS_TIME,
+    WORK_AHEAD,
+    DURATION,
+    PIECE,
+    JOB_FREE,
+    NUM_JOB,
+) = range(13)
 
 OUTSIDE, PROCESSING, PAUSED, BLOCKED, LEFT = range(5)
 
@@ -74,13 +103,13 @@ OUTSIDE, PROCESSING, PAUSED, BLOCKED, LEFT = range(5)
 (
     HOLDER,
     UP,
-    NEXT_DOWN,
-    NEXT_UP,
-    WINDOW,
     QUEUE_COUNT,
     QUEUE_WORK,
     WORK_TO_COME,
     OPERATIONS_TO_COME,
+    NEXT_DOWN,
+    NEXT_UP,
+    WINDOW,
     AGE,
     AGE_LIMIT,
     REPAIR,
@@ -107,6 +136,7 @@ class Problem(NamedTuple):
     head: NDArray[np.int64]  # [n, J, L + 1]: work before operation k; [length] is the job's total
     length: NDArray[np.int64]  # [n, J], 0 padded
     windows: NDArray[np.int64]  # [n, M, W, 2], INFINITY padded
+    load: NDArray[np.int64]  # [n, M, NUM_LOAD]: work, operations, least head and least tail of each machine
     scale: NDArray[np.float64]  # [n, NUM_SCALES]: 1/mean time, 1/lower bound, 1/mean job work, 1/mean job length
 
 
@@ -177,19 +207,19 @@ def draw_window(problem, state, i, m, begin_of_up):
 
 
 @compiled
-def start_ageing(problem, state, i, m):
+def start_ageing(state, i, m):
     """Busy clock: the machine begins to process now, so its breakdown has a date."""
     machine = state.machine
-    if problem.options[OPT_BUSY_CLOCK] == 1 and machine[i, m, AGE_LIMIT] < INFINITY:
+    if machine[i, m, AGE_LIMIT] < INFINITY:
         machine[i, m, NEXT_DOWN] = state.clock[i, TIME] + machine[i, m, AGE_LIMIT] - machine[i, m, AGE]
         machine[i, m, NEXT_UP] = machine[i, m, NEXT_DOWN] + machine[i, m, REPAIR]
 
 
 @compiled
-def stop_ageing(problem, state, i, m):
+def stop_ageing(state, i, m):
     """Busy clock: the machine ceases to process now; a breakdown due at this very instant still happens."""
     machine = state.machine
-    if problem.options[OPT_BUSY_CLOCK] == 1 and machine[i, m, NEXT_DOWN] < INFINITY:
+    if machine[i, m, NEXT_DOWN] < INFINITY:
         left = machine[i, m, NEXT_DOWN] - state.clock[i, TIME]
         machine[i, m, AGE] = machine[i, m, AGE_LIMIT] - left
         if left > 0:
@@ -201,57 +231,53 @@ def stop_ageing(problem, state, i, m):
 
 
 @compiled
-def machine_bound(problem, i, m):
-    """Least head + work + least tail of machine m, 0 for a machine that no job visits; `head` must stand."""
-    head, length = problem.head, problem.length
-    work = 0
-    least_head = INFINITY
-    least_tail = INFINITY
-    for j in range(length.shape[1]):
-        for k in range(length[i, j]):
-            if problem.route[i, j, k] == m:
-                work += problem.time[i, j, k]
-                least_head = min(least_head, head[i, j, k])
-                least_tail = min(least_tail, head[i, j, length[i, j]] - head[i, j, k + 1])
-    return least_head + work + least_tail if least_head < INFINITY else 0
-
-
-@compiled
 def measure(problem, i):
-    """Derive copy i's sizes, heads, lower bound and scales from its route, time and length tables."""
-    time, length, head = problem.time, problem.length, problem.head
+    """Derive copy i's sizes, heads, machine loads, lower bound and scales from its route, time and length tables."""
+    route, time, length, head = problem.route[i], problem.time[i], problem.length[i], problem.head[i]
+    load, dims = problem.load[i], problem.dims[i]
+    for m in range(load.shape[0]):
+        load[m, LOAD_WORK] = 0
+        load[m, LOAD_COUNT] = 0
+        load[m, LOAD_HEAD] = INFINITY
+        load[m, LOAD_TAIL] = INFINITY
     jobs = 0
     operations = 0
     total = 0
     longest_job = 0
     longest_time = 0
-    for j in range(length.shape[1]):
-        if length[i, j] == 0:
+    for j in range(length.shape[0]):
+        if length[j] == 0:
             continue
         jobs = j + 1
-        head[i, j, 0] = 0
-        for k in range(length[i, j]):
-            head[i, j, k + 1] = head[i, j, k] + time[i, j, k]
-        sum_job = head[i, j, length[i, j]]
-        for k in range(length[i, j]):
-            longest_time = max(longest_time, time[i, j, k])
-        operations += length[i, j]
+        head[j, 0] = 0
+        for k in range(length[j]):
+            longest_time = max(longest_time, time[j, k])
+            head[j, k + 1] = head[j, k] + time[j, k]
+        sum_job = head[j, length[j]]
+        for k in range(length[j]):
+            m = route[j, k]
+            load[m, LOAD_WORK] += time[j, k]
+            load[m, LOAD_COUNT] += 1
+            load[m, LOAD_HEAD] = min(load[m, LOAD_HEAD], head[j, k])
+            load[m, LOAD_TAIL] = min(load[m, LOAD_TAIL], sum_job - head[j, k + 1])
+        operations += length[j]
         total += sum_job
         longest_job = max(longest_job, sum_job)
     bound = longest_job
-    for m in range(problem.dims[i, DIM_MACHINES]):
-        bound = max(bound, machine_bound(problem, i, m))
-    dims = problem.dims
-    dims[i, DIM_JOBS] = jobs
-    dims[i, DIM_OPERATIONS] = operations
-    dims[i, DIM_LOWER_BOUND] = bound
-    dims[i, DIM_TOTAL] = total
-    dims[i, DIM_LONGEST_JOB] = longest_job
-    dims[i, DIM_LONGEST_TIME] = longest_time
-    problem.scale[i, SCALE_TIME] = operations / max(total, 1)
-    problem.scale[i, SCALE_BOUND] = 1.0 / max(bound, 1)
-    problem.scale[i, SCALE_JOB] = jobs / max(total, 1)
-    problem.scale[i, SCALE_LENGTH] = jobs / operations
+    for m in range(dims[DIM_MACHINES]):
+        if load[m, LOAD_COUNT] > 0:
+            bound = max(bound, load[m, LOAD_HEAD] + load[m, LOAD_WORK] + load[m, LOAD_TAIL])
+    dims[DIM_JOBS] = jobs
+    dims[DIM_OPERATIONS] = operations
+    dims[DIM_LOWER_BOUND] = bound
+    dims[DIM_TOTAL] = total
+    dims[DIM_LONGEST_JOB] = longest_job
+    dims[DIM_LONGEST_TIME] = longest_time
+    scale = problem.scale[i]
+    scale[SCALE_TIME] = operations / max(total, 1)
+    scale[SCALE_BOUND] = 1.0 / max(bound, 1)
+    scale[SCALE_JOB] = jobs / max(total, 1)
+    scale[SCALE_LENGTH] = jobs / operations
 
 
 # --- elementary changes -----------------------------------------------------------------------------------------------
@@ -275,60 +301,75 @@ def append_log(state, i, kind, m, j, k, begin, end):
 
 
 @compiled
-def join_queue(problem, state, i, j):
+def want(problem, state, i, j, k):
+    """Job j's first operation not yet begun is now k, which may be past its last."""
+    if k < problem.length[i, j]:
+        state.job[i, j, WANTS] = problem.route[i, j, k]
+        state.job[i, j, WANTS_TIME] = problem.time[i, j, k]
+    else:
+        state.job[i, j, WANTS] = -1
+        state.job[i, j, WANTS_TIME] = 0
+
+
+@compiled
+def join_queue(state, i, j):
     """Job j now waits for its next machine."""
-    k = state.job[i, j, POSITION]
-    m = problem.route[i, j, k]
+    m = state.job[i, j, WANTS]
     state.job[i, j, SINCE] = state.clock[i, TIME]
     state.machine[i, m, QUEUE_COUNT] += 1
-    state.machine[i, m, QUEUE_WORK] += problem.time[i, j, k]
+    state.machine[i, m, QUEUE_WORK] += state.job[i, j, WANTS_TIME]
 
 
 @compiled
 def enter(problem, state, i, j):
     """Job j enters its next machine, which must be up and free for it, and starts at once; its old one is emptied."""
-    job, machine = state.job, state.machine
+    job, machine = state.job[i], state.machine[i]
     t = state.clock[i, TIME]
-    k = job[i, j, POSITION]
-    m = problem.route[i, j, k]
-    old = job[i, j, MACHINE]
-    if old >= 0 and machine[i, old, HOLDER] == j:
-        machine[i, old, HOLDER] = -1
-    machine[i, m, QUEUE_COUNT] -= 1
-    machine[i, m, QUEUE_WORK] -= problem.time[i, j, k]
-    machine[i, m, HOLDER] = j
-    job[i, j, MACHINE] = m
-    job[i, j, JOB_STATUS] = PROCESSING
-    job[i, j, END] = t + problem.time[i, j, k]
+    k = job[j, POSITION]
+    m = job[j, WANTS]
+    duration = job[j, WANTS_TIME]
+    old = job[j, MACHINE]
+    if old >= 0 and machine[old, HOLDER] == j:
+        machine[old, HOLDER] = -1
+    machine[m, QUEUE_COUNT] -= 1
+    machine[m, QUEUE_WORK] -= duration
+    machine[m, HOLDER] = j
+    job[j, MACHINE] = m
+    job[j, JOB_STATUS] = PROCESSING
+    job[j, END] = t + duration
+    job[j, DURATION] = duration
+    job[j, WORK_AHEAD] -= duration
     state.start[i, j, k] = t
-    start_ageing(problem, state, i, m)
+    want(problem, state, i, j, k + 1)
+    if problem.options[OPT_BUSY_CLOCK] == 1:
+        start_ageing(state, i, m)
 
 
 @compiled
 def complete(problem, state, i, j):
     """Job j's operation ends now: it leaves, goes to the buffer (classical), or stays and blocks."""
-    job, machine = state.job, state.machine
-    t = state.clock[i, TIME]
-    k = job[i, j, POSITION]
-    m = job[i, j, MACHINE]
-    state.completion[i, j, k] = t
-    machine[i, m, WORK_TO_COME] -= problem.time[i, j, k]
-    machine[i, m, OPERATIONS_TO_COME] -= 1
-    stop_ageing(problem, state, i, m)
-    job[i, j, POSITION] = k + 1
-    if k + 1 == problem.length[i, j]:
-        job[i, j, JOB_STATUS] = LEFT
-        job[i, j, MACHINE] = -1
-        machine[i, m, HOLDER] = -1
-        state.clock[i, DONE] += 1
-        return
-    if problem.options[OPT_BLOCKING] == CLASSICAL:
-        job[i, j, JOB_STATUS] = OUTSIDE
-        job[i, j, MACHINE] = -1
-        machine[i, m, HOLDER] = -1
+    job, machine = state.job[i], state.machine[i]
+    k = job[j, POSITION]
+    m = job[j, MACHINE]
+    state.completion[i, j, k] = state.clock[i, TIME]
+    machine[m, WORK_TO_COME] -= job[j, DURATION]
+    machine[m, OPERATIONS_TO_COME] -= 1
+    if problem.options[OPT_BUSY_CLOCK] == 1:
+        stop_ageing(state, i, m)
+    job[j, POSITION] = k + 1
+    job[j, END] = INFINITY
+    job[j, DURATION] = 0
+    leaves = job[j, WANTS] < 0
+    if leaves or problem.options[OPT_BLOCKING] == CLASSICAL:
+        job[j, JOB_STATUS] = LEFT if leaves else OUTSIDE
+        job[j, MACHINE] = -1
+        machine[m, HOLDER] = -1
     else:
-        job[i, j, JOB_STATUS] = BLOCKED
-    join_queue(problem, state, i, j)
+        job[j, JOB_STATUS] = BLOCKED
+    if leaves:
+        state.clock[i, DONE] += 1
+    else:
+        join_queue(state, i, j)
 
 
 @compiled
@@ -352,8 +393,12 @@ def lose_piece(problem, state, i, j):
     job[i, j, JOB_STATUS] = OUTSIDE
     job[i, j, MACHINE] = -1
     job[i, j, PIECE] += 1
+    job[i, j, END] = INFINITY
+    job[i, j, DURATION] = 0
+    job[i, j, WORK_AHEAD] = problem.head[i, j, problem.length[i, j]]
     state.clock[i, LOST] += 1
-    join_queue(problem, state, i, j)
+    want(problem, state, i, j, 0)
+    join_queue(state, i, j)
 
 
 @compiled
@@ -373,9 +418,10 @@ def break_down(problem, state, i, m):
         return True
     job[i, j, JOB_STATUS] = PAUSED
     if problem.options[OPT_BREAKDOWN] == REPEAT:
-        job[i, j, REMAINING] = problem.time[i, j, job[i, j, POSITION]]
+        job[i, j, REMAINING] = job[i, j, DURATION]
     else:
         job[i, j, REMAINING] = job[i, j, END] - t
+    job[i, j, END] = INFINITY
     return False
 
 
@@ -391,24 +437,19 @@ def repair(problem, state, i, m):
     if j >= 0 and job[i, j, JOB_STATUS] == PAUSED:
         job[i, j, JOB_STATUS] = PROCESSING
         job[i, j, END] = t + job[i, j, REMAINING]
-        start_ageing(problem, state, i, m)
-
-
-@compiled
-def may_unload(problem, state, i, j):
-    """Whether a blocked job may leave its machine now."""
-    return problem.options[OPT_UNLOAD] == 1 or state.machine[i, state.job[i, j, MACHINE], UP] == 1
+        if problem.options[OPT_BUSY_CLOCK] == 1:
+            start_ageing(state, i, m)
 
 
 @compiled
 def swap_from(problem, state, i, first):
     """Swap the cycle of blocked jobs that job `first` is in, if there is one whose machines are all up."""
-    job, machine = state.job, state.machine
+    job, machine = state.job[i], state.machine[i]
     j = first
     for _ in range(problem.dims[i, DIM_JOBS]):
-        if job[i, j, JOB_STATUS] != BLOCKED or machine[i, job[i, j, MACHINE], UP] == 0:
+        if job[j, JOB_STATUS] != BLOCKED or machine[job[j, MACHINE], UP] == 0:
             return False
-        j = machine[i, problem.route[i, j, job[i, j, POSITION]], HOLDER]
+        j = machine[job[j, WANTS], HOLDER]
         if j < 0:
             return False
         if j == first:
@@ -416,73 +457,104 @@ def swap_from(problem, state, i, first):
     if j != first:
         return False
     while j >= 0:
-        following = machine[i, problem.route[i, j, job[i, j, POSITION]], HOLDER]
+        following = machine[job[j, WANTS], HOLDER]
         enter(problem, state, i, j)
         j = following  # -1 for the last one, whose target the first one has left
     return True
 
 
 @compiled
-def continue_and_swap(problem, state, i):
-    """Same-machine continuations, then swaps. Returns whether anything happened."""
-    job = state.job
+def continue_and_swap(problem, state, i, low, high):
+    """Same-machine continuations, then swaps, that the jobs low .. high - 1 take part in.
+
+    Returns whether anything happened.
+    """
+    job, machine = state.job[i], state.machine[i]
     changed = False
-    for j in range(problem.dims[i, DIM_JOBS]):
-        if job[i, j, JOB_STATUS] == BLOCKED:
-            m = job[i, j, MACHINE]
-            if problem.route[i, j, job[i, j, POSITION]] == m and state.machine[i, m, UP] == 1:
-                enter(problem, state, i, j)
-                changed = True
+    for j in range(low, high):
+        if job[j, JOB_STATUS] == BLOCKED and job[j, WANTS] == job[j, MACHINE] and machine[job[j, MACHINE], UP] == 1:
+            enter(problem, state, i, j)
+            changed = True
     if problem.options[OPT_BLOCKING] == SWAP:
-        for j in range(problem.dims[i, DIM_JOBS]):
-            if job[i, j, JOB_STATUS] == BLOCKED and swap_from(problem, state, i, j):
+        for j in range(low, high):
+            if job[j, JOB_STATUS] == BLOCKED and swap_from(problem, state, i, j):
                 changed = True
     return changed
 
 
 @compiled
-def settle(problem, state, i):
-    """Events of the present instant in their order, until nothing changes. Returns whether a decision may be due."""
-    job, machine = state.job, state.machine
+def repairs_due(problem, state, i):
+    """Repairs that end now. Returns whether there was one."""
+    machine = state.machine[i]
     t = state.clock[i, TIME]
     happened = False
-    changed = True
-    while changed:
-        changed = False
-        if problem.options[OPT_LAW] != LAW_NONE:
-            for m in range(problem.dims[i, DIM_MACHINES]):
-                if machine[i, m, UP] == 0 and machine[i, m, NEXT_UP] == t:
-                    repair(problem, state, i, m)
-                    changed = True
-                    happened = True
-        for j in range(problem.dims[i, DIM_JOBS]):
-            if job[i, j, JOB_STATUS] == PROCESSING and job[i, j, END] == t:
-                complete(problem, state, i, j)
-                changed = True
-                happened = True
-        if problem.options[OPT_LAW] != LAW_NONE:
-            for m in range(problem.dims[i, DIM_MACHINES]):
-                if machine[i, m, UP] == 1 and machine[i, m, NEXT_DOWN] == t:
-                    lost = break_down(problem, state, i, m)
-                    changed = True
-                    if lost or problem.options[OPT_EPOCH_ON_BREAKDOWN] == 1:
-                        happened = True
-        if problem.options[OPT_BLOCKING] != CLASSICAL and continue_and_swap(problem, state, i):
-            changed = True
+    for m in range(problem.dims[i, DIM_MACHINES]):
+        if machine[m, UP] == 0 and machine[m, NEXT_UP] == t:
+            repair(problem, state, i, m)
+            happened = True
     return happened
+
+
+@compiled
+def breakdowns_due(problem, state, i):
+    """Breakdowns that start now. Returns (how many, whether a decision may be due)."""
+    machine = state.machine[i]
+    t = state.clock[i, TIME]
+    count = 0
+    happened = False
+    for m in range(problem.dims[i, DIM_MACHINES]):
+        if machine[m, UP] == 1 and machine[m, NEXT_DOWN] == t:
+            lost = break_down(problem, state, i, m)
+            count += 1
+            if lost or problem.options[OPT_EPOCH_ON_BREAKDOWN] == 1:
+                happened = True
+    return count, happened
+
+
+@compiled
+def settle(problem, state, i):
+    """Events of the present instant in their order, until nothing changes. Returns whether a decision may be due."""
+    job = state.job[i]
+    jobs = problem.dims[i, DIM_JOBS]
+    breaks = problem.options[OPT_LAW] != LAW_NONE
+    t = state.clock[i, TIME]
+    happened = False
+    while True:
+        repaired = False
+        broken = 0
+        if breaks:
+            repaired = repairs_due(problem, state, i)
+        # Only a job that has just been blocked, or a repaired machine, can make a continuation or a swap possible.
+        low, high = jobs, 0
+        for j in range(jobs):
+            if job[j, END] == t:
+                complete(problem, state, i, j)
+                low = min(low, j)
+                high = j + 1
+        if breaks:
+            broken, told = breakdowns_due(problem, state, i)
+            happened = happened or told
+        happened = happened or repaired or high > 0
+        if repaired:
+            low, high = 0, jobs
+        entered = False
+        if high > low and problem.options[OPT_BLOCKING] != CLASSICAL:
+            entered = continue_and_swap(problem, state, i, low, high)
+        # Without breakdowns, only an operation that has just begun can end in this same instant.
+        if not (entered or (breaks and (repaired or high > 0 or broken > 0))):
+            return happened
 
 
 @compiled
 def next_event(problem, state, i):
     """Date of the next event after now, INFINITY if there is none."""
-    job, machine = state.job, state.machine
+    job, machine = state.job[i], state.machine[i]
     date = INFINITY
     for j in range(problem.dims[i, DIM_JOBS]):
-        if job[i, j, JOB_STATUS] == PROCESSING:
-            date = min(date, job[i, j, END])
+        date = min(date, job[j, END])
     if problem.options[OPT_LAW] != LAW_NONE:
         for m in range(problem.dims[i, DIM_MACHINES]):
-            date = min(date, machine[i, m, NEXT_DOWN] if machine[i, m, UP] == 1 else machine[i, m, NEXT_UP])
+            date = min(date, machine[m, NEXT_DOWN] if machine[m, UP] == 1 else machine[m, NEXT_UP])
     return date
 
 
@@ -492,20 +564,25 @@ def next_event(problem, state, i):
 @compiled
 def can_enter(problem, state, i, j):
     """Whether job j may enter its next machine now without a swap."""
-    status = state.job[i, j, JOB_STATUS]
-    if status != OUTSIDE and not (status == BLOCKED and may_unload(problem, state, i, j)):
+    job, machine = state.job[i], state.machine[i]
+    status = job[j, JOB_STATUS]
+    if status == BLOCKED:
+        if problem.options[OPT_UNLOAD] == 0 and machine[job[j, MACHINE], UP] == 0:
+            return False
+    elif status != OUTSIDE:
         return False
-    m = problem.route[i, j, state.job[i, j, POSITION]]
-    return state.machine[i, m, UP] == 1 and state.machine[i, m, HOLDER] < 0
+    m = job[j, WANTS]
+    return machine[m, UP] == 1 and machine[m, HOLDER] < 0
 
 
 @compiled
 def is_safe(problem, state, i, mover):
     """Banker's test of the position after `mover`'s move: the jobs on the floor can finish one after the other."""
     jobs = problem.dims[i, DIM_JOBS]
-    target = problem.route[i, mover, state.job[i, mover, POSITION]]
+    target = state.job[i, mover, WANTS]
     held, holder = state.held, state.holder
-    holder[i, :] = -1
+    for m in range(problem.dims[i, DIM_MACHINES]):
+        holder[i, m] = -1
     left = 0
     for j in range(jobs):
         m = target if j == mover else state.job[i, j, MACHINE]
@@ -544,37 +621,43 @@ def job_is_legal(problem, state, i, j):
 
 
 @compiled
-def count_legal(problem, state, i):
-    """Count the legal moves and decide on WAIT; both are kept in the clock."""
-    clock = state.clock
-    legal = 0
-    for j in range(problem.dims[i, DIM_JOBS]):
-        if job_is_legal(problem, state, i, j):
-            legal += 1
-    clock[i, LEGAL] = legal
-    wait = False
-    if problem.options[OPT_CONSTRUCT] == 0 and problem.options[OPT_ALLOW_WAIT] == 1:
-        for j in range(problem.dims[i, DIM_JOBS]):
-            if state.job[i, j, JOB_STATUS] == PROCESSING:
-                wait = True
-                break
-        if not wait and problem.options[OPT_LAW] != LAW_NONE:
-            for m in range(problem.dims[i, DIM_MACHINES]):
-                announced = problem.options[OPT_KNOWN_WINDOWS] == 1 and state.machine[i, m, NEXT_DOWN] < INFINITY
-                if state.machine[i, m, UP] == 0 or announced:
-                    wait = True
-                    break
-    clock[i, WAIT_LEGAL] = 1 if wait else 0
+def is_plain(problem):
+    """Whether every waiting job may enter its next machine as soon as that is free: the commonest options by far."""
+    options = problem.options
+    return options[OPT_LAW] == LAW_NONE and options[OPT_BANKER] == 0 and options[OPT_CONSTRUCT] == 0
 
 
 @compiled
-def is_legal(problem, state, i, action):
-    """Whether an action (a job, or WAIT = the number of job slots) is legal now."""
-    if state.clock[i, STATUS] != RUNNING or action < 0 or action > state.job.shape[1]:
+def count_legal(problem, state, i):
+    """How many moves are legal."""
+    legal = 0
+    if is_plain(problem):
+        machine = state.machine[i]
+        for m in range(problem.dims[i, DIM_MACHINES]):
+            legal += machine[m, QUEUE_COUNT] if machine[m, HOLDER] < 0 else 0
+    else:
+        for j in range(problem.dims[i, DIM_JOBS]):
+            legal += 1 if job_is_legal(problem, state, i, j) else 0
+    return legal
+
+
+@compiled
+def wait_is_legal(problem, state, i):
+    """Whether WAIT may be chosen: something that ends is going on, or a breakdown is announced."""
+    if problem.options[OPT_CONSTRUCT] == 1 or problem.options[OPT_ALLOW_WAIT] == 0:
         return False
-    if action == state.job.shape[1]:
-        return state.clock[i, WAIT_LEGAL] == 1
-    return action < problem.dims[i, DIM_JOBS] and job_is_legal(problem, state, i, action)
+    job, machine = state.job[i], state.machine[i]
+    first_end = INFINITY
+    for j in range(problem.dims[i, DIM_JOBS]):
+        first_end = min(first_end, job[j, END])
+    if first_end < INFINITY:
+        return True
+    if problem.options[OPT_LAW] != LAW_NONE:
+        for m in range(problem.dims[i, DIM_MACHINES]):
+            announced = problem.options[OPT_KNOWN_WINDOWS] == 1 and machine[m, NEXT_DOWN] < INFINITY
+            if machine[m, UP] == 0 or announced:
+                return True
+    return False
 
 
 @compiled
@@ -614,52 +697,62 @@ def is_deadlocked(problem, state, i):
 @compiled
 def reset_state(problem, state, i, seed):
     """Begin an episode of copy i, whose problem has been loaded."""
-    clock, job, machine = state.clock, state.job, state.machine
-    clock[i, :] = 0
-    clock[i, SEED] = seed
-    job[i, :, :] = 0
-    machine[i, :, :] = 0
-    state.start[i, :, :] = -1
-    state.completion[i, :, :] = -1
-    job[i, :, MACHINE] = -1
-    machine[i, :, HOLDER] = -1
-    machine[i, :, UP] = 1
-    for m in range(machine.shape[1]):
-        machine[i, m, NEXT_DOWN] = INFINITY
-        machine[i, m, NEXT_UP] = INFINITY
-    for m in range(problem.dims[i, DIM_MACHINES]):
-        draw_window(problem, state, i, m, 0)
-    for j in range(problem.dims[i, DIM_JOBS]):
-        for k in range(problem.length[i, j]):
-            machine[i, problem.route[i, j, k], WORK_TO_COME] += problem.time[i, j, k]
-            machine[i, problem.route[i, j, k], OPERATIONS_TO_COME] += 1
-        join_queue(problem, state, i, j)
-    settle(problem, state, i)
+    clock, job, machine = state.clock[i], state.job[i], state.machine[i]
+    for column in range(NUM_CLOCK):
+        clock[column] = 0
+    clock[SEED] = seed
+    for m in range(machine.shape[0]):
+        for column in range(NUM_MACHINE):
+            machine[m, column] = 0
+        machine[m, HOLDER] = -1
+        machine[m, UP] = 1
+        machine[m, WORK_TO_COME] = problem.load[i, m, LOAD_WORK]
+        machine[m, OPERATIONS_TO_COME] = problem.load[i, m, LOAD_COUNT]
+        machine[m, NEXT_DOWN] = INFINITY
+        machine[m, NEXT_UP] = INFINITY
+    if problem.options[OPT_LAW] != LAW_NONE:
+        for m in range(problem.dims[i, DIM_MACHINES]):
+            draw_window(problem, state, i, m, 0)
+    for j in range(job.shape[0]):
+        for column in range(NUM_JOB):
+            job[j, column] = 0
+        job[j, MACHINE] = -1
+        job[j, WANTS] = -1
+        job[j, END] = INFINITY
+        for k in range(state.start.shape[2]):
+            state.start[i, j, k] = -1
+            state.completion[i, j, k] = -1
+        if problem.length[i, j] > 0:
+            job[j, WORK_AHEAD] = problem.head[i, j, problem.length[i, j]]
+            want(problem, state, i, j, 0)
+            join_queue(state, i, j)
+    if problem.options[OPT_LAW] != LAW_NONE:
+        settle(problem, state, i)
     run_to_decision(problem, state, i)
 
 
 @compiled
 def run_to_decision(problem, state, i):
     """Let time pass until something may be chosen or the episode ends."""
-    clock = state.clock
+    clock = state.clock[i]
     while True:
-        if clock[i, DONE] == problem.dims[i, DIM_JOBS]:
-            clock[i, STATUS] = FINISHED
+        if clock[DONE] == problem.dims[i, DIM_JOBS]:
+            clock[STATUS] = FINISHED
         elif problem.options[OPT_BLOCKING] == NO_SWAP and is_deadlocked(problem, state, i):
-            clock[i, STATUS] = DEADLOCK
-        if clock[i, STATUS] != RUNNING:
-            clock[i, LEGAL] = 0
-            clock[i, WAIT_LEGAL] = 0
-            return
-        count_legal(problem, state, i)
-        if clock[i, LEGAL] > 0:
-            return
-        date = next_event(problem, state, i)
-        if date >= INFINITY:
-            clock[i, STATUS] = DEADLOCK
-        else:
-            clock[i, TIME] = date
-            settle(problem, state, i)
+            clock[STATUS] = DEADLOCK
+        legal = 0
+        if clock[STATUS] == RUNNING:
+            legal = count_legal(problem, state, i)
+            if legal == 0:
+                date = next_event(problem, state, i)
+                if date < INFINITY:
+                    clock[TIME] = date
+                    settle(problem, state, i)
+                    continue
+                clock[STATUS] = DEADLOCK
+        clock[LEGAL] = legal
+        clock[WAIT_LEGAL] = 1 if legal > 0 and wait_is_legal(problem, state, i) else 0
+        return
 
 
 @compiled
@@ -676,7 +769,7 @@ def construct(problem, state, i, j):
     """Append job j's next operation at the earliest time its job and machine are free (offline, classical shop)."""
     job, machine = state.job, state.machine
     k = job[i, j, POSITION]
-    m = problem.route[i, j, k]
+    m = job[i, j, WANTS]
     start = max(job[i, j, JOB_FREE], machine[i, m, MACHINE_FREE])
     end = start + problem.time[i, j, k]
     state.start[i, j, k] = start
@@ -689,11 +782,13 @@ def construct(problem, state, i, j):
     machine[i, m, MACHINE_FREE] = end
     job[i, j, POSITION] = k + 1
     state.clock[i, TIME] = max(state.clock[i, TIME], end)
+    job[i, j, WORK_AHEAD] -= problem.time[i, j, k]
+    want(problem, state, i, j, k + 1)
     if k + 1 == problem.length[i, j]:
         job[i, j, JOB_STATUS] = LEFT
         state.clock[i, DONE] += 1
     else:
-        join_queue(problem, state, i, j)
+        join_queue(state, i, j)
         job[i, j, SINCE] = end
 
 
@@ -708,8 +803,10 @@ def advance(problem, state, i, action):
         clock[i, WAITS] += 1
         wait(problem, state, i)
     else:
+        ends_now = state.job[i, action, WANTS_TIME] == 0
         enter(problem, state, i, action)
-        settle(problem, state, i)
+        if ends_now or problem.options[OPT_LAW] != LAW_NONE:
+            settle(problem, state, i)
     run_to_decision(problem, state, i)
     if clock[i, STATUS] == RUNNING and clock[i, STEPS] >= STEP_CAP_PER_OPERATION * problem.dims[i, DIM_OPERATIONS]:
         clock[i, STATUS] = TRUNCATED

@@ -17,10 +17,10 @@ from .card import OBJECTIVE
 from .dynamics import Problem, State
 from .instance import JobShopInstance
 from .lookahead import lower_bound, signature
-from .source import InstanceSource
-from .observation import NUM_MEMO, SPEC, View, sizes, update_observation, write_actions, write_observation
+from .observation import K_MASK, NUM_MEMO, SPEC, View, sizes, update_observation, write_actions, write_observation
 from .options import JobShopOptions
 from .schedule import JobShopSchedule
+from .source import InstanceSource
 
 STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
 _LOG_ROWS_PER_OPERATION = 64
@@ -34,6 +34,12 @@ def is_running(problem, state, i):
 @compiled
 def world_seed(state, i):
     return state.clock[i, d.SEED]
+
+
+@compiled
+def is_legal(state, view, i, action):
+    """Whether a running copy's mask allows an action (a job, or WAIT = the number of job slots)."""
+    return 0 <= action <= state.job.shape[1] and view.bytes[i, view.offsets[K_MASK] + action] == 1
 
 
 @compiled(nogil=True)
@@ -55,7 +61,7 @@ def step_range(problem, state, view, outcome, actions, low, high):
         if state.clock[i, d.STATUS] != d.RUNNING:
             continue
         before = state.clock[i, d.TIME]
-        if d.is_legal(problem, state, i, actions[i]):
+        if is_legal(state, view, i, actions[i]):
             d.advance(problem, state, i, actions[i])
         else:
             state.clock[i, d.STATUS] = d.ILLEGAL
@@ -72,9 +78,9 @@ def step_range(problem, state, view, outcome, actions, low, high):
 
 
 @compiled
-def first_illegal(problem, state, actions):
+def first_illegal(state, view, actions):
     for i in range(len(actions)):
-        if state.clock[i, d.STATUS] == d.RUNNING and not d.is_legal(problem, state, i, actions[i]):
+        if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(state, view, i, actions[i]):
             return i
     return -1
 
@@ -139,6 +145,7 @@ class JobShopEngine(BatchEngine):
             head=np.zeros((n, jobs, longest + 1), dtype=np.int64),
             length=np.zeros((n, jobs), dtype=np.int64),
             windows=np.full((n, machines, source.most_windows, 2), d.INFINITY, dtype=np.int64),
+            load=np.zeros((n, machines, d.NUM_LOAD), dtype=np.int64),
             scale=np.zeros((n, d.NUM_SCALES)),
         )
         rows = _LOG_ROWS_PER_OPERATION * jobs * longest if record and self.options.law != "none" else 0
@@ -194,7 +201,7 @@ class JobShopEngine(BatchEngine):
         step_range(self.problem, self.state, self.view, self.outcome, actions, low, high)
 
     def _first_illegal(self, actions: NDArray[np.int64]) -> int:
-        return int(first_illegal(self.problem, self.state, actions))
+        return int(first_illegal(self.state, self.view, actions))
 
     def _write_all(self) -> None:
         write_all(self.problem, self.state, self.view)

@@ -22,6 +22,7 @@ from .dynamics import (
     DIM_LOWER_BOUND,
     DIM_MACHINES,
     DONE,
+    DURATION,
     END,
     HOLDER,
     INFINITY,
@@ -43,6 +44,7 @@ from .dynamics import (
     OPT_KNOWN_WINDOWS,
     OPT_LAW,
     OPT_REPAIR_VISIBLE,
+    OUTSIDE,
     PAUSED,
     POSITION,
     PROCESSING,
@@ -62,7 +64,11 @@ from .dynamics import (
     TIME,
     UP,
     WAIT_LEGAL,
+    WANTS,
+    WANTS_TIME,
+    WORK_AHEAD,
     WORK_TO_COME,
+    is_plain,
     job_is_legal,
 )
 
@@ -290,29 +296,64 @@ def wide(value):
 @compiled
 def processing_end(problem, state, i, j):
     """Earliest completion, as far as is known, of the operation that job j has on a machine (processing or paused)."""
-    job = state.job
-    if job[i, j, JOB_STATUS] == PROCESSING:
-        return job[i, j, END]
+    job = state.job[i]
+    if job[j, JOB_STATUS] == PROCESSING:
+        return job[j, END]
     back = state.clock[i, TIME] + 1
     if problem.options[OPT_REPAIR_VISIBLE] == 1:
-        back = state.machine[i, job[i, j, MACHINE], NEXT_UP]
-    return back + job[i, j, REMAINING]
+        back = state.machine[i, job[j, MACHINE], NEXT_UP]
+    return back + job[j, REMAINING]
 
 
 @compiled
 def earliest_entry(problem, state, i, j):
     """Lower bound of the time at which waiting job j can start its next operation, given the present occupancy."""
-    k = state.job[i, j, POSITION]
-    m = problem.route[i, j, k]
+    job, machine = state.job[i], state.machine[i]
+    m = job[j, WANTS]
     if problem.options[OPT_CONSTRUCT] == 1:
-        return max(state.job[i, j, JOB_FREE], state.machine[i, m, MACHINE_FREE])
+        return max(job[j, JOB_FREE], machine[m, MACHINE_FREE])
     date = state.clock[i, TIME]
-    if state.machine[i, m, UP] == 0:
-        date = state.machine[i, m, NEXT_UP] if problem.options[OPT_REPAIR_VISIBLE] == 1 else date + 1
-    holder = state.machine[i, m, HOLDER]
-    if holder >= 0 and holder != j and state.job[i, holder, JOB_STATUS] != BLOCKED:
+    if machine[m, UP] == 0:
+        date = machine[m, NEXT_UP] if problem.options[OPT_REPAIR_VISIBLE] == 1 else date + 1
+    holder = machine[m, HOLDER]
+    if holder >= 0 and holder != j and job[holder, JOB_STATUS] != BLOCKED:
         date = max(date, processing_end(problem, state, i, holder))
     return date
+
+
+@compiled
+def time_left(state, i, j):
+    """Processing time that the operation of job j on a machine still needs; 0 if it is on none or blocked."""
+    job = state.job[i]
+    status = job[j, JOB_STATUS]
+    if status == PROCESSING:
+        return job[j, END] - state.clock[i, TIME]
+    return job[j, REMAINING] if status == PAUSED else 0
+
+
+@compiled
+def chain(state, i, j, m, target, jobs):
+    """Follow who waits for whom from machine m on.
+
+    Returns (number of jobs ahead, whether the chain comes back to job j or to machine `target`).
+    """
+    job, machine = state.job[i], state.machine[i]
+    count = 0
+    holder = machine[m, HOLDER]
+    while holder >= 0 and count <= jobs:
+        if holder == j:
+            return count, True
+        count += 1
+        wanted = job[holder, WANTS]
+        if wanted < 0:
+            break
+        if wanted == target:
+            return count, True
+        following = machine[wanted, HOLDER]
+        if following == holder:
+            break
+        holder = following
+    return count, False
 
 
 # --- operations -------------------------------------------------------------------------------------------------------
@@ -321,26 +362,27 @@ def earliest_entry(problem, state, i, j):
 @compiled
 def write_static(problem, state, view, i):
     """Everything that an episode leaves as it is (operations until they are deleted), and a blank memo."""
-    floats, integers, bytes_ = view.floats, view.integers, view.bytes
-    floats[i, :] = 0.0
-    longest = problem.route.shape[2]
-    jobs_room, machines_room = state.job.shape[1], state.machine.shape[1]
-    room = jobs_room * longest
-    for key in (K_PRECEDES, K_NEEDS, K_BELONGS):
-        integers[i, view.offsets[key] : view.offsets[key] + 2 * room] = -1
-    for key in (K_WANTS, K_HOLDS, K_WAITS):
-        integers[i, view.offsets[key] : view.offsets[key] + 2 * jobs_room] = -1
-    at = view.offsets[K_ACTION_NODES]
-    integers[i, at : at + 3 * (jobs_room + 1)] = -1
+    floats, integers, bytes_, offsets = view.floats[i], view.integers[i], view.bytes[i], view.offsets
+    memo = view.memo[i]
+    for word in range(len(integers)):
+        integers[word] = 0
+    jobs_room = state.job.shape[1]
+    room = jobs_room * problem.route.shape[2]
+    first = offsets[K_PRECEDES]
+    for word in range(first, first + 6 * room + 6 * jobs_room):
+        integers[word] = -1  # all six kinds of edges, which follow one another
+    first = offsets[K_ACTION_NODES]
+    for word in range(first, first + 3 * (jobs_room + 1)):
+        integers[word] = -1
     for m in range(problem.dims[i, DIM_MACHINES]):
-        bytes_[i, view.offsets[K_MACHINE_MASK] + m] = 1
+        bytes_[offsets[K_MACHINE_MASK] + m] = 1
+        floats[offsets[K_MACHINE] + m * MACHINE_COLUMNS] = 1.0  # up: written again only where there are breakdowns
     for j in range(problem.dims[i, DIM_JOBS]):
-        bytes_[i, view.offsets[K_JOB_MASK] + j] = 1
-        for k in range(problem.length[i, j]):
-            write_operation(problem, view, i, j, k)
-        view.memo[i, j, MEMO_POSITION] = 0
-        view.memo[i, j, MEMO_STATUS] = -1
-        view.memo[i, j, MEMO_START] = -1
+        bytes_[offsets[K_JOB_MASK] + j] = 1
+        write_operations(problem, view, i, j)
+        memo[j, MEMO_POSITION] = 0
+        memo[j, MEMO_STATUS] = -1
+        memo[j, MEMO_START] = -1
     write_static_globals(problem, view, i)
 
 
@@ -365,247 +407,227 @@ def write_static_globals(problem, view, i):
 
 
 @compiled
-def write_operation(problem, view, i, j, k):
-    """The static features, mask and edges of one operation."""
-    longest = problem.route.shape[2]
-    room = problem.route.shape[1] * longest
-    o = j * longest + k
+def write_operations(problem, view, i, j):
+    """Features, mask and edges of all operations of job j, none of which is begun."""
+    floats, integers, bytes_, offsets = view.floats[i], view.integers[i], view.bytes[i], view.offsets
+    route, time, head = problem.route[i], problem.time[i], problem.head[i]
+    longest = route.shape[1]
+    room = route.shape[0] * longest
     length = problem.length[i, j]
-    total = problem.head[i, j, length]
+    total = head[j, length]
     share = 1.0 / max(total, 1)
-    p = problem.time[i, j, k]
-    head = problem.head[i, j, k]
-    at = view.offsets[K_OPERATION] + o * OP_FEATURES
-    floats, integers = view.floats, view.integers
-    floats[i, at + OP_TIME] = wide(p * problem.scale[i, SCALE_TIME])
-    floats[i, at + OP_HEAD] = head * share
-    floats[i, at + OP_TAIL] = (total - head - p) * share
-    floats[i, at + OP_WORK] = wide((total - head) * problem.scale[i, SCALE_BOUND])
-    floats[i, at + OP_COUNT] = (length - k) / length
-    floats[i, at + OP_UNRELEASED] = 1.0
-    view.bytes[i, view.offsets[K_OPERATION_MASK] + o] = 1
-    if k + 1 < length:
-        integers[i, view.offsets[K_PRECEDES] + o] = o
-        integers[i, view.offsets[K_PRECEDES] + room + o] = o + 1
-    integers[i, view.offsets[K_NEEDS] + o] = o
-    integers[i, view.offsets[K_NEEDS] + room + o] = problem.route[i, j, k]
-    integers[i, view.offsets[K_BELONGS] + o] = o
-    integers[i, view.offsets[K_BELONGS] + room + o] = j
+    per_time, per_bound = problem.scale[i, SCALE_TIME], problem.scale[i, SCALE_BOUND]
+    precedes, needs, belongs = offsets[K_PRECEDES], offsets[K_NEEDS], offsets[K_BELONGS]
+    for k in range(length):
+        o = j * longest + k
+        at = offsets[K_OPERATION] + o * OP_FEATURES
+        before, after = head[j, k], total - head[j, k]
+        floats[at + OP_TIME] = wide(time[j, k] * per_time)
+        floats[at + OP_HEAD] = before * share
+        floats[at + OP_TAIL] = (after - time[j, k]) * share
+        floats[at + OP_WORK] = wide(after * per_bound)
+        floats[at + OP_COUNT] = (length - k) / length
+        write_status(view, i, at, OP_UNRELEASED)
+        floats[at + OP_REMAINING] = 0.0
+        bytes_[offsets[K_OPERATION_MASK] + o] = 1
+        if k + 1 < length:
+            integers[precedes + o] = o
+            integers[precedes + room + o] = o + 1
+        integers[needs + o] = o
+        integers[needs + room + o] = route[j, k]
+        integers[belongs + o] = o
+        integers[belongs + room + o] = j
 
 
 @compiled
 def delete_operation(problem, view, i, j, k):
     """Take a finished operation out of the graph with its edges."""
+    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
     longest = problem.route.shape[2]
     room = problem.route.shape[1] * longest
     o = j * longest + k
-    at = view.offsets[K_OPERATION] + o * OP_FEATURES
+    at = offsets[K_OPERATION] + o * OP_FEATURES
     for column in range(OP_FEATURES):
-        view.floats[i, at + column] = 0.0
-    view.bytes[i, view.offsets[K_OPERATION_MASK] + o] = 0
-    for key in (K_PRECEDES, K_NEEDS, K_BELONGS):
-        view.integers[i, view.offsets[key] + o] = -1
-        view.integers[i, view.offsets[key] + room + o] = -1
+        floats[at + column] = 0.0
+    view.bytes[i, offsets[K_OPERATION_MASK] + o] = 0
+    for half in range(6):  # both ends of precedes, needs and belongs_to, which follow one another
+        integers[offsets[K_PRECEDES] + half * room + o] = -1
 
 
 @compiled
 def write_status(view, i, at, status):
+    floats = view.floats[i]
     for column in range(OP_UNRELEASED, OP_BLOCKED + 1):
-        view.floats[i, at + column] = 0.0
-    view.floats[i, at + status] = 1.0
+        floats[at + column] = 1.0 if column == status else 0.0
+
+
+@compiled
+def move_operations(problem, state, view, i, j, at):
+    """Job j has changed its place since its operations' rows were written, the first of which begins at `at`."""
+    memo, floats = view.memo[i], view.floats[i]
+    status, k = state.job[i, j, JOB_STATUS], state.job[i, j, POSITION]
+    # A blocked job's last operation stays, since it is still on its machine.
+    old = memo[j, MEMO_POSITION] - (1 if memo[j, MEMO_STATUS] == BLOCKED else 0)
+    if k < memo[j, MEMO_POSITION]:  # the piece was lost
+        write_operations(problem, view, i, j)
+        old = 0
+    kept = k - 1 if status == BLOCKED else k
+    for q in range(old, kept):
+        delete_operation(problem, view, i, j, q)
+    if status == BLOCKED:
+        blocked_at = at + kept * OP_FEATURES
+        per_bound = problem.scale[i, SCALE_BOUND]
+        write_status(view, i, blocked_at, OP_BLOCKED)
+        floats[blocked_at + OP_REMAINING] = 0.0
+        floats[blocked_at + OP_START] = wide(state.start[i, j, kept] * per_bound)
+        floats[blocked_at + OP_COMPLETION] = wide(state.completion[i, j, kept] * per_bound)
+    if status != LEFT:
+        column = OP_WAITING
+        if status == PROCESSING:
+            column = OP_PROCESSING
+        elif status == PAUSED:
+            column = OP_PAUSED
+        write_status(view, i, at + k * OP_FEATURES, column)
+        if column == OP_WAITING:  # also of a first operation whose piece was lost
+            floats[at + k * OP_FEATURES + OP_REMAINING] = 0.0
+    memo[j, MEMO_STATUS] = status
+    memo[j, MEMO_POSITION] = k
+    memo[j, MEMO_START] = -1
 
 
 @compiled
 def update_operations(problem, state, view, i, j):
     """Bring the operation rows of job j up to date, touching only what changed since they were written."""
-    job, memo = state.job, view.memo
-    status = job[i, j, JOB_STATUS]
-    k = job[i, j, POSITION]
-    longest = problem.route.shape[2]
-    length = problem.length[i, j]
-    base = view.offsets[K_OPERATION] + j * longest * OP_FEATURES
-    if status != memo[i, j, MEMO_STATUS] or k != memo[i, j, MEMO_POSITION]:
-        old = memo[i, j, MEMO_POSITION]
-        if k < old:  # the piece was lost
-            for q in range(length):
-                write_operation(problem, view, i, j, q)
-                write_status(view, i, base + q * OP_FEATURES, OP_UNRELEASED)
-                view.floats[i, base + q * OP_FEATURES + OP_REMAINING] = 0.0
-            old = 0
-        kept = k - 1 if status == BLOCKED else k
-        for q in range(max(old - 1, 0), kept):
-            delete_operation(problem, view, i, j, q)
-        if status == BLOCKED:
-            write_status(view, i, base + kept * OP_FEATURES, OP_BLOCKED)
-            view.floats[i, base + kept * OP_FEATURES + OP_REMAINING] = 0.0
-            begin = state.start[i, j, kept] * problem.scale[i, SCALE_BOUND]
-            view.floats[i, base + kept * OP_FEATURES + OP_START] = wide(begin)
-            end = state.completion[i, j, kept] * problem.scale[i, SCALE_BOUND]
-            view.floats[i, base + kept * OP_FEATURES + OP_COMPLETION] = wide(end)
-        if k < length:
-            column = OP_WAITING
-            if status == PROCESSING:
-                column = OP_PROCESSING
-            elif status == PAUSED:
-                column = OP_PAUSED
-            write_status(view, i, base + k * OP_FEATURES, column)
-        memo[i, j, MEMO_STATUS] = status
-        memo[i, j, MEMO_POSITION] = k
-        memo[i, j, MEMO_START] = -1
-    if k >= length:
+    job, memo, floats = state.job[i], view.memo[i], view.floats[i]
+    head = problem.head[i]
+    status = job[j, JOB_STATUS]
+    k = job[j, POSITION]
+    at = view.offsets[K_OPERATION] + j * problem.route.shape[2] * OP_FEATURES
+    if status != memo[j, MEMO_STATUS] or k != memo[j, MEMO_POSITION]:
+        move_operations(problem, state, view, i, j, at)
+    if status == LEFT:
         return
-    at = base + k * OP_FEATURES
-    on_machine = status in (PROCESSING, PAUSED)
-    if on_machine:
+    at += k * OP_FEATURES
+    if status in (PROCESSING, PAUSED):
         start = state.start[i, j, k]
         completion = processing_end(problem, state, i, j)
-        left = job[i, j, REMAINING] if status == PAUSED else completion - state.clock[i, TIME]
-        view.floats[i, at + OP_REMAINING] = wide(left * problem.scale[i, SCALE_TIME])
+        floats[at + OP_REMAINING] = wide(time_left(state, i, j) * problem.scale[i, SCALE_TIME])
     else:
         start = earliest_entry(problem, state, i, j)
-        completion = start + problem.time[i, j, k]
-    if start == memo[i, j, MEMO_START] and completion == memo[i, j, MEMO_COMPLETION]:
+        completion = start + job[j, WANTS_TIME]
+    if start == memo[j, MEMO_START] and completion == memo[j, MEMO_COMPLETION]:
         return
-    memo[i, j, MEMO_START] = start
-    memo[i, j, MEMO_COMPLETION] = completion
+    memo[j, MEMO_START] = start
+    memo[j, MEMO_COMPLETION] = completion
     scale = problem.scale[i, SCALE_BOUND]
-    view.floats[i, at + OP_START] = wide(start * scale)
-    view.floats[i, at + OP_COMPLETION] = wide(completion * scale)
-    for q in range(k + 1, length):
+    floats[at + OP_START] = wide(start * scale)
+    shift = completion - head[j, k + 1]
+    for q in range(k + 1, problem.length[i, j]):
+        date = wide((shift + head[j, q]) * scale)  # the one before is completed, this one can start
+        floats[at + OP_COMPLETION] = date
         at += OP_FEATURES
-        view.floats[i, at + OP_START] = wide((completion + problem.head[i, j, q] - problem.head[i, j, k + 1]) * scale)
-        view.floats[i, at + OP_COMPLETION] = wide(
-            (completion + problem.head[i, j, q + 1] - problem.head[i, j, k + 1]) * scale
-        )
+        floats[at + OP_START] = date
+    floats[at + OP_COMPLETION] = wide((shift + head[j, problem.length[i, j]]) * scale)
 
 
 # --- jobs and machines ------------------------------------------------------------------------------------------------
 
 
 @compiled
-def chain_ahead(problem, state, i, j, m):
-    """Follow who waits for whom from machine m on. Returns (number of jobs ahead, whether the chain comes back to j)."""
-    job, machine = state.job, state.machine
-    count = 0
-    holder = machine[i, m, HOLDER]
-    while holder >= 0 and count <= problem.dims[i, DIM_JOBS]:
-        if holder == j:
-            return count, True
-        count += 1
-        k = job[i, holder, POSITION] + (0 if job[i, holder, JOB_STATUS] == BLOCKED else 1)
-        if k >= problem.length[i, holder]:
-            return count, False
-        m = problem.route[i, holder, k]
-        following = machine[i, m, HOLDER]
-        if following == holder:
-            return count, False
-        holder = following
-    return count, False
-
-
-@compiled
-def write_job(problem, state, view, i, j, legal):
+def write_job(problem, state, view, i, j):
     """The row of one job and its edges: what it wants, what it holds, whom it waits for."""
-    job, machine, floats, integers = state.job, state.machine, view.floats, view.integers
-    jobs_room = job.shape[1]
-    status = job[i, j, JOB_STATUS]
-    k = job[i, j, POSITION]
+    job, machine, scale = state.job[i], state.machine[i], problem.scale[i]
+    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
+    jobs_room = state.job.shape[1]
+    status = job[j, JOB_STATUS]
+    held, wanted = job[j, MACHINE], job[j, WANTS]
     t = state.clock[i, TIME]
-    at = view.offsets[K_JOB] + j * JOB_COLUMNS
+    at = offsets[K_JOB] + j * JOB_COLUMNS
     for column in range(JOB_COLUMNS):
-        floats[i, at + column] = 0.0
-    floats[i, at + status] = 1.0
-    wants, holds, waits = view.offsets[K_WANTS] + j, view.offsets[K_HOLDS] + j, view.offsets[K_WAITS] + j
-    for key in (wants, holds, waits):
-        integers[i, key] = -1
-        integers[i, key + jobs_room] = -1
-    if job[i, j, MACHINE] >= 0:
-        integers[i, holds] = j
-        integers[i, holds + jobs_room] = job[i, j, MACHINE]
-    length = problem.length[i, j]
-    if k >= length:
+        floats[at + column] = 0.0
+    floats[at + status] = 1.0
+    holds = offsets[K_HOLDS] + j
+    integers[holds] = j if held >= 0 else -1
+    integers[holds + jobs_room] = held
+    wants, waits = offsets[K_WANTS] + j, offsets[K_WAITS] + j
+    integers[wants] = j if wanted >= 0 else -1
+    integers[wants + jobs_room] = wanted
+    integers[waits] = -1
+    integers[waits + jobs_room] = -1
+    if status == LEFT:
         return
-    per_time = problem.scale[i, SCALE_TIME]
-    left = 0
-    work = problem.head[i, j, length] - problem.head[i, j, k]
-    following = k
-    if status in (PROCESSING, PAUSED):
-        left = job[i, j, REMAINING] if status == PAUSED else job[i, j, END] - t
-        work += left - problem.time[i, j, k]
-        following = k + 1
-    floats[i, at + 5] = legal
-    floats[i, at + 6] = wide(left * per_time)
-    floats[i, at + 7] = wide(work * problem.scale[i, SCALE_JOB])
-    floats[i, at + 8] = wide((length - k) * problem.scale[i, SCALE_LENGTH])
-    if following == k:
-        floats[i, at + 9] = wide((t - job[i, j, SINCE]) * per_time)
+    left = time_left(state, i, j)
+    work = job[j, WORK_AHEAD] + left
+    floats[at + 5] = view.bytes[i, offsets[K_MASK] + j]
+    floats[at + 6] = wide(left * scale[SCALE_TIME])
+    floats[at + 7] = wide(work * scale[SCALE_JOB])
+    floats[at + 8] = wide((problem.length[i, j] - job[j, POSITION]) * scale[SCALE_LENGTH])
+    if status in (OUTSIDE, BLOCKED):
+        floats[at + 9] = wide((t - job[j, SINCE]) * scale[SCALE_TIME])
     slack = problem.dims[i, DIM_LOWER_BOUND] - t - work
-    floats[i, at + 16] = clip(slack * problem.scale[i, SCALE_BOUND], -_WIDE, _WIDE)
-    if following >= length:
+    floats[at + 16] = clip(slack * scale[SCALE_BOUND], -_WIDE, _WIDE)
+    if wanted < 0:
         return
-    m = problem.route[i, j, following]
-    holder = machine[i, m, HOLDER]
-    floats[i, at + 10] = wide(problem.time[i, j, following] * per_time)
-    floats[i, at + 11] = holder < 0
-    floats[i, at + 12] = holder >= 0 and holder != j and job[i, holder, JOB_STATUS] == BLOCKED
-    floats[i, at + 13] = machine[i, m, UP] == 0
-    ahead, closes = chain_ahead(problem, state, i, j, m)
-    floats[i, at + 14] = min(ahead / problem.dims[i, DIM_JOBS], 1.0)
-    floats[i, at + 15] = closes and ahead > 0
-    integers[i, wants] = j
-    integers[i, wants + jobs_room] = m
-    if holder >= 0 and holder != j:
-        integers[i, waits] = j
-        integers[i, waits + jobs_room] = holder
-
-
-@compiled
-def occupant_time(problem, state, i, m):
-    """Processing time that the occupant of machine m still needs; 0 if there is none or it is blocked."""
-    holder = state.machine[i, m, HOLDER]
+    holder = machine[wanted, HOLDER]
+    floats[at + 10] = wide(job[j, WANTS_TIME] * scale[SCALE_TIME])
+    floats[at + 13] = machine[wanted, UP] == 0
     if holder < 0:
-        return 0
-    if state.job[i, holder, JOB_STATUS] == PROCESSING:
-        return state.job[i, holder, END] - state.clock[i, TIME]
-    return state.job[i, holder, REMAINING] if state.job[i, holder, JOB_STATUS] == PAUSED else 0
+        floats[at + 11] = 1.0
+    elif holder != j:
+        floats[at + 12] = job[holder, JOB_STATUS] == BLOCKED
+        integers[waits] = j
+        integers[waits + jobs_room] = holder
+        ahead, closes = chain(state, i, j, wanted, -1, problem.dims[i, DIM_JOBS])
+        floats[at + 14] = min(ahead / problem.dims[i, DIM_JOBS], 1.0)
+        floats[at + 15] = closes
 
 
 @compiled
 def write_machine(problem, state, view, i, m):
     """The row of one machine."""
-    machine, floats = state.machine, view.floats
-    per_time = problem.scale[i, SCALE_TIME]
-    per_bound = problem.scale[i, SCALE_BOUND]
+    machine, floats, scale = state.machine[i], view.floats[i], problem.scale[i]
+    per_time, per_bound = scale[SCALE_TIME], scale[SCALE_BOUND]
+    at = view.offsets[K_MACHINE] + m * MACHINE_COLUMNS
+    holder = machine[m, HOLDER]
+    blocked = False
+    left = 0
+    if holder >= 0:
+        blocked = state.job[i, holder, JOB_STATUS] == BLOCKED
+        left = time_left(state, i, holder)
+    floats[at + 1] = holder < 0
+    floats[at + 2] = holder >= 0 and not blocked
+    floats[at + 3] = blocked
+    floats[at + 6] = wide(left * per_time)
+    per_jobs = 1.0 / problem.dims[i, DIM_JOBS]
+    floats[at + 7] = machine[m, QUEUE_COUNT] * per_jobs
+    floats[at + 8] = wide(machine[m, QUEUE_WORK] * per_time)
+    floats[at + 9] = wide(machine[m, WORK_TO_COME] * per_bound)
+    floats[at + 10] = wide(machine[m, OPERATIONS_TO_COME] * per_jobs)
+
+
+@compiled
+def write_breakdown(problem, state, view, i, m):
+    """What the row of one machine says of its breakdowns."""
+    machine, floats, per_time = state.machine[i], view.floats[i], problem.scale[i, SCALE_TIME]
     t = state.clock[i, TIME]
     at = view.offsets[K_MACHINE] + m * MACHINE_COLUMNS
-    holder = machine[i, m, HOLDER]
-    up = machine[i, m, UP] == 1
-    blocked = holder >= 0 and state.job[i, holder, JOB_STATUS] == BLOCKED
-    floats[i, at] = up
-    floats[i, at + 1] = holder < 0
-    floats[i, at + 2] = holder >= 0 and not blocked
-    floats[i, at + 3] = blocked
+    up = machine[m, UP] == 1
+    down_at, up_at = machine[m, NEXT_DOWN], machine[m, NEXT_UP]
+    floats[at] = up
     visible = not up and problem.options[OPT_REPAIR_VISIBLE] == 1
-    floats[i, at + 4] = wide((machine[i, m, NEXT_UP] - t) * per_time) if visible else 0.0
-    floats[i, at + 5] = 0.0 if up else wide((t - machine[i, m, NEXT_DOWN]) * per_time)
-    floats[i, at + 6] = wide(occupant_time(problem, state, i, m) * per_time)
-    per_jobs = 1.0 / problem.dims[i, DIM_JOBS]
-    floats[i, at + 7] = machine[i, m, QUEUE_COUNT] * per_jobs
-    floats[i, at + 8] = wide(machine[i, m, QUEUE_WORK] * per_time)
-    floats[i, at + 9] = wide(machine[i, m, WORK_TO_COME] * per_bound)
-    floats[i, at + 10] = wide(machine[i, m, OPERATIONS_TO_COME] * per_jobs)
-    if problem.options[OPT_KNOWN_WINDOWS] == 1:
-        known = up and machine[i, m, NEXT_DOWN] < INFINITY
-        floats[i, at + 11] = wide((machine[i, m, NEXT_DOWN] - t) * per_time) if known else 0.0
-        floats[i, at + 12] = wide((machine[i, m, NEXT_UP] - machine[i, m, NEXT_DOWN]) * per_time) if known else 0.0
+    floats[at + 4] = wide((up_at - t) * per_time) if visible else 0.0
+    floats[at + 5] = 0.0 if up else wide((t - down_at) * per_time)
+    known = problem.options[OPT_KNOWN_WINDOWS] == 1 and up and down_at < INFINITY
+    floats[at + 11] = wide((down_at - t) * per_time) if known else 0.0
+    floats[at + 12] = wide((up_at - down_at) * per_time) if known else 0.0
 
 
 @compiled
 def write_globals(problem, state, view, i):
-    """The features of the whole state that change."""
-    job, machine, floats = state.job, state.machine, view.floats
+    """The features of the whole state that change. Returns the date of the next event that is known of, or INFINITY."""
+    job, machine, floats = state.job[i], state.machine[i], view.floats[i]
     jobs, machines = problem.dims[i, DIM_JOBS], problem.dims[i, DIM_MACHINES]
-    t = state.clock[i, TIME]
+    t, done = state.clock[i, TIME], state.clock[i, DONE]
     completion = INFINITY
     mended = INFINITY
     blocked = 0
@@ -615,36 +637,35 @@ def write_globals(problem, state, view, i):
     longest = 0
     most = 0
     for j in range(jobs):
-        status = job[i, j, JOB_STATUS]
-        if status != LEFT:
-            longest = max(longest, problem.head[i, j, problem.length[i, j]] - problem.head[i, j, job[i, j, POSITION]])
-        if status == BLOCKED:
-            blocked += 1
-        elif status == PROCESSING:
-            processing += 1
-            completion = min(completion, job[i, j, END])
+        status = job[j, JOB_STATUS]
+        longest = max(longest, job[j, WORK_AHEAD] + job[j, DURATION])
+        blocked += 1 if status == BLOCKED else 0
+        processing += 1 if status == PROCESSING else 0
+        completion = min(completion, job[j, END])
     for m in range(machines):
-        most = max(most, machine[i, m, WORK_TO_COME])
-        if machine[i, m, HOLDER] < 0:
-            free += 1
-        if machine[i, m, UP] == 0:
-            down += 1
-            mended = min(mended, machine[i, m, NEXT_UP])
+        most = max(most, machine[m, WORK_TO_COME])
+        free += 1 if machine[m, HOLDER] < 0 else 0
+    if problem.options[OPT_LAW] != LAW_NONE:
+        for m in range(machines):
+            if machine[m, UP] == 0:
+                down += 1
+                mended = min(mended, machine[m, NEXT_UP])
     per_time, per_bound = problem.scale[i, SCALE_TIME], problem.scale[i, SCALE_BOUND]
     at = view.offsets[K_GLOBALS]
-    floats[i, at] = wide(t * per_bound)
-    floats[i, at + 1] = state.clock[i, DONE] / jobs
-    floats[i, at + 2] = blocked / jobs
-    floats[i, at + 3] = processing / jobs
-    floats[i, at + 4] = free / machines
-    floats[i, at + 5] = down / machines
-    floats[i, at + 6] = state.clock[i, LEGAL] / jobs
-    floats[i, at + 7] = wide((completion - t) * per_time) if completion < INFINITY else 0.0
+    floats[at] = wide(t * per_bound)
+    floats[at + 1] = done / jobs
+    floats[at + 2] = blocked / jobs
+    floats[at + 3] = processing / jobs
+    floats[at + 4] = free / machines
+    floats[at + 5] = down / machines
+    floats[at + 6] = state.clock[i, LEGAL] / jobs
+    floats[at + 7] = wide((completion - t) * per_time) if completion < INFINITY else 0.0
     visible = mended < INFINITY and problem.options[OPT_REPAIR_VISIBLE] == 1
-    floats[i, at + 8] = wide((mended - t) * per_time) if visible else 0.0
-    floats[i, at + 9] = wide(longest * per_bound)
-    floats[i, at + 10] = wide(most * per_bound)
-    floats[i, at + 11] = wide((jobs - state.clock[i, DONE]) / machines)
+    floats[at + 8] = wide((mended - t) * per_time) if visible else 0.0
+    floats[at + 9] = wide(longest * per_bound)
+    floats[at + 10] = wide(most * per_bound)
+    floats[at + 11] = wide((jobs - done) / machines)
+    return min(completion, mended) if visible else completion
 
 
 # --- actions ----------------------------------------------------------------------------------------------------------
@@ -653,170 +674,163 @@ def write_globals(problem, state, view, i):
 @compiled
 def write_move(problem, state, view, i, j, least_start, least_completion):
     """The row of the legal action "job j enters its next machine"."""
-    job, machine, floats = state.job, state.machine, view.floats
-    per_time, per_bound = problem.scale[i, SCALE_TIME], problem.scale[i, SCALE_BOUND]
-    per_job = problem.scale[i, SCALE_JOB]
+    job, machine, scale = state.job[i], state.machine[i], problem.scale[i]
+    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
+    per_time, per_bound, per_job = scale[SCALE_TIME], scale[SCALE_BOUND], scale[SCALE_JOB]
     jobs = problem.dims[i, DIM_JOBS]
+    bound = problem.dims[i, DIM_LOWER_BOUND]
     constructing = problem.options[OPT_CONSTRUCT] == 1
-    k = job[i, j, POSITION]
+    k = job[j, POSITION]
     length = problem.length[i, j]
-    m = problem.route[i, j, k]
-    p = problem.time[i, j, k]
+    m = job[j, WANTS]
+    p = job[j, WANTS_TIME]
+    work = job[j, WORK_AHEAD]
     total = problem.head[i, j, length]
-    work = total - problem.head[i, j, k]
+    old = job[j, MACHINE]
     start = earliest_entry(problem, state, i, j)
     t = least_start if constructing else state.clock[i, TIME]
-    at = view.offsets[K_ACTIONS] + j * ACTION_COLUMNS
-    floats[i, at] = wide(p * per_time)
-    floats[i, at + 1] = wide(work * per_job)
-    floats[i, at + 2] = wide((work - p) * per_job)
-    floats[i, at + 3] = wide((length - k) * problem.scale[i, SCALE_LENGTH])
-    floats[i, at + 4] = clip((t - job[i, j, SINCE]) * per_time, -4096.0, 4096.0)
-    floats[i, at + 5] = min(problem.head[i, j, k + 1] / max(work, 1e-9), 4096.0)
-    floats[i, at + 6] = min(p * total * per_time * per_job, 4096.0)
-    earliest_due = problem.dims[i, DIM_LOWER_BOUND] * (total / max(problem.dims[i, DIM_LONGEST_JOB], 1))
-    floats[i, at + 10] = clip((earliest_due - t) / max(work, 1e-9), -4096.0, 4096.0)
-    old = job[i, j, MACHINE]
-    floats[i, at + 12] = old >= 0
-    floats[i, at + 13] = machine[i, old, QUEUE_COUNT] / jobs if old >= 0 else 0.0
-    floats[i, at + 14] = (machine[i, m, QUEUE_COUNT] - 1) / jobs
-    floats[i, at + 21] = wide(machine[i, m, WORK_TO_COME] * per_bound)
-    slack = problem.dims[i, DIM_LOWER_BOUND] - t - work
-    floats[i, at + 23] = clip(slack * per_bound, -_WIDE, _WIDE)
-    floats[i, at + 24] = wide((start - least_start) * per_time)
-    floats[i, at + 25] = wide((start + p - least_completion) * per_time)
+    nodes = offsets[K_ACTION_NODES] + 3 * j
+    integers[nodes] = j
+    integers[nodes + 1] = j * problem.route.shape[2] + k
+    integers[nodes + 2] = m
+    # A row may hold another move's figures in the columns that only some moves have.
+    at = offsets[K_ACTIONS] + j * ACTION_COLUMNS
+    for column in range(ACTION_COLUMNS):
+        floats[at + column] = 0.0
+    floats[at] = wide(p * per_time)
+    floats[at + 1] = wide(work * per_job)
+    floats[at + 2] = wide((work - p) * per_job)
+    floats[at + 3] = wide((length - k) * scale[SCALE_LENGTH])
+    floats[at + 4] = clip((t - job[j, SINCE]) * per_time, -4096.0, 4096.0)
+    floats[at + 5] = min((total - work + p) / max(work, 1e-9), 4096.0)
+    floats[at + 6] = min(p * total * per_time * per_job, 4096.0)
+    earliest_due = bound * (total / max(problem.dims[i, DIM_LONGEST_JOB], 1))
+    floats[at + 10] = clip((earliest_due - t) / max(work, 1e-9), -4096.0, 4096.0)
+    if old >= 0:
+        floats[at + 12] = 1.0
+        floats[at + 13] = machine[old, QUEUE_COUNT] / jobs
+    floats[at + 14] = (machine[m, QUEUE_COUNT] - 1) / jobs
+    floats[at + 21] = wide(machine[m, WORK_TO_COME] * per_bound)
+    floats[at + 23] = clip((bound - t - work) * per_bound, -_WIDE, _WIDE)
+    floats[at + 24] = wide((start - least_start) * per_time)
+    floats[at + 25] = wide((start + p - least_completion) * per_time)
     if constructing:
-        lead = job[i, j, JOB_FREE] - machine[i, m, MACHINE_FREE]
-        floats[i, at + 26] = clip(lead * per_time, -_WIDE, _WIDE)
-    floats[i, at + 27] = wide(total * per_job)
-    floats[i, at + 28] = k / length
+        lead = job[j, JOB_FREE] - machine[m, MACHINE_FREE]
+        floats[at + 26] = clip(lead * per_time, -_WIDE, _WIDE)
+    floats[at + 27] = wide(total * per_job)
+    floats[at + 28] = k / length
     if problem.options[OPT_KNOWN_WINDOWS] == 1:
-        floats[i, at + 29] = wide((start + p - machine[i, m, NEXT_DOWN]) * per_time)
+        floats[at + 29] = wide((start + p - machine[m, NEXT_DOWN]) * per_time)
     if k + 1 == length:
-        floats[i, at + 11] = 1.0
-        return
-    write_next_machine(problem, state, view, i, j, at)
+        floats[at + 11] = 1.0
+    else:
+        write_next_machine(problem, state, view, i, j, at, start + p)
 
 
 @compiled
-def write_next_machine(problem, state, view, i, j, at):
+def write_next_machine(problem, state, view, i, j, at, completion):
     """The part of a move's row that speaks of the machine after the one that would be entered."""
-    job, machine, floats = state.job, state.machine, view.floats
-    per_time, per_bound = problem.scale[i, SCALE_TIME], problem.scale[i, SCALE_BOUND]
+    job, machine, floats, scale = state.job[i], state.machine[i], view.floats[i], problem.scale[i]
+    per_time = scale[SCALE_TIME]
     jobs = problem.dims[i, DIM_JOBS]
-    k = job[i, j, POSITION]
-    work = problem.head[i, j, problem.length[i, j]] - problem.head[i, j, k]
-    target = problem.route[i, j, k]
+    k = job[j, POSITION]
+    target = job[j, WANTS]
     m = problem.route[i, j, k + 1]
-    queue = machine[i, m, QUEUE_WORK] - (problem.time[i, j, k] if m == target else 0)
-    holder = machine[i, m, HOLDER]
-    busy = occupant_time(problem, state, i, m)
-    floats[i, at + 7] = min((queue + busy) * per_time, 4096.0)
-    floats[i, at + 8] = holder >= 0
-    floats[i, at + 9] = wide(work * problem.scale[i, SCALE_JOB])
-    floats[i, at + 15] = wide(problem.time[i, j, k + 1] * per_time)
-    if machine[i, m, UP] == 0 and problem.options[OPT_REPAIR_VISIBLE] == 1:
-        busy += machine[i, m, NEXT_UP] - state.clock[i, TIME]
+    queue = machine[m, QUEUE_WORK] - (job[j, WANTS_TIME] if m == target else 0)
+    holder = machine[m, HOLDER]
+    busy = time_left(state, i, holder) if holder >= 0 else 0
+    floats[at + 7] = min((queue + busy) * per_time, 4096.0)
+    floats[at + 8] = holder >= 0
+    floats[at + 9] = floats[at + 1]
+    floats[at + 15] = wide(problem.time[i, j, k + 1] * per_time)
+    if machine[m, UP] == 0 and problem.options[OPT_REPAIR_VISIBLE] == 1:
+        busy += machine[m, NEXT_UP] - state.clock[i, TIME]
     if problem.options[OPT_CONSTRUCT] == 1:
-        busy = max(machine[i, m, MACHINE_FREE] - earliest_entry(problem, state, i, j) - problem.time[i, j, k], 0)
-    floats[i, at + 16] = wide(busy * per_time)
-    floats[i, at + 17] = holder >= 0 and job[i, holder, JOB_STATUS] == BLOCKED
-    floats[i, at + 18] = machine[i, m, UP] == 0
-    ahead, closes = chain_ahead(problem, state, i, j, m)
-    floats[i, at + 19] = min(ahead / jobs, 1.0)
-    floats[i, at + 20] = closes or chain_wants(problem, state, i, m, target)
-    floats[i, at + 22] = wide(machine[i, m, WORK_TO_COME] * per_bound)
+        busy = max(machine[m, MACHINE_FREE] - completion, 0)
+    floats[at + 16] = wide(busy * per_time)
+    floats[at + 17] = holder >= 0 and job[holder, JOB_STATUS] == BLOCKED
+    floats[at + 18] = machine[m, UP] == 0
+    # A chain that ends at the machine to be entered closes: a swap to come, or without swaps a deadlock.
+    ahead, closes = chain(state, i, j, m, target, jobs)
+    floats[at + 19] = min(ahead / jobs, 1.0)
+    floats[at + 20] = closes
+    floats[at + 22] = wide(machine[m, WORK_TO_COME] * scale[SCALE_BOUND])
 
 
 @compiled
-def chain_wants(problem, state, i, m, target):
-    """Whether the last job of the chain that begins at machine m wants machine `target`, so that entering it closes a
-    cycle: a swap to come, or without swaps a deadlock."""
-    job, machine = state.job, state.machine
-    holder = machine[i, m, HOLDER]
-    for _ in range(problem.dims[i, DIM_JOBS]):
-        if holder < 0:
-            return False
-        k = job[i, holder, POSITION] + (0 if job[i, holder, JOB_STATUS] == BLOCKED else 1)
-        if k >= problem.length[i, holder]:
-            return False
-        m = problem.route[i, holder, k]
-        if m == target:
-            return True
-        if machine[i, m, HOLDER] == holder:
-            return False
-        holder = machine[i, m, HOLDER]
-    return False
+def clear_move(view, i, j):
+    """Blank the row of an action that is no longer legal."""
+    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
+    at = offsets[K_ACTIONS] + j * ACTION_COLUMNS
+    for column in range(ACTION_COLUMNS):
+        floats[at + column] = 0.0
+    for reference in range(3):
+        integers[offsets[K_ACTION_NODES] + 3 * j + reference] = -1
+
+
+@compiled
+def write_mask(problem, state, view, i):
+    """Which jobs may move. Returns the least start and the least completion among their moves."""
+    job, machine, bytes_ = state.job[i], state.machine[i], view.bytes[i]
+    running = state.clock[i, STATUS] == RUNNING
+    plain = is_plain(problem)
+    constructing = problem.options[OPT_CONSTRUCT] == 1
+    mask = view.offsets[K_MASK]
+    t = state.clock[i, TIME]
+    least_start = INFINITY
+    least_completion = INFINITY
+    for j in range(problem.dims[i, DIM_JOBS]):
+        legal = False
+        if running:
+            if plain:
+                status = job[j, JOB_STATUS]
+                waits = (status == OUTSIDE) | (status == BLOCKED)
+                legal = waits & (machine[max(job[j, WANTS], 0), HOLDER] < 0)
+            else:
+                legal = job_is_legal(problem, state, i, j)
+        if bytes_[mask + j] == 1 and not legal:
+            clear_move(view, i, j)
+        bytes_[mask + j] = 1 if legal else 0
+        if legal:
+            start = earliest_entry(problem, state, i, j) if constructing else t
+            least_start = min(least_start, start)
+            least_completion = min(least_completion, start + job[j, WANTS_TIME])
+    return least_start, least_completion
 
 
 @compiled
 def write_actions(problem, state, view, i):
-    """Mask, node references and features of every action slot."""
-    job, bytes_, integers = state.job, view.bytes, view.integers
-    slots = job.shape[1]
-    running = state.clock[i, STATUS] == RUNNING
-    mask, nodes = view.offsets[K_MASK], view.offsets[K_ACTION_NODES]
-    longest = problem.route.shape[2]
-    least_start = INFINITY
-    least_completion = INFINITY
+    """Mask, node references and features of every action slot, and the globals: all that a rule or a scorer reads."""
+    bytes_, floats = view.bytes[i], view.floats[i]
+    least_start, least_completion = write_mask(problem, state, view, i)
+    mask = view.offsets[K_MASK]
     for j in range(problem.dims[i, DIM_JOBS]):
-        legal = running and job_is_legal(problem, state, i, j)
-        if bytes_[i, mask + j] == 1 and not legal:
-            at = view.offsets[K_ACTIONS] + j * ACTION_COLUMNS
-            for column in range(ACTION_COLUMNS):
-                view.floats[i, at + column] = 0.0
-            for reference in range(3):
-                integers[i, nodes + 3 * j + reference] = -1
-        bytes_[i, mask + j] = 1 if legal else 0
-        if legal:
-            start = earliest_entry(problem, state, i, j)
-            least_start = min(least_start, start)
-            least_completion = min(least_completion, start + problem.time[i, j, job[i, j, POSITION]])
-    for j in range(problem.dims[i, DIM_JOBS]):
-        if bytes_[i, mask + j] == 1:
-            k = job[i, j, POSITION]
-            integers[i, nodes + 3 * j] = j
-            integers[i, nodes + 3 * j + 1] = j * longest + k
-            integers[i, nodes + 3 * j + 2] = problem.route[i, j, k]
-            # A row may hold another move's figures in the columns that only some moves have.
-            at = view.offsets[K_ACTIONS] + j * ACTION_COLUMNS
-            for column in range(ACTION_COLUMNS):
-                view.floats[i, at + column] = 0.0
+        if bytes_[mask + j] == 1:
             write_move(problem, state, view, i, j, least_start, least_completion)
-    can_wait = running and state.clock[i, WAIT_LEGAL] == 1
-    bytes_[i, mask + slots] = 1 if can_wait else 0
+    event = write_globals(problem, state, view, i)
+    slots = state.job.shape[1]
+    can_wait = state.clock[i, STATUS] == RUNNING and state.clock[i, WAIT_LEGAL] == 1
+    bytes_[mask + slots] = 1 if can_wait else 0
     at = view.offsets[K_ACTIONS] + slots * ACTION_COLUMNS
-    view.floats[i, at + 30] = 1.0 if can_wait else 0.0
-    view.floats[i, at + 31] = time_to_known_event(problem, state, i) if can_wait else 0.0
-
-
-@compiled
-def time_to_known_event(problem, state, i):
-    """Time until WAIT ends as far as the decision maker can tell, in mean processing times."""
-    date = INFINITY
-    for j in range(problem.dims[i, DIM_JOBS]):
-        if state.job[i, j, JOB_STATUS] == PROCESSING:
-            date = min(date, state.job[i, j, END])
-    if problem.options[OPT_LAW] != LAW_NONE and problem.options[OPT_REPAIR_VISIBLE] == 1:
-        for m in range(problem.dims[i, DIM_MACHINES]):
-            if state.machine[i, m, UP] == 0:
-                date = min(date, state.machine[i, m, NEXT_UP])
-    if date >= INFINITY:
-        return 0.0
-    return wide((date - state.clock[i, TIME]) * problem.scale[i, SCALE_TIME])
+    floats[at + 30] = 1.0 if can_wait else 0.0
+    # Time until WAIT ends as far as the decision maker can tell.
+    soon = wide((event - state.clock[i, TIME]) * problem.scale[i, SCALE_TIME])
+    floats[at + 31] = soon if can_wait and event < INFINITY else 0.0
 
 
 @compiled
 def update_observation(problem, state, view, i):
     """Rewrite what a step may have changed of copy i's observation."""
     write_actions(problem, state, view, i)
-    mask = view.offsets[K_MASK]
     for j in range(problem.dims[i, DIM_JOBS]):
-        update_operations(problem, state, view, i, j)
-        write_job(problem, state, view, i, j, view.bytes[i, mask + j])
+        if state.job[i, j, JOB_STATUS] != LEFT or view.memo[i, j, MEMO_STATUS] != LEFT:
+            update_operations(problem, state, view, i, j)
+            write_job(problem, state, view, i, j)
     for m in range(problem.dims[i, DIM_MACHINES]):
         write_machine(problem, state, view, i, m)
-    write_globals(problem, state, view, i)
+    if problem.options[OPT_LAW] != LAW_NONE:
+        for m in range(problem.dims[i, DIM_MACHINES]):
+            write_breakdown(problem, state, view, i, m)
 
 
 @compiled
