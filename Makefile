@@ -69,7 +69,7 @@ demo-evaluate: $(VENV)/.installed-demo
 	$(BIN)/makespan evaluate $(DEMO_ENV) --agents $(DEMO_AGENTS) --instances $(DEMO_INSTANCES) --seeds 0 \
 		--out results/demo --overwrite
 	$(BIN)/makespan evaluate $(DEMO_ENV):law=bernoulli:p=0.005 --agents $(DEMO_AGENTS) \
-		--instances $(DEMO_INSTANCES) --seeds 0-4 --out results/demo-breakdowns --overwrite
+		--instances $(DEMO_INSTANCES) --seeds 0-1 --out results/demo-breakdowns --overwrite
 
 demo-show: $(VENV)/.installed-demo
 	@echo '== drawing a schedule of the trained agent'
