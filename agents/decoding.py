@@ -33,11 +33,11 @@ def legal_scores(network: SlotNetwork, observation: Observation, mask: NDArray[n
     """Log-probabilities [n, A] of the legal slots, minus infinity elsewhere.
 
     Copies whose episode has ended are computed with the rest: products of matrices round differently with the number of
-    rows, and a copy's scores must not depend on how many others are still running. At one size of the batch they depend,
-    in the last bits, on the copy's place in it alone.
+    rows, and a copy's scores must not depend on how many others are still running. At one size of the batch their last
+    bits depend on the copy's place in it alone.
     """
     scores = np.full(mask.shape, -np.inf, dtype=np.float32)
-    running: NDArray[np.bool_] = mask.any(axis=1)
+    running = np.asarray(mask.any(axis=1))
     device = next(network.parameters()).device
     nodes = sum(array.shape[1] for key, array in observation.items() if key.startswith("node_mask/"))
     batch = max(1, min(BATCH, _LARGEST_TABLES // max(nodes, 1) ** 2))
