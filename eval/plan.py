@@ -178,10 +178,11 @@ def resolve_instances(env: gymnasium.Env[Any, Any], text: str | None) -> list[An
         instances = [instance for item in items for instance in unwrapped.resolve_instances(item)]
     else:
         instances = [name for item in items for name in _named(unwrapped, item)]
-    names = [instance_name(instance) for instance in instances]
-    for name in names:
-        if names.count(name) > 1:
+    seen: set[str] = set()
+    for instance in instances:
+        if (name := instance_name(instance)) in seen:
             raise UserError(f"instances {text!r} hold {name!r} twice; results could not be told apart")
+        seen.add(name)
     return instances
 
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from .plan import Plan, Variant
 from .statistics import Bootstrap, Estimate, relative, wins
 
+_FEW_INSTANCES = 10
+
 
 @dataclass(frozen=True)
 class AgentLine:
@@ -143,6 +145,7 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
         f"Reference: {plan.reference}"
         + ("" if plan.reference_given else " (chosen by default; name another with --reference)")
         + ". Relative is the mean of C_agent / C_reference - 1; the win rate counts ties as half.",
+        _zero_note(rows, plan.reference),
         _gap_note(rows),
         f"Time per decision holds the agent's own computing alone, measured at batches of up to {plan.request.batch}.",
     ]
@@ -163,7 +166,15 @@ def _interval_note(plan: Plan, instances: int) -> str:
         return "One world: there are no intervals, and nothing can be said of other worlds."
     if instances == 1:
         return "Intervals: 95 %, bootstrap over the worlds of the one instance; they say nothing of other instances."
-    return "Intervals: 95 %, bootstrap that draws instances first, then worlds within them."
+    few = f" {instances} instances are few: take the intervals as rough." if instances < _FEW_INSTANCES else ""
+    return f"Intervals: 95 %, bootstrap that draws instances first, then worlds within them.{few}"
+
+
+def _zero_note(rows: Sequence[dict[str, Any]], reference: str) -> str:
+    zero = sum(row["agent"] == reference and row["objective"] == 0 for row in rows)
+    return (
+        f"{_count(zero, 'world')} in which the reference reaches 0 are left out of the relative means." if zero else ""
+    )
 
 
 def _gap_note(rows: Sequence[dict[str, Any]]) -> str:
