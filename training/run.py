@@ -16,6 +16,7 @@ import torch
 from sb3_contrib import MaskablePPO
 from stable_baselines3.common.logger import configure
 
+from ..agents.agent import Agent
 from ..agents.catalogue import make_agent
 from ..agents.checkpoint import load_checkpoint, save_checkpoint
 from ..agents.learned import choose_device, weights_of
@@ -85,6 +86,8 @@ class Run:
         self.share_done = 0.0  # of the budget, for the learning rate
         self.model = self._make_model()
         self.counters = Counters()
+        # Before the folder is taken: a teacher's name that is mistyped should not be what a run is called by.
+        self._teacher = self._find_teacher() if self.is_new else None
         if self.is_new:
             claim_folder(self.folder, config)
         else:
@@ -157,8 +160,10 @@ class Run:
         self.model.set_logger(logger)
         callback = RunCallback(self)
         try:
-            if self.config.imitate is not None and not self.counters.imitated:
-                self._imitate(self.config.imitate)
+            if not self.counters.imitated:
+                teacher = self._teacher or self._find_teacher()
+                if teacher is not None:
+                    self._imitate(teacher)
             self._learn(callback)
         finally:
             callback.release()
@@ -174,6 +179,9 @@ class Run:
                 self.validate()
                 self.save()
                 raise
+        except ValueError:
+            self.refuse_divergence()  # torch found numbers that are none before we did
+            raise
         self.refuse_divergence()
         self.counters.finished = True
         self.validate()
@@ -191,13 +199,19 @@ class Run:
                 f"try a learning_rate below {self.config.learning_rate:g}"
             )
 
-    def _imitate(self, teacher: str) -> None:
-        config = self.config
-        began = time.monotonic()
+    def _find_teacher(self) -> Agent | None:
+        teacher = self.config.imitate
+        if teacher is None:
+            return None
         agent = make_agent(teacher, self.validation.setting)
-        self.progress.phase(f"watching {teacher}", config.imitate_steps)
         if agent.samples > 1:
             raise UserError(f"agent {teacher!r} tries each world {agent.samples} times, so it cannot be imitated")
+        return agent
+
+    def _imitate(self, agent: Agent) -> None:
+        config, teacher = self.config, self.config.imitate
+        began = time.monotonic()
+        self.progress.phase(f"watching {teacher}", config.imitate_steps)
         shown = demonstrate(self.bridge, agent, config.imitate_steps, config.seed, self.progress.advance_to)
         self.progress.phase(f"imitating {teacher}", None)
         agreement = imitate(self.policy, shown, config.batch, self.progress.fit)

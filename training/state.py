@@ -74,7 +74,7 @@ def load_state(path: Path, model: MaskablePPO, bridge: Bridge) -> dict[str, Any]
             model._last_episode_starts = arrays["starts"]
     except UserError:
         raise
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except (LookupError, ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None
     return {key: value for key, value in meta.items() if key not in ("num_timesteps", "n_updates", "numpy")}
 
@@ -89,6 +89,12 @@ def _load_learner(path: Path, model: MaskablePPO, arrays: Arrays) -> None:
         if name.startswith("optimizer."):
             _, number, what = name.split(".")
             state.setdefault(int(number), {})[what] = torch.from_numpy(array.copy())
+    weights = list(policy.parameters())
+    for number, values in state.items():
+        shapes = {what: tuple(value.shape) for what, value in values.items()}
+        shape = tuple(weights[number].shape)
+        if shapes != {"step": (), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"optimizer.{number} has {shapes}")
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
