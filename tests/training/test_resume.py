@@ -87,7 +87,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+# By default the two that differ most from the rest.
+_SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name not in ("attention", "breakdowns")]
+
+
+@pytest.mark.parametrize("variant", ["attention", "breakdowns", *_SLOW])
 def test_interrupted_and_killed_equals_unbroken(tiny: Tiny, variant: str) -> None:
     """Ctrl-C after two rollouts, a kill two later, another at once, then to the end."""
     changes = {"save_every": 0.0, "validate_every": 0.0, **VARIANTS[variant]}
@@ -170,7 +174,7 @@ def test_an_attempt_to_save_that_is_cut_off(tiny: Tiny, monkeypatch: pytest.Monk
     whole, broken = (tiny(out=tiny().out + name, **changes) for name in ("whole", "broken"))
     train(whole, quiet=True)
     real = os.rename
-    for number in range(1, 6):
+    for number in range(1, 4):
         left = number
 
         def dying(*names: Any) -> None:
