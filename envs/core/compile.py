@@ -21,6 +21,11 @@ from typing import Any
 import numba
 from numba.core import caching
 
+from .part import Part, rebuild_part
+
+# No reference counts, no wrapper for C, and divisions by zero that do not raise: compiled code has no exceptions.
+_OPTIONS = {"_nrt": False, "no_cfunc_wrapper": True, "error_model": "numpy"}
+
 _CORE = Path(__file__).resolve().parent
 _ENVS = _CORE.parent
 _PACKAGE = _ENVS.parent
@@ -54,12 +59,21 @@ def compiled(function: Callable[..., Any] | None = None, *, variant: str | None 
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher: Any = numba.njit(_nrt=False, **options)(function)  # type: ignore[call-overload]
+        dispatcher: Any = numba.njit(**_OPTIONS, **options)(function)  # type: ignore[call-overload]
         if os.environ.get("NUMBA_DISABLE_JIT", "0") == "0":
             dispatcher._cache = _SourceCache(function, variant)
         return dispatcher
 
     return decorate if function is None else decorate(function)
+
+
+def compiled_part(function: Callable[..., Any]) -> Any:
+    """Compile a function that only compiled code calls: several times faster than `compiled`, see `Part`."""
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+        return function
+    part = Part(function, {**_OPTIONS, "no_cpython_wrapper": True})
+    part._cache = _PartCache(function, None)
+    return part
 
 
 def source_hash(source: str) -> str:
@@ -163,3 +177,12 @@ class _SourceCache(caching.FunctionCache):
         except OSError:
             return False
         return True
+
+
+class _PartCacheImpl(_SourceCacheImpl):
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        return rebuild_part(target_context, payload)
+
+
+class _PartCache(_SourceCache):
+    _impl_class = _PartCacheImpl

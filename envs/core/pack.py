@@ -151,29 +151,26 @@ def _index_types(index: Any) -> tuple[Any, ...]:
     return index.types if isinstance(index, types.UniTuple | types.Tuple) else (index,)
 
 
-def _names_an_entry(array: PackArray, index: Any) -> bool:
-    types_ = _index_types(index)
-    plain = isinstance(array.dtype, types.Integer | types.Float)
-    return (
-        plain
-        and array.layout == "C"
-        and len(types_) == array.ndim
-        and all(isinstance(one, types.Integer) for one in types_)
-    )
+def _is_plain(array: PackArray, index: Any) -> bool:
+    """Whether an index consists of integers alone, so that it names an entry or a row."""
+    plain = isinstance(array.dtype, types.Integer | types.Float) and array.layout == "C"
+    return plain and all(isinstance(one, types.Integer) for one in _index_types(index))
 
 
-def _entry_pointer(context: Any, builder: Any, array_type: PackArray, value: Any, index_type: Any, index: Any) -> Any:
+def _locate(context: Any, builder: Any, array_type: PackArray, value: Any, index_type: Any, index: Any) -> Any:
+    """Returns (the array, pointer to its entry, or to the first entry of its row)."""
     is_tuple = isinstance(index_type, types.BaseTuple)
     indices = cgutils.unpack_tuple(builder, index, len(index_type)) if is_tuple else [index]
+    index_types = _index_types(index_type)
     array = arrayobj.make_array(array_type)(context, builder, value)
     shape = cgutils.unpack_tuple(builder, array.shape, array_type.ndim)
-    offset = None
-    for axis, (one, one_type) in enumerate(zip(indices, _index_types(index_type), strict=True)):
-        one = context.cast(builder, one, one_type, types.intp)
-        offset = (
-            one if offset is None else builder.add(builder.mul(offset, shape[axis], flags=["nsw"]), one, flags=["nsw"])
-        )
-    return builder.gep(array.data, [offset], inbounds=True)
+    offset = context.cast(builder, indices[0], index_types[0], types.intp)
+    for axis in range(1, array_type.ndim):
+        offset = builder.mul(offset, shape[axis], flags=["nsw"])
+        if axis < len(indices):
+            one = context.cast(builder, indices[axis], index_types[axis], types.intp)
+            offset = builder.add(offset, one, flags=["nsw"])
+    return array, builder.gep(array.data, [offset], inbounds=True)
 
 
 def _mark_type(builder: Any, instruction: Any, dtype: Any) -> None:
@@ -187,12 +184,19 @@ def _mark_type(builder: Any, instruction: Any, dtype: Any) -> None:
 
 def _get(context: Any, builder: Any, sig: Any, args: Any, otherwise: Any) -> Any:
     array_type, index_type = sig.args
-    if not _names_an_entry(array_type, index_type):
+    if not _is_plain(array_type, index_type):
         return otherwise(context, builder, sig, args)
-    pointer = _entry_pointer(context, builder, array_type, args[0], index_type, args[1])
-    loaded = builder.load(pointer)
-    _mark_type(builder, loaded, array_type.dtype)
-    return loaded
+    array, pointer = _locate(context, builder, array_type, args[0], index_type, args[1])
+    if not isinstance(sig.return_type, types.Array):
+        loaded = builder.load(pointer)
+        _mark_type(builder, loaded, array_type.dtype)
+        return loaded
+    row = arrayobj.make_array(sig.return_type)(context, builder)
+    skipped = array_type.ndim - sig.return_type.ndim
+    shape = cgutils.unpack_tuple(builder, array.shape, array_type.ndim)[skipped:]
+    strides = cgutils.unpack_tuple(builder, array.strides, array_type.ndim)[skipped:]
+    arrayobj.populate_array(row, pointer, shape, strides, array.itemsize, None)
+    return row._getvalue()
 
 
 @lower_builtin(operator.getitem, PackArray, types.BaseTuple)
@@ -208,9 +212,10 @@ def _get_by_integer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
 @lower_builtin(operator.setitem, PackArray, types.Any, types.Any)
 def _set(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     array_type, index_type, value_type = sig.args
-    if not _names_an_entry(array_type, index_type) or isinstance(value_type, types.Array):
+    whole = len(_index_types(index_type)) == array_type.ndim
+    if not (whole and _is_plain(array_type, index_type)) or isinstance(value_type, types.Array):
         return arrayobj.setitem_array(context, builder, sig, args)
-    pointer = _entry_pointer(context, builder, array_type, args[0], index_type, args[1])
+    _, pointer = _locate(context, builder, array_type, args[0], index_type, args[1])
     value = context.cast(builder, args[2], value_type, array_type.dtype)
     _mark_type(builder, builder.store(value, pointer), array_type.dtype)
     return context.get_dummy_value()

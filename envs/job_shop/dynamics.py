@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.compile import compiled
+from ..core.compile import compiled, compiled_part
 from ..core.random import combine, uniform
 
 INFINITY = 2**61
@@ -184,7 +184,7 @@ def down_length(problem, seed, machine, k, elapsed):
     return elapsed + max(1, np.int64(min(np.ceil(-problem.law[1] * np.log(1.0 - u)), 1e15)))
 
 
-@compiled
+@compiled_part
 def draw_window(problem, state, i, m, begin_of_up):
     """Set the next window of machine m, whose index stands in its WINDOW column, counted from `begin_of_up`."""
     machine = state.machine
@@ -208,7 +208,7 @@ def draw_window(problem, state, i, m, begin_of_up):
             machine[i, m, NEXT_UP] = begin_of_up + length + machine[i, m, REPAIR]
 
 
-@compiled
+@compiled_part
 def start_ageing(state, i, m):
     """Busy clock: the machine begins to process now, so its breakdown has a date."""
     machine = state.machine
@@ -217,7 +217,7 @@ def start_ageing(state, i, m):
         machine[i, m, NEXT_UP] = machine[i, m, NEXT_DOWN] + machine[i, m, REPAIR]
 
 
-@compiled
+@compiled_part
 def stop_ageing(state, i, m):
     """Busy clock: the machine ceases to process now; a breakdown due at this very instant still happens."""
     machine = state.machine
@@ -232,7 +232,7 @@ def stop_ageing(state, i, m):
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_part
 def measure(problem, i):
     """Derive copy i's sizes, heads, machine loads, lower bound and scales from its route, time and length tables."""
     route, time, length, head = problem.route[i], problem.time[i], problem.length[i], problem.head[i]
@@ -285,7 +285,7 @@ def measure(problem, i):
 # --- elementary changes -----------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_part
 def append_log(state, i, kind, m, j, k, begin, end):
     rows = state.clock[i, LOG_ROWS]
     if rows >= state.log.shape[1]:
@@ -302,7 +302,7 @@ def append_log(state, i, kind, m, j, k, begin, end):
     state.clock[i, LOG_ROWS] = rows + 1
 
 
-@compiled
+@compiled_part
 def want(problem, state, i, j, k):
     """Job j's first operation not yet begun is now k, which may be past its last."""
     if k < problem.length[i, j]:
@@ -313,7 +313,7 @@ def want(problem, state, i, j, k):
         state.job[i, j, WANTS_TIME] = 0
 
 
-@compiled
+@compiled_part
 def join_queue(state, i, j):
     """Job j now waits for its next machine."""
     m = state.job[i, j, WANTS]
@@ -322,7 +322,7 @@ def join_queue(state, i, j):
     state.machine[i, m, QUEUE_WORK] += state.job[i, j, WANTS_TIME]
 
 
-@compiled
+@compiled_part
 def enter(problem, state, i, j):
     """Job j enters its next machine, which must be up and free for it, and starts at once; its old one is emptied."""
     job, machine = state.job[i], state.machine[i]
@@ -347,7 +347,7 @@ def enter(problem, state, i, j):
         start_ageing(state, i, m)
 
 
-@compiled
+@compiled_part
 def complete(problem, state, i, j):
     """Job j's operation ends now: it leaves, goes to the buffer (classical), or stays and blocks."""
     job, machine = state.job[i], state.machine[i]
@@ -374,7 +374,7 @@ def complete(problem, state, i, j):
         join_queue(state, i, j)
 
 
-@compiled
+@compiled_part
 def lose_piece(problem, state, i, j):
     """Scrap: job j's work piece is lost; a fresh one waits outside at operation 0."""
     job = state.job
@@ -403,7 +403,7 @@ def lose_piece(problem, state, i, j):
     join_queue(state, i, j)
 
 
-@compiled
+@compiled_part
 def break_down(problem, state, i, m):
     """Machine m goes down now. Returns whether a piece was lost."""
     job, machine = state.job, state.machine
@@ -428,7 +428,7 @@ def break_down(problem, state, i, m):
     return False
 
 
-@compiled
+@compiled_part
 def repair(problem, state, i, m):
     """Machine m is up again; a paused operation goes on without a decision."""
     job, machine = state.job, state.machine
@@ -444,7 +444,7 @@ def repair(problem, state, i, m):
             start_ageing(state, i, m)
 
 
-@compiled
+@compiled_part
 def swap_from(problem, state, i, first):
     """Swap the cycle of blocked jobs that job `first` is in, if there is one whose machines are all up."""
     job, machine = state.job[i], state.machine[i]
@@ -466,7 +466,7 @@ def swap_from(problem, state, i, first):
     return True
 
 
-@compiled
+@compiled_part
 def continue_and_swap(problem, state, i, low, high):
     """Same-machine continuations, then swaps, that the jobs low .. high - 1 take part in.
 
@@ -485,7 +485,7 @@ def continue_and_swap(problem, state, i, low, high):
     return changed
 
 
-@compiled
+@compiled_part
 def repairs_due(problem, state, i):
     """Repairs that end now. Returns whether there was one."""
     machine = state.machine[i]
@@ -498,7 +498,7 @@ def repairs_due(problem, state, i):
     return happened
 
 
-@compiled
+@compiled_part
 def breakdowns_due(problem, state, i):
     """Breakdowns that start now. Returns (how many, whether a decision may be due)."""
     machine = state.machine[i]
@@ -514,7 +514,7 @@ def breakdowns_due(problem, state, i):
     return count, happened
 
 
-@compiled
+@compiled_part
 def settle(problem, state, i):
     """Events of the present instant in their order, until nothing changes. Returns whether a decision may be due."""
     job = state.job[i]
@@ -548,7 +548,7 @@ def settle(problem, state, i):
             return happened
 
 
-@compiled
+@compiled_part
 def next_event(problem, state, i):
     """Date of the next event after now, INFINITY if there is none."""
     job, machine = state.job[i], state.machine[i]
@@ -564,7 +564,7 @@ def next_event(problem, state, i):
 # --- what may be chosen -----------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_part
 def can_enter(problem, state, i, j):
     """Whether job j may enter its next machine now without a swap."""
     job, machine = state.job[i], state.machine[i]
@@ -578,7 +578,7 @@ def can_enter(problem, state, i, j):
     return machine[m, UP] == 1 and machine[m, HOLDER] < 0
 
 
-@compiled
+@compiled_part
 def is_safe(problem, state, i, mover):
     """Banker's test of the position after `mover`'s move: the jobs on the floor can finish one after the other."""
     jobs = problem.dims[i, DIM_JOBS]
@@ -613,7 +613,7 @@ def is_safe(problem, state, i, mover):
     return left == 0
 
 
-@compiled
+@compiled_part
 def job_is_legal(problem, state, i, j):
     """Whether action j is legal: the move rule, and the banker's test where that is asked for."""
     if problem.options[OPT_CONSTRUCT] == 1:
@@ -623,14 +623,14 @@ def job_is_legal(problem, state, i, j):
     return problem.options[OPT_BANKER] == 0 or is_safe(problem, state, i, j)
 
 
-@compiled
+@compiled_part
 def is_plain(problem):
     """Whether every waiting job may enter its next machine as soon as that is free: the commonest options by far."""
     options = problem.options
     return options[OPT_LAW] == LAW_NONE and options[OPT_BANKER] == 0 and options[OPT_CONSTRUCT] == 0
 
 
-@compiled
+@compiled_part
 def count_legal(problem, state, i):
     """How many moves are legal."""
     legal = 0
@@ -644,7 +644,7 @@ def count_legal(problem, state, i):
     return legal
 
 
-@compiled
+@compiled_part
 def wait_is_legal(problem, state, i):
     """Whether WAIT may be chosen: something that ends is going on, or a breakdown is announced."""
     if problem.options[OPT_CONSTRUCT] == 1 or problem.options[OPT_ALLOW_WAIT] == 0:
@@ -663,7 +663,7 @@ def wait_is_legal(problem, state, i):
     return False
 
 
-@compiled
+@compiled_part
 def is_deadlocked(problem, state, i):
     """BNS: a cycle of jobs on machines, each of whose next machine the following one holds.
 
@@ -699,7 +699,7 @@ def is_deadlocked(problem, state, i):
 # --- transition -------------------------------------------------------------------------------------------------------
 
 
-@compiled
+@compiled_part
 def reset_state(problem, state, i, seed):
     """Begin an episode of copy i, whose problem has been loaded."""
     clock, job, machine = state.clock[i], state.job[i], state.machine[i]
@@ -736,7 +736,7 @@ def reset_state(problem, state, i, seed):
     run_to_decision(problem, state, i)
 
 
-@compiled
+@compiled_part
 def run_to_decision(problem, state, i):
     """Let time pass until something may be chosen or the episode ends."""
     clock = state.clock[i]
@@ -762,7 +762,7 @@ def run_to_decision(problem, state, i):
         return
 
 
-@compiled
+@compiled_part
 def wait(problem, state, i):
     """Let time pass to the next event that a decision maker is told of."""
     while True:
@@ -771,7 +771,7 @@ def wait(problem, state, i):
             return
 
 
-@compiled
+@compiled_part
 def construct(problem, state, i, j):
     """Append job j's next operation at the earliest time its job and machine are free (offline, classical shop)."""
     job, machine = state.job, state.machine
@@ -799,7 +799,7 @@ def construct(problem, state, i, j):
         job[i, j, SINCE] = end
 
 
-@compiled
+@compiled_part
 def advance(problem, state, i, action):
     """Play a legal action of copy i up to the next decision or the end of the episode."""
     clock = state.clock
@@ -819,7 +819,7 @@ def advance(problem, state, i, action):
         clock[i, STATUS] = TRUNCATED
 
 
-@compiled
+@compiled_part
 def objective(problem, state, i):
     """Makespan; for an episode that ended otherwise a figure that no finished one without breakdowns can reach.
 
@@ -834,7 +834,7 @@ def objective(problem, state, i):
     return worst + max(total, 1) if status == ILLEGAL else worst
 
 
-@compiled
+@compiled_part
 def imagine(problem, state, i, key):
     """Draw anew, from `key`, every breakdown of copy i that the decision maker cannot know, given what it has seen."""
     clock, machine = state.clock, state.machine
@@ -867,7 +867,7 @@ def imagine(problem, state, i, key):
             redraw_breakdown(problem, state, i, m)
 
 
-@compiled
+@compiled_part
 def redraw_breakdown(problem, state, i, m):
     """Redraw the next breakdown of a machine that is up: both laws are memoryless, so the up time starts anew now."""
     machine = state.machine

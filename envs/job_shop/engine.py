@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.compile import compiled
+from ..core.compile import compiled, compiled_part
 from ..core.engine import BatchEngine, Kernels
 from ..core.errors import UserError
 from ..core.pack import Pack
@@ -27,17 +27,17 @@ STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
 _LOG_ROWS_PER_OPERATION = 2 * d.STEP_CAP_PER_OPERATION
 
 
-@compiled
+@compiled_part
 def is_running(problem, state, i):
     return state.clock[i, d.STATUS] == d.RUNNING
 
 
-@compiled
+@compiled_part
 def world_seed(state, i):
     return state.clock[i, d.SEED]
 
 
-@compiled
+@compiled_part
 def is_legal(state, view, i, action):
     """Whether a running copy's mask allows an action (a job, or WAIT = the number of job slots)."""
     return 0 <= action <= state.job.shape[1] and view.bytes[i, view.offsets[K_MASK] + action] == 1

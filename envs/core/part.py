@@ -1,0 +1,131 @@
+"""`Part`: a compiled function that exists only inside those that call it.
+
+Numba optimises every function by itself and translates it to machine code with wrappers for Python, and does so once more
+in each caller that it is linked into: with many small functions nearly all of the compiler's time goes there. A part
+stops at LLVM's intermediate form; only the function that Python calls is optimised, with its parts in it, and translated.
+
+What is overridden here is internal to Numba; ``pyproject.toml`` bounds its version, and `tests/envs/core/test_compile.py`
+shows what must hold.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, ClassVar
+
+from llvmlite import binding
+from numba.core import typed_passes, types
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder, compile_result
+from numba.core.compiler_machinery import register_pass
+from numba.core.registry import CPUDispatcher, cpu_target
+
+
+class PartLibrary(JITCodeLibrary):
+    """Code in LLVM's intermediate form, neither optimised as a whole nor translated."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def serialize_using_object_code(self) -> tuple[str, str, bytes]:
+        return self.serialize_using_bitcode()
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class PartLowering(typed_passes.NativeLowering):
+    """Numba's lowering, without the machine code and what Python would need to call it."""
+
+    _name = "makespan_part_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        state.library = PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.flags.no_compile = True
+        super().run_pass(state)
+        result = state["cr"]
+        state["cr"] = result._replace(cfunc=_register(state.targetctx, result.fndesc, state.library))
+        return True
+
+
+def _register(context: Any, descriptor: Any, library: PartLibrary) -> object:
+    """Make a part callable from compiled code. Returns the key by which callers find it."""
+    key = object()
+    context.insert_user_function(key, descriptor, [library])
+    return key
+
+
+class QuickTyping(type(cpu_target.typing_context)):
+    """Numba's typing context with a memory: Numba itself tries a dozen templates for each ``+`` anew."""
+
+    _known: ClassVar[dict[Any, Any]] = {}
+
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        if kws or not (isinstance(func, types.Function) or getattr(func, "__module__", "") == operator.add.__module__):
+            return super().resolve_function_type(func, args, kws)
+        key = id(func), tuple(args)
+        if key not in self._known:
+            found = super().resolve_function_type(func, args, kws)
+            if found is None:
+                return None
+            self._known[key] = func, found  # holding the function keeps its id from being used again
+        return self._known[key][1]
+
+
+class PartCompiler(CompilerBase):
+    """Numba's pipeline with `PartLowering` in it."""
+
+    def define_pipelines(self) -> list[Any]:
+        quick = QuickTyping.__new__(QuickTyping)
+        quick.__dict__ = self.state.typingctx.__dict__
+        self.state.typingctx = quick
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager.passes = [
+            (PartLowering if step is typed_passes.NativeLowering else step, description)
+            for step, description in manager.passes
+        ]
+        manager._finalized = False
+        manager.finalize()
+        return [manager]
+
+
+def rebuild_part(context: Any, payload: Any) -> Any:
+    """The compile result of a part from what the cache holds of it."""
+    (name, _, bitcode), descriptor, environment, signature, objectmode, lifted, annotation, init, environments = payload
+    library = PartLibrary(context.codegen(), name)
+    library._final_module = binding.parse_bitcode(bitcode)
+    library._finalize_final_module()
+    return compile_result(
+        target_context=context,
+        typing_context=context.typing_context,
+        library=library,
+        environment=environment,
+        entry_point=_register(context, descriptor, library),
+        fndesc=descriptor,
+        type_annotation=annotation,
+        signature=signature,
+        objectmode=objectmode,
+        lifted=lifted,
+        reload_init=init,
+        referenced_envs=environments,
+    )
+
+
+class Part(CPUDispatcher):
+    """The dispatcher of a part: compiled code may call it, Python may not."""
+
+    def __init__(self, function: Any, options: dict[str, Any]) -> None:
+        options = {"nopython": True, "boundscheck": None, **options}
+        super().__init__(function, targetoptions=options, pipeline_class=PartCompiler)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        # One version for all integers: Numba would compile a version for each literal.
+        return super().get_call_template([types.unliteral(arg) for arg in args], kws)
+
+    def add_overload(self, cres: Any) -> None:
+        self.overloads[tuple(cres.signature.args)] = cres
+
+    def __call__(self, *_: Any) -> Any:
+        raise TypeError(f"{self.py_func.__qualname__} is part of compiled code; Python cannot call it")
