@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import os
 import sys
 import warnings
@@ -21,9 +22,10 @@ from typing import Any
 import numba
 from numba.core import caching
 
-from .part import Part, rebuild_part
+from .part import Compiled, rebuild_part
 
 # No reference counts, no wrapper for C, and divisions by zero that do not raise: compiled code has no exceptions.
+_SAME = object()
 _OPTIONS = {"_nrt": False, "no_cfunc_wrapper": True, "error_model": "numpy"}
 
 _CORE = Path(__file__).resolve().parent
@@ -45,35 +47,39 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "makespan"
 
 
-def compiled(function: Callable[..., Any] | None = None, *, variant: str | None = None, **options: Any) -> Any:
-    """Compile with Numba (no Python objects, no bounds checks, no allocation) and cache by source.
+def compiled(
+    function: Callable[..., Any] | None = None, *, variant: str | None = None, when_plain: Any = _SAME, **options: Any
+) -> Any:
+    """Compile with Numba (no Python objects, no bounds checks, no exceptions, no allocation) and cache by source.
 
     Compiled code never allocates: whoever calls it brings the arrays. Numba can so do without reference counts, which
-    would cost more than the work.
+    would cost more than the work. Inside other compiled functions it is a part of theirs, see `Compiled`.
 
     Args:
         function: the function; None when used with arguments.
         variant: for functions made by a factory: names the compiled functions that the closure holds. Two closures of
             the same factory with the same variant must be the same function.
-        options: passed on to `numba.njit`.
+        when_plain: what calls from compiled code return where the first argument is a plain pack (`Pack`), without the
+            function's being compiled at all; by default plain packs make no difference.
+        options: passed on to Numba.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        dispatcher: Any = numba.njit(**_OPTIONS, **options)(function)  # type: ignore[call-overload]
-        if os.environ.get("NUMBA_DISABLE_JIT", "0") == "0":
-            dispatcher._cache = _SourceCache(function, variant)
-        return dispatcher
+        if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
+            return function
+        caches = _SourceCache(function, variant), _PartCache(function, "part" if variant is None else f"{variant}-part")
+        return Compiled(function, {**_OPTIONS, **options}, *caches, _returning(when_plain, function))
 
     return decorate if function is None else decorate(function)
 
 
-def compiled_part(function: Callable[..., Any]) -> Any:
-    """Compile a function that only compiled code calls: several times faster than `compiled`, see `Part`."""
-    if os.environ.get("NUMBA_DISABLE_JIT", "0") != "0":
-        return function
-    part = Part(function, {**_OPTIONS, "no_cpython_wrapper": True})
-    part._cache = _PartCache(function, None)
-    return part
+def _returning(value: Any, function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """A function with the parameters of another that returns a constant; None for none."""
+    if value is _SAME:
+        return None
+    namespace: dict[str, Any] = {"value": value}
+    exec(f"def absent({', '.join(inspect.signature(function).parameters)}): return value", namespace)
+    return namespace["absent"]
 
 
 def source_hash(source: str) -> str:
@@ -95,8 +101,8 @@ def _hash_folders(folders: tuple[Path, ...]) -> str:
     for folder in folders:
         for path in sorted(folder.glob("*.py")):
             content = path.read_bytes()
-            # Only modules that hold compiled code: an edit elsewhere need not compile everything anew.
-            if b"@compiled" in content or b"compiled(" in content:
+            # Only modules that hold compiled code or say how it is made: an edit elsewhere need not compile all anew.
+            if b"@compiled" in content or b"compiled(" in content or b"from numba" in content:
                 digest.update(path.name.encode())
                 digest.update(content)
     return digest.hexdigest()[:16]

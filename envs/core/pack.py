@@ -39,9 +39,14 @@ class Pack:
     """The arrays of a NamedTuple under their names, for Python and for compiled code.
 
     Arrays must be C-contiguous and keep their memory for as long as the pack lives; their content may change.
+
+    Args:
+        arrays: the NamedTuple.
+        plain: what a problem's packs are by default; for a problem whose common options need only part of its code,
+            see `compile.compiled_part`.
     """
 
-    def __init__(self, arrays: Any) -> None:
+    def __init__(self, arrays: Any, plain: bool = False) -> None:
         self._arrays = arrays
         table: list[int] = []
         fields = []
@@ -52,7 +57,7 @@ class Pack:
             table += [array.ctypes.data, *array.shape]
         self._table = np.array(table, dtype=np.int64)
         self._address = self._table.ctypes.data
-        self._numba_type = PackType(type(arrays).__name__, tuple(fields))
+        self._numba_type = PackType(type(arrays).__name__, tuple(fields), plain)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -86,12 +91,13 @@ register_model(PackArray)(models.ArrayModel)
 
 
 class PackType(types.Type):
-    """Numba's type of a pack: names, positions in the table and array types of its fields."""
+    """Numba's type of a pack: names, positions in the table and array types of its fields, and whether it is plain."""
 
-    def __init__(self, name: str, fields: tuple[tuple[str, int, PackArray], ...]) -> None:
+    def __init__(self, name: str, fields: tuple[tuple[str, int, PackArray], ...], plain: bool) -> None:
         self.fields = fields
+        self.plain = plain
         described = ", ".join(f"{field}: {array.dtype}{array.ndim}" for field, _, array in fields)
-        super().__init__(name=f"{name}({described})")
+        super().__init__(name=f"{'plain ' if plain else ''}{name}({described})")
 
 
 register_model(PackType)(models.OpaqueModel)

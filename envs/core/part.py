@@ -1,11 +1,12 @@
-"""`Part`: a compiled function that exists only inside those that call it.
+"""`Compiled`: a compiled function that Python calls; inside other compiled functions it is a `Part` of them.
 
-Numba optimises every function by itself and translates it to machine code with wrappers for Python, and does so once more
-in each caller that it is linked into: with many small functions nearly all of the compiler's time goes there. A part
-stops at LLVM's intermediate form; only the function that Python calls is optimised, with its parts in it, and translated.
+Numba optimises every function by itself and translates it to machine code with wrappers for Python, and does so once
+more in each caller that it is linked into: with many small functions nearly all of the compiler's time goes there. A
+part stops at LLVM's intermediate form; only the function that Python calls is optimised, with its parts in it, and
+translated.
 
-What is overridden here is internal to Numba; ``pyproject.toml`` bounds its version, and `tests/envs/core/test_compile.py`
-shows what must hold.
+What is overridden here is internal to Numba; ``pyproject.toml`` bounds its version, and
+``tests/envs/core/test_compile.py`` shows what must hold.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import operator
 from typing import Any, ClassVar
 
 from llvmlite import binding
-from numba.core import typed_passes, types
+from numba.core import sigutils, typed_passes, types
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, compile_result
 from numba.core.compiler_machinery import register_pass
-from numba.core.registry import CPUDispatcher, cpu_target
+from numba.core.registry import CPUDispatcher
+from numba.core.typing.context import Context
 
 
 class PartLibrary(JITCodeLibrary):
@@ -31,7 +33,7 @@ class PartLibrary(JITCodeLibrary):
         self._finalize_dynamic_globals()
         self._finalized = True
 
-    def serialize_using_object_code(self) -> tuple[str, str, bytes]:
+    def serialize_using_object_code(self) -> Any:
         return self.serialize_using_bitcode()
 
 
@@ -41,7 +43,7 @@ class PartLowering(typed_passes.NativeLowering):
 
     _name = "makespan_part_lowering"
 
-    def run_pass(self, state: Any) -> bool:
+    def run_pass(self, state: Any) -> Any:
         state.library = PartLibrary(state.targetctx.codegen(), state.func_id.func_qualname)
         state.flags.no_compile = True
         super().run_pass(state)
@@ -57,7 +59,7 @@ def _register(context: Any, descriptor: Any, library: PartLibrary) -> object:
     return key
 
 
-class QuickTyping(type(cpu_target.typing_context)):
+class QuickTyping(Context):
     """Numba's typing context with a memory: Numba itself tries a dozen templates for each ``+`` anew."""
 
     _known: ClassVar[dict[Any, Any]] = {}
@@ -114,18 +116,45 @@ def rebuild_part(context: Any, payload: Any) -> Any:
 
 
 class Part(CPUDispatcher):
-    """The dispatcher of a part: compiled code may call it, Python may not."""
+    """The dispatcher of a function as a part of others."""
 
-    def __init__(self, function: Any, options: dict[str, Any]) -> None:
-        options = {"nopython": True, "boundscheck": None, **options}
-        super().__init__(function, targetoptions=options, pipeline_class=PartCompiler)
-
-    def get_call_template(self, args: Any, kws: Any) -> Any:
-        # One version for all integers: Numba would compile a version for each literal.
-        return super().get_call_template([types.unliteral(arg) for arg in args], kws)
+    def __init__(self, function: Any, options: dict[str, Any], cache: Any) -> None:
+        super().__init__(function, targetoptions={**options, "no_cpython_wrapper": True}, pipeline_class=PartCompiler)
+        if cache is not None:
+            self._cache = cache
 
     def add_overload(self, cres: Any) -> None:
         self.overloads[tuple(cres.signature.args)] = cres
 
-    def __call__(self, *_: Any) -> Any:
-        raise TypeError(f"{self.py_func.__qualname__} is part of compiled code; Python cannot call it")
+
+class Compiled(CPUDispatcher):
+    """The dispatcher of a compiled function.
+
+    Args:
+        function: the function.
+        options: Numba's.
+        cache: of its machine code, or None.
+        part_cache: of it as a part, or None.
+        absent: a function of the same parameters that is compiled instead where a caller's first argument is a plain
+            pack, or None.
+    """
+
+    def __init__(
+        self, function: Any, options: dict[str, Any], cache: Any = None, part_cache: Any = None, absent: Any = None
+    ) -> None:
+        options = {"nopython": True, "boundscheck": None, **options}
+        super().__init__(function, targetoptions=options)
+        if cache is not None:
+            self._cache = cache
+        self._part = Part(function, options, part_cache)
+        self._absent = None if absent is None else Part(absent, options, None)
+
+    def _part_for(self, args: Any) -> Part:
+        return self._part if self._absent is None or not args[0].plain else self._absent
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        # One version for all integers: Numba would compile a version for each literal.
+        return self._part_for(args).get_call_template([types.unliteral(arg) for arg in args], kws)
+
+    def get_overload(self, sig: Any) -> Any:
+        return self._part_for(sigutils.normalize_signature(sig)[0]).get_overload(sig)

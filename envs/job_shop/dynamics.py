@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.compile import compiled, compiled_part
+from ..core.compile import compiled
 from ..core.random import combine, uniform
 
 INFINITY = 2**61
@@ -184,7 +184,7 @@ def down_length(problem, seed, machine, k, elapsed):
     return elapsed + max(1, np.int64(min(np.ceil(-problem.law[1] * np.log(1.0 - u)), 1e15)))
 
 
-@compiled_part
+@compiled(when_plain=None)
 def draw_window(problem, state, i, m, begin_of_up):
     """Set the next window of machine m, whose index stands in its WINDOW column, counted from `begin_of_up`."""
     machine = state.machine
@@ -208,8 +208,8 @@ def draw_window(problem, state, i, m, begin_of_up):
             machine[i, m, NEXT_UP] = begin_of_up + length + machine[i, m, REPAIR]
 
 
-@compiled_part
-def start_ageing(state, i, m):
+@compiled(when_plain=None)
+def start_ageing(problem, state, i, m):
     """Busy clock: the machine begins to process now, so its breakdown has a date."""
     machine = state.machine
     if machine[i, m, AGE_LIMIT] < INFINITY:
@@ -217,8 +217,8 @@ def start_ageing(state, i, m):
         machine[i, m, NEXT_UP] = machine[i, m, NEXT_DOWN] + machine[i, m, REPAIR]
 
 
-@compiled_part
-def stop_ageing(state, i, m):
+@compiled(when_plain=None)
+def stop_ageing(problem, state, i, m):
     """Busy clock: the machine ceases to process now; a breakdown due at this very instant still happens."""
     machine = state.machine
     if machine[i, m, NEXT_DOWN] < INFINITY:
@@ -232,7 +232,7 @@ def stop_ageing(state, i, m):
 # --- loading ----------------------------------------------------------------------------------------------------------
 
 
-@compiled_part
+@compiled
 def measure(problem, i):
     """Derive copy i's sizes, heads, machine loads, lower bound and scales from its route, time and length tables."""
     route, time, length, head = problem.route[i], problem.time[i], problem.length[i], problem.head[i]
@@ -285,7 +285,7 @@ def measure(problem, i):
 # --- elementary changes -----------------------------------------------------------------------------------------------
 
 
-@compiled_part
+@compiled
 def append_log(state, i, kind, m, j, k, begin, end):
     rows = state.clock[i, LOG_ROWS]
     if rows >= state.log.shape[1]:
@@ -302,7 +302,7 @@ def append_log(state, i, kind, m, j, k, begin, end):
     state.clock[i, LOG_ROWS] = rows + 1
 
 
-@compiled_part
+@compiled
 def want(problem, state, i, j, k):
     """Job j's first operation not yet begun is now k, which may be past its last."""
     if k < problem.length[i, j]:
@@ -313,7 +313,7 @@ def want(problem, state, i, j, k):
         state.job[i, j, WANTS_TIME] = 0
 
 
-@compiled_part
+@compiled
 def join_queue(state, i, j):
     """Job j now waits for its next machine."""
     m = state.job[i, j, WANTS]
@@ -322,7 +322,7 @@ def join_queue(state, i, j):
     state.machine[i, m, QUEUE_WORK] += state.job[i, j, WANTS_TIME]
 
 
-@compiled_part
+@compiled
 def enter(problem, state, i, j):
     """Job j enters its next machine, which must be up and free for it, and starts at once; its old one is emptied."""
     job, machine = state.job[i], state.machine[i]
@@ -344,10 +344,10 @@ def enter(problem, state, i, j):
     state.start[i, j, k] = t
     want(problem, state, i, j, k + 1)
     if problem.options[OPT_BUSY_CLOCK] == 1:
-        start_ageing(state, i, m)
+        start_ageing(problem, state, i, m)
 
 
-@compiled_part
+@compiled
 def complete(problem, state, i, j):
     """Job j's operation ends now: it leaves, goes to the buffer (classical), or stays and blocks."""
     job, machine = state.job[i], state.machine[i]
@@ -357,7 +357,7 @@ def complete(problem, state, i, j):
     machine[m, WORK_TO_COME] -= job[j, DURATION]
     machine[m, OPERATIONS_TO_COME] -= 1
     if problem.options[OPT_BUSY_CLOCK] == 1:
-        stop_ageing(state, i, m)
+        stop_ageing(problem, state, i, m)
     job[j, POSITION] = k + 1
     job[j, END] = INFINITY
     job[j, DURATION] = 0
@@ -374,7 +374,7 @@ def complete(problem, state, i, j):
         join_queue(state, i, j)
 
 
-@compiled_part
+@compiled
 def lose_piece(problem, state, i, j):
     """Scrap: job j's work piece is lost; a fresh one waits outside at operation 0."""
     job = state.job
@@ -403,7 +403,7 @@ def lose_piece(problem, state, i, j):
     join_queue(state, i, j)
 
 
-@compiled_part
+@compiled
 def break_down(problem, state, i, m):
     """Machine m goes down now. Returns whether a piece was lost."""
     job, machine = state.job, state.machine
@@ -428,7 +428,7 @@ def break_down(problem, state, i, m):
     return False
 
 
-@compiled_part
+@compiled
 def repair(problem, state, i, m):
     """Machine m is up again; a paused operation goes on without a decision."""
     job, machine = state.job, state.machine
@@ -441,10 +441,10 @@ def repair(problem, state, i, m):
         job[i, j, JOB_STATUS] = PROCESSING
         job[i, j, END] = t + job[i, j, REMAINING]
         if problem.options[OPT_BUSY_CLOCK] == 1:
-            start_ageing(state, i, m)
+            start_ageing(problem, state, i, m)
 
 
-@compiled_part
+@compiled
 def swap_from(problem, state, i, first):
     """Swap the cycle of blocked jobs that job `first` is in, if there is one whose machines are all up."""
     job, machine = state.job[i], state.machine[i]
@@ -466,7 +466,7 @@ def swap_from(problem, state, i, first):
     return True
 
 
-@compiled_part
+@compiled
 def continue_and_swap(problem, state, i, low, high):
     """Same-machine continuations, then swaps, that the jobs low .. high - 1 take part in.
 
@@ -485,7 +485,7 @@ def continue_and_swap(problem, state, i, low, high):
     return changed
 
 
-@compiled_part
+@compiled(when_plain=False)
 def repairs_due(problem, state, i):
     """Repairs that end now. Returns whether there was one."""
     machine = state.machine[i]
@@ -498,7 +498,7 @@ def repairs_due(problem, state, i):
     return happened
 
 
-@compiled_part
+@compiled(when_plain=(0, False))
 def breakdowns_due(problem, state, i):
     """Breakdowns that start now. Returns (how many, whether a decision may be due)."""
     machine = state.machine[i]
@@ -514,7 +514,7 @@ def breakdowns_due(problem, state, i):
     return count, happened
 
 
-@compiled_part
+@compiled
 def settle(problem, state, i):
     """Events of the present instant in their order, until nothing changes. Returns whether a decision may be due."""
     job = state.job[i]
@@ -548,7 +548,7 @@ def settle(problem, state, i):
             return happened
 
 
-@compiled_part
+@compiled
 def next_event(problem, state, i):
     """Date of the next event after now, INFINITY if there is none."""
     job, machine = state.job[i], state.machine[i]
@@ -564,7 +564,7 @@ def next_event(problem, state, i):
 # --- what may be chosen -----------------------------------------------------------------------------------------------
 
 
-@compiled_part
+@compiled
 def can_enter(problem, state, i, j):
     """Whether job j may enter its next machine now without a swap."""
     job, machine = state.job[i], state.machine[i]
@@ -578,7 +578,7 @@ def can_enter(problem, state, i, j):
     return machine[m, UP] == 1 and machine[m, HOLDER] < 0
 
 
-@compiled_part
+@compiled
 def is_safe(problem, state, i, mover):
     """Banker's test of the position after `mover`'s move: the jobs on the floor can finish one after the other."""
     jobs = problem.dims[i, DIM_JOBS]
@@ -613,7 +613,7 @@ def is_safe(problem, state, i, mover):
     return left == 0
 
 
-@compiled_part
+@compiled(when_plain=False)
 def job_is_legal(problem, state, i, j):
     """Whether action j is legal: the move rule, and the banker's test where that is asked for."""
     if problem.options[OPT_CONSTRUCT] == 1:
@@ -623,14 +623,13 @@ def job_is_legal(problem, state, i, j):
     return problem.options[OPT_BANKER] == 0 or is_safe(problem, state, i, j)
 
 
-@compiled_part
+@compiled(when_plain=True)
 def is_plain(problem):
-    """Whether every waiting job may enter its next machine as soon as that is free: the commonest options by far."""
-    options = problem.options
-    return options[OPT_LAW] == LAW_NONE and options[OPT_BANKER] == 0 and options[OPT_CONSTRUCT] == 0
+    """Whether the options are plain, see `JobShopOptions.plain`."""
+    return False
 
 
-@compiled_part
+@compiled
 def count_legal(problem, state, i):
     """How many moves are legal."""
     legal = 0
@@ -644,7 +643,7 @@ def count_legal(problem, state, i):
     return legal
 
 
-@compiled_part
+@compiled
 def wait_is_legal(problem, state, i):
     """Whether WAIT may be chosen: something that ends is going on, or a breakdown is announced."""
     if problem.options[OPT_CONSTRUCT] == 1 or problem.options[OPT_ALLOW_WAIT] == 0:
@@ -663,7 +662,7 @@ def wait_is_legal(problem, state, i):
     return False
 
 
-@compiled_part
+@compiled(when_plain=False)
 def is_deadlocked(problem, state, i):
     """BNS: a cycle of jobs on machines, each of whose next machine the following one holds.
 
@@ -699,7 +698,7 @@ def is_deadlocked(problem, state, i):
 # --- transition -------------------------------------------------------------------------------------------------------
 
 
-@compiled_part
+@compiled
 def reset_state(problem, state, i, seed):
     """Begin an episode of copy i, whose problem has been loaded."""
     clock, job, machine = state.clock[i], state.job[i], state.machine[i]
@@ -736,7 +735,7 @@ def reset_state(problem, state, i, seed):
     run_to_decision(problem, state, i)
 
 
-@compiled_part
+@compiled
 def run_to_decision(problem, state, i):
     """Let time pass until something may be chosen or the episode ends."""
     clock = state.clock[i]
@@ -762,7 +761,7 @@ def run_to_decision(problem, state, i):
         return
 
 
-@compiled_part
+@compiled
 def wait(problem, state, i):
     """Let time pass to the next event that a decision maker is told of."""
     while True:
@@ -771,7 +770,7 @@ def wait(problem, state, i):
             return
 
 
-@compiled_part
+@compiled(when_plain=None)
 def construct(problem, state, i, j):
     """Append job j's next operation at the earliest time its job and machine are free (offline, classical shop)."""
     job, machine = state.job, state.machine
@@ -799,7 +798,7 @@ def construct(problem, state, i, j):
         job[i, j, SINCE] = end
 
 
-@compiled_part
+@compiled
 def advance(problem, state, i, action):
     """Play a legal action of copy i up to the next decision or the end of the episode."""
     clock = state.clock
@@ -819,7 +818,7 @@ def advance(problem, state, i, action):
         clock[i, STATUS] = TRUNCATED
 
 
-@compiled_part
+@compiled
 def objective(problem, state, i):
     """Makespan; for an episode that ended otherwise a figure that no finished one without breakdowns can reach.
 
@@ -834,7 +833,7 @@ def objective(problem, state, i):
     return worst + max(total, 1) if status == ILLEGAL else worst
 
 
-@compiled_part
+@compiled
 def imagine(problem, state, i, key):
     """Draw anew, from `key`, every breakdown of copy i that the decision maker cannot know, given what it has seen."""
     clock, machine = state.clock, state.machine
@@ -867,7 +866,7 @@ def imagine(problem, state, i, key):
             redraw_breakdown(problem, state, i, m)
 
 
-@compiled_part
+@compiled
 def redraw_breakdown(problem, state, i, m):
     """Redraw the next breakdown of a machine that is up: both laws are memoryless, so the up time starts anew now."""
     machine = state.machine

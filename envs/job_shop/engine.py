@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.compile import compiled, compiled_part
+from ..core.compile import compiled
 from ..core.engine import BatchEngine, Kernels
 from ..core.errors import UserError
 from ..core.pack import Pack
@@ -27,17 +27,17 @@ STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
 _LOG_ROWS_PER_OPERATION = 2 * d.STEP_CAP_PER_OPERATION
 
 
-@compiled_part
+@compiled
 def is_running(problem, state, i):
     return state.clock[i, d.STATUS] == d.RUNNING
 
 
-@compiled_part
+@compiled
 def world_seed(state, i):
     return state.clock[i, d.SEED]
 
 
-@compiled_part
+@compiled
 def is_legal(state, view, i, action):
     """Whether a running copy's mask allows an action (a job, or WAIT = the number of job slots)."""
     return 0 <= action <= state.job.shape[1] and view.bytes[i, view.offsets[K_MASK] + action] == 1
@@ -164,7 +164,7 @@ class JobShopEngine(BatchEngine):
         block = self.block
         memo = np.zeros((n, jobs, NUM_MEMO), dtype=np.int64)
         view = View(block.floats, block.integers, block.bytes, self.layout.offsets, memo)
-        self.problem, self.state, self.view = Pack(problem), Pack(state), Pack(view)
+        self.problem, self.state, self.view = Pack(problem, self.options.plain), Pack(state), Pack(view)
         # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
         self.chosen = np.full(n, -1, dtype=np.int64)
 

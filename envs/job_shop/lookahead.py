@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.compile import compiled_part
+from ..core.compile import compiled
 from ..core.random import mix
 from . import dynamics as d
 
 
-@compiled_part
+@compiled
 def machine_free(problem, state, i, m):
     """Lower bound of the time at which machine m can take its next job."""
     job, machine = state.job, state.machine
@@ -24,7 +24,7 @@ def machine_free(problem, state, i, m):
     return date
 
 
-@compiled_part
+@compiled
 def current_end(state, i, j):
     """Lower bound of the completion of the operation that job j has on a machine (processing or paused)."""
     if state.job[i, j, d.JOB_STATUS] == d.PROCESSING:
@@ -32,7 +32,7 @@ def current_end(state, i, j):
     return state.clock[i, d.TIME] + state.job[i, j, d.REMAINING]
 
 
-@compiled_part
+@compiled
 def first_unstarted(problem, state, i, j):
     """(first operation of job j that has not started, lower bound of its start); j must not have left."""
     job = state.job
@@ -43,7 +43,7 @@ def first_unstarted(problem, state, i, j):
     return k, max(start, job[i, j, d.JOB_FREE])
 
 
-@compiled_part
+@compiled
 def lower_bound(problem, state, i):
     """Bound on the makespan that copy i can still reach: longest job, and busiest machine with its heads and tails.
 
@@ -76,7 +76,7 @@ def lower_bound(problem, state, i):
     return bound
 
 
-@compiled_part
+@compiled
 def unstarted_work(problem, state, i, m):
     """Processing time of the operations of machine m that have not started."""
     work = state.machine[i, m, d.WORK_TO_COME]
@@ -86,12 +86,12 @@ def unstarted_work(problem, state, i, m):
     return work
 
 
-@compiled_part
+@compiled
 def absorb(signature, value):
     return mix(signature ^ np.uint64(value))
 
 
-@compiled_part
+@compiled
 def signature(problem, state, i):
     """Hash of everything that the future of copy i depends on, so of no start or completion in the past."""
     job, machine = state.job, state.machine

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.compile import compiled_part
+from ..core.compile import compiled
 from ..core.spec import EdgeType, Feature, NodeType, ObservationSpec, Sizes
 from .dynamics import (
     BLOCKED,
@@ -283,17 +283,17 @@ class View(NamedTuple):
     memo: NDArray[np.int64]  # [n, J, NUM_MEMO]
 
 
-@compiled_part
+@compiled
 def clip(value, low, high):
     return min(max(value, low), high)
 
 
-@compiled_part
+@compiled
 def wide(value):
     return min(max(value, 0.0), _WIDE)
 
 
-@compiled_part
+@compiled
 def processing_end(problem, state, i, j):
     """Earliest completion, as far as is known, of the operation that job j has on a machine (processing or paused)."""
     job = state.job[i]
@@ -305,7 +305,7 @@ def processing_end(problem, state, i, j):
     return back + job[j, REMAINING]
 
 
-@compiled_part
+@compiled
 def earliest_entry(problem, state, i, j):
     """Lower bound of the time at which waiting job j can start its next operation, given the present occupancy."""
     job, machine = state.job[i], state.machine[i]
@@ -321,7 +321,7 @@ def earliest_entry(problem, state, i, j):
     return date
 
 
-@compiled_part
+@compiled
 def time_left(state, i, j):
     """Processing time that the operation of job j on a machine still needs; 0 if it is on none or blocked."""
     job = state.job[i]
@@ -331,7 +331,7 @@ def time_left(state, i, j):
     return job[j, REMAINING] if status == PAUSED else 0
 
 
-@compiled_part
+@compiled
 def chain(state, i, j, m, target, jobs):
     """Follow who waits for whom from machine m on.
 
@@ -359,7 +359,7 @@ def chain(state, i, j, m, target, jobs):
 # --- operations -------------------------------------------------------------------------------------------------------
 
 
-@compiled_part
+@compiled
 def write_static(problem, state, view, i):
     """Everything that an episode leaves as it is (operations until they are deleted), and a blank memo."""
     floats, integers, bytes_, offsets = view.floats[i], view.integers[i], view.bytes[i], view.offsets
@@ -386,7 +386,7 @@ def write_static(problem, state, view, i):
     write_static_globals(problem, view, i)
 
 
-@compiled_part
+@compiled
 def write_static_globals(problem, view, i):
     at = view.offsets[K_GLOBALS] + 12
     floats = view.floats
@@ -406,7 +406,7 @@ def write_static_globals(problem, view, i):
     floats[i, at + 7] = law != LAW_NONE and problem.options[OPT_BREAKDOWN] == SCRAP
 
 
-@compiled_part
+@compiled
 def write_operations(problem, view, i, j):
     """Features, mask and edges of all operations of job j, none of which is begun."""
     floats, integers, bytes_, offsets = view.floats[i], view.integers[i], view.bytes[i], view.offsets
@@ -439,7 +439,7 @@ def write_operations(problem, view, i, j):
         integers[belongs + room + o] = j
 
 
-@compiled_part
+@compiled
 def delete_operation(problem, view, i, j, k):
     """Take a finished operation out of the graph with its edges."""
     floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
@@ -454,14 +454,14 @@ def delete_operation(problem, view, i, j, k):
         integers[offsets[K_PRECEDES] + half * room + o] = -1
 
 
-@compiled_part
+@compiled
 def write_status(view, i, at, status):
     floats = view.floats[i]
     for column in range(OP_UNRELEASED, OP_BLOCKED + 1):
         floats[at + column] = 1.0 if column == status else 0.0
 
 
-@compiled_part
+@compiled
 def move_operations(problem, state, view, i, j, at):
     """Job j has changed its place since its operations' rows were written, the first of which begins at `at`."""
     memo, floats = view.memo[i], view.floats[i]
@@ -495,7 +495,7 @@ def move_operations(problem, state, view, i, j, at):
     memo[j, MEMO_START] = -1
 
 
-@compiled_part
+@compiled
 def update_operations(problem, state, view, i, j):
     """Bring the operation rows of job j up to date, touching only what changed since they were written."""
     job, memo, floats = state.job[i], view.memo[i], view.floats[i]
@@ -533,7 +533,7 @@ def update_operations(problem, state, view, i, j):
 # --- jobs and machines ------------------------------------------------------------------------------------------------
 
 
-@compiled_part
+@compiled
 def write_job(problem, state, view, i, j):
     """The row of one job and its edges: what it wants, what it holds, whom it waits for."""
     job, machine, scale = state.job[i], state.machine[i], problem.scale[i]
@@ -582,7 +582,7 @@ def write_job(problem, state, view, i, j):
         floats[at + 15] = closes
 
 
-@compiled_part
+@compiled
 def write_machine(problem, state, view, i, m):
     """The row of one machine."""
     machine, floats, scale = state.machine[i], view.floats[i], problem.scale[i]
@@ -605,7 +605,7 @@ def write_machine(problem, state, view, i, m):
     floats[at + 10] = wide(machine[m, OPERATIONS_TO_COME] * per_jobs)
 
 
-@compiled_part
+@compiled(when_plain=None)
 def write_breakdown(problem, state, view, i, m):
     """What the row of one machine says of its breakdowns."""
     machine, floats, per_time = state.machine[i], view.floats[i], problem.scale[i, SCALE_TIME]
@@ -622,7 +622,7 @@ def write_breakdown(problem, state, view, i, m):
     floats[at + 12] = wide((up_at - down_at) * per_time) if known else 0.0
 
 
-@compiled_part
+@compiled
 def write_globals(problem, state, view, i):
     """The features of the whole state that change. Returns the date of the next event that is known of, or INFINITY."""
     job, machine, floats = state.job[i], state.machine[i], view.floats[i]
@@ -671,7 +671,7 @@ def write_globals(problem, state, view, i):
 # --- actions ----------------------------------------------------------------------------------------------------------
 
 
-@compiled_part
+@compiled
 def write_move(problem, state, view, i, j, least_start, least_completion):
     """The row of the legal action "job j enters its next machine"."""
     job, machine, scale = state.job[i], state.machine[i], problem.scale[i]
@@ -727,7 +727,7 @@ def write_move(problem, state, view, i, j, least_start, least_completion):
         write_next_machine(problem, state, view, i, j, at, start + p)
 
 
-@compiled_part
+@compiled
 def write_next_machine(problem, state, view, i, j, at, completion):
     """The part of a move's row that speaks of the machine after the one that would be entered."""
     job, machine, floats, scale = state.job[i], state.machine[i], view.floats[i], problem.scale[i]
@@ -757,7 +757,7 @@ def write_next_machine(problem, state, view, i, j, at, completion):
     floats[at + 22] = wide(machine[m, WORK_TO_COME] * scale[SCALE_BOUND])
 
 
-@compiled_part
+@compiled
 def clear_move(view, i, j):
     """Blank the row of an action that is no longer legal."""
     floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
@@ -768,7 +768,7 @@ def clear_move(view, i, j):
         integers[offsets[K_ACTION_NODES] + 3 * j + reference] = -1
 
 
-@compiled_part
+@compiled
 def write_mask(problem, state, view, i):
     """Which jobs may move. Returns the least start and the least completion among their moves."""
     job, machine, bytes_ = state.job[i], state.machine[i], view.bytes[i]
@@ -798,7 +798,7 @@ def write_mask(problem, state, view, i):
     return least_start, least_completion
 
 
-@compiled_part
+@compiled
 def write_actions(problem, state, view, i):
     """Mask, node references and features of every action slot, and the globals: all that a rule or a scorer reads."""
     bytes_, floats = view.bytes[i], view.floats[i]
@@ -818,7 +818,7 @@ def write_actions(problem, state, view, i):
     floats[at + 31] = soon if can_wait and event < INFINITY else 0.0
 
 
-@compiled_part
+@compiled
 def update_observation(problem, state, view, i):
     """Rewrite what a step may have changed of copy i's observation."""
     write_actions(problem, state, view, i)
@@ -833,7 +833,7 @@ def update_observation(problem, state, view, i):
             write_breakdown(problem, state, view, i, m)
 
 
-@compiled_part
+@compiled
 def write_observation(problem, state, view, i):
     """Write the whole observation of copy i."""
     write_static(problem, state, view, i)

@@ -92,6 +92,11 @@ class JobShopOptions:
         if self.deadlock == "banker" and self.blocking != "no-swap":
             raise UserError(f"option deadlock is 'banker', which needs blocking='no-swap', but it is {self.blocking!r}")
 
+    @property
+    def plain(self) -> bool:
+        """No breakdowns, no deadlocks, no construction: what these need is then not compiled (`Pack`)."""
+        return self.law == "none" and self.blocking != "no-swap" and self.mode == "event"
+
     def compiled(self, record: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The options as the arrays that the compiled dynamics read."""
         from . import dynamics as d  # only here: to list the options nothing compiled need be loaded

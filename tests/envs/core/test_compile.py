@@ -92,6 +92,10 @@ def test_an_edit_of_a_callee_is_seen_and_nothing_else_compiles_anew(tree, tmp_pa
     # A file without compiled code is no reason to compile anew.
     (tree / "envs" / "toy" / "notes.py").write_text("x = 1\n")
     assert finish(start(tree, cache))[1] == [1, 1]
+    # One that says how code is compiled is.
+    pack = tree / "envs" / "core" / "pack.py"
+    pack.write_text(pack.read_text() + "\n")
+    assert finish(start(tree, cache)) == [[50, 10, 15], [0, 0], [0]]
 
 
 def test_a_cache_that_cannot_be_written_is_told_once_and_the_work_goes_on(tree, tmp_path):
