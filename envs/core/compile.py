@@ -146,6 +146,8 @@ class _SourceCache(caching.FunctionCache):
         try:
             yield
         except Exception as error:  # a damaged or unwritable cache must not stop the work
+            if not isinstance(error, OSError) and self._forget():
+                return
             if not _SourceCache._warned:
                 _SourceCache._warned = True
                 warnings.warn(
@@ -153,3 +155,11 @@ class _SourceCache(caching.FunctionCache):
                     "process. Set MAKESPAN_CACHE to a folder that can be written.",
                     stacklevel=2,
                 )
+
+    def _forget(self) -> bool:
+        """Delete a damaged index, so that it is written anew; returns whether there was one."""
+        try:
+            Path(self._cache_file._index_path).unlink()
+        except OSError:
+            return False
+        return True

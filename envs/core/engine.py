@@ -184,8 +184,13 @@ class BatchEngine(ABC):
         """Begin an episode in the given copies (default all), one seed each, on given instances or ones by the seed."""
         if copies is None:
             copies = np.arange(self.num_copies, dtype=np.int64)
+        before = self.seeds[copies]
         self.seeds[copies] = np.asarray(seeds, dtype=np.int64)
-        self._choose_instances(copies, instances)
+        try:
+            self._choose_instances(copies, instances)
+        except Exception:  # the episodes at hand go on
+            self.seeds[copies] = before
+            raise
         self._reset_range(copies)
         for array in self.outcome:
             array[copies] = 0
@@ -258,7 +263,8 @@ class BatchEngine(ABC):
     def imagine(self, copies: ArrayLike, keys: ArrayLike) -> BatchEngine:
         """A new engine whose copies are those given, each with its hidden future drawn anew from its key.
 
-        This is all that whoever plans may use: the present as observed, never the true future.
+        This is all that whoever plans may use: the present as observed, never the true future. Imagined copies record
+        nothing, so under breakdowns they have no schedule.
 
         Args:
             copies: integers [k], which copies to imagine; one may be named many times.

@@ -38,6 +38,10 @@ def _check_seed(seed: int) -> int:
     return int(seed)
 
 
+def _worlds(seeds: NDArray[np.int64], episodes: NDArray[np.int64]) -> list[int]:
+    return [int(episode_seed(seed, episode)) for seed, episode in zip(seeds, episodes, strict=True)]
+
+
 def _final_info(engine: BatchEngine, copy: int) -> dict[str, Any]:
     """What `info` holds of an episode that has ended."""
     return {
@@ -72,6 +76,7 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         )
         self._seed: int | None = None
         self._episode = 0
+        self._ended = False
         self._action = np.zeros(1, dtype=np.int64)
 
     @property
@@ -91,13 +96,14 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         super().reset(seed=seed)
         instance = _check_reset_options(options)
         if seed is not None:
-            self._seed, self._episode = _check_seed(seed), 0
+            first, episode = _check_seed(seed), 0
         elif self._seed is None:
-            self._seed, self._episode = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2), 0
+            first, episode = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2), 0
         else:
-            self._episode += 1
-        world = int(episode_seed(self._seed, self._episode))
+            first, episode = self._seed, self._episode + 1
+        world = int(episode_seed(first, episode))
         self.engine.reset([world], instances=None if instance is None else [instance])
+        self._seed, self._episode, self._ended = first, episode, False
         observation = self.engine.block.single()
         return observation, {
             "action_mask": observation["action_mask"],
@@ -114,13 +120,17 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         """
         if self._seed is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
+        # Whoever restores the engine may go on from before the end.
+        if self._ended and not self.engine.is_running()[0]:
+            raise gymnasium.error.ResetNeeded("the episode has ended: call reset before step")
         engine = self.engine
         self._action[0] = action
         outcome = engine.step(self._action, check=self.on_illegal == "raise")
         observation = engine.block.single()
         info: dict[str, Any] = {"elapsed": float(outcome.elapsed[0]), "action_mask": observation["action_mask"]}
         terminated, truncated = bool(outcome.terminated[0]), bool(outcome.truncated[0])
-        if terminated or truncated:
+        self._ended = terminated or truncated
+        if self._ended:
             info.update(_final_info(engine, 0))
             info["illegal_action"] = info["metrics"]["status"] == "illegal"
         return observation, float(outcome.reward[0]), terminated, truncated, info
@@ -216,29 +226,25 @@ class SchedulingVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]
                 raise FieldError("seed", given, f"one seed, or a list of {n}")
         if self._seeds is None:
             fresh = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2)
-            self._seeds = fresh + np.arange(n, dtype=np.int64)
-            self._episodes[:] = -1
+            seeds, episodes = fresh + np.arange(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+        else:
+            seeds, episodes = self._seeds.copy(), self._episodes + 1
         for copy, value in enumerate(given):
-            if value is None:
-                self._episodes[copy] += 1
-            else:
-                self._seeds[copy], self._episodes[copy] = _check_seed(value), 0
+            if value is not None:
+                seeds[copy], episodes[copy] = _check_seed(value), 0
         instances: Sequence[Any] | None = None
         if instance is not None:
             instances = list(instance) if isinstance(instance, list | tuple) else [instance] * n
             if len(instances) != n:
                 raise FieldError("reset option instance", instances, f"one instance, or a list of {n}")
-        self.engine.reset(self._worlds(np.arange(n, dtype=np.int64)), instances=instances)
+        self.engine.reset(_worlds(seeds, episodes), instances=instances)
+        self._seeds, self._episodes = seeds, episodes
         observation = self.engine.block.copies()
         return observation, {
             "action_mask": observation["action_mask"],
             "seed": self.engine.seeds.copy(),
             "_seed": np.ones(n, dtype=np.bool_),
         }
-
-    def _worlds(self, copies: NDArray[np.int64]) -> list[int]:
-        assert self._seeds is not None
-        return [int(episode_seed(self._seeds[copy], self._episodes[copy])) for copy in copies]
 
     def step(
         self, actions: ArrayLike
@@ -295,7 +301,8 @@ class SchedulingVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]
             entry["elapsed"] = float(self.engine.outcome.elapsed[copy])
             final_info = self._add_info(final_info, entry, copy)
         self._episodes[ended] += 1
-        self.engine.reset(self._worlds(ended), copies=ended)
+        assert self._seeds is not None
+        self.engine.reset(_worlds(self._seeds[ended], self._episodes[ended]), copies=ended)
         info.update(final_obs=final_obs, _final_obs=had, final_info=final_info, _final_info=had.copy())
 
     def action_masks(self) -> NDArray[np.bool_]:

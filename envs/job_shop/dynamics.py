@@ -123,6 +123,8 @@ LOG_LOST, LOG_DOWNTIME = range(2)
 
 _STREAM_BREAKDOWN = 1
 STEP_CAP_PER_OPERATION = 50
+# An operation that breakdowns make start over may never end while nothing else can be chosen.
+MOST_BREAKDOWNS = 100_000
 
 
 class Problem(NamedTuple):
@@ -408,7 +410,8 @@ def break_down(problem, state, i, m):
     t = state.clock[i, TIME]
     machine[i, m, UP] = 0
     state.clock[i, BREAKDOWNS] += 1
-    if problem.options[OPT_RECORD] == 1:
+    # Other down-times follow from the seed or the instance.
+    if problem.options[OPT_RECORD] == 1 and problem.options[OPT_BUSY_CLOCK] == 1:
         append_log(state, i, LOG_DOWNTIME, m, -1, -1, t, machine[i, m, NEXT_UP])
     j = machine[i, m, HOLDER]
     if j < 0 or job[i, j, JOB_STATUS] != PROCESSING:
@@ -665,7 +668,7 @@ def is_deadlocked(problem, state, i):
     """BNS: a cycle of jobs on machines, each of whose next machine the following one holds.
 
     Such a cycle is inevitable even while some of its jobs process, unless a piece can be lost: then only cycles of
-    blocked jobs count.
+    blocked jobs count that are not processed again where they stand.
     """
     job, machine = state.job, state.machine
     jobs = problem.dims[i, DIM_JOBS]
@@ -677,6 +680,8 @@ def is_deadlocked(problem, state, i):
                 break
             k = job[i, j, POSITION] + (0 if job[i, j, JOB_STATUS] == BLOCKED else 1)
             if k >= problem.length[i, j]:
+                break
+            if can_lose and problem.route[i, j, k] == job[i, j, MACHINE]:
                 break
             # A run on one machine is left only for its last operation's successor.
             while k < problem.length[i, j] and problem.route[i, j, k] == job[i, j, MACHINE]:
@@ -740,6 +745,8 @@ def run_to_decision(problem, state, i):
             clock[STATUS] = FINISHED
         elif problem.options[OPT_BLOCKING] == NO_SWAP and is_deadlocked(problem, state, i):
             clock[STATUS] = DEADLOCK
+        elif clock[BREAKDOWNS] >= MOST_BREAKDOWNS:
+            clock[STATUS] = TRUNCATED
         legal = 0
         if clock[STATUS] == RUNNING:
             legal = count_legal(problem, state, i)
@@ -824,7 +831,7 @@ def objective(problem, state, i):
         return t
     total = problem.dims[i, DIM_TOTAL]
     worst = max(t, 2 * total)
-    return worst + total if status == ILLEGAL else worst
+    return worst + max(total, 1) if status == ILLEGAL else worst
 
 
 @compiled
@@ -847,12 +854,16 @@ def imagine(problem, state, i, key):
                 if machine[i, m, UP] == 1:
                     machine[i, m, NEXT_DOWN] = INFINITY
                     machine[i, m, NEXT_UP] = INFINITY
+                elif problem.options[OPT_REPAIR_VISIBLE] == 0:
+                    # Nor is there one for its length: it will last as long again as it has lasted.
+                    machine[i, m, NEXT_UP] = t + max(t - machine[i, m, NEXT_DOWN], 1)
             continue
         if machine[i, m, UP] == 0:
             if problem.options[OPT_REPAIR_VISIBLE] == 0:
                 elapsed = t - machine[i, m, NEXT_DOWN]
                 machine[i, m, NEXT_UP] = machine[i, m, NEXT_DOWN] + down_length(problem, seed, m, k, elapsed)
-        elif not known:
+        elif not known or (machine[i, m, NEXT_DOWN] == INFINITY and machine[i, m, AGE] == 0):
+            # Under the busy clock a breakdown has no date, and is not announced, before its machine has processed.
             redraw_breakdown(problem, state, i, m)
 
 

@@ -23,7 +23,8 @@ from .schedule import JobShopSchedule
 from .source import InstanceSource
 
 STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
-_LOG_ROWS_PER_OPERATION = 64
+# A decision may be followed by forced moves (swaps, continuations), each of which may be lost, too.
+_LOG_ROWS_PER_OPERATION = 2 * d.STEP_CAP_PER_OPERATION
 
 
 @compiled
@@ -60,7 +61,8 @@ def step_range(problem, state, view, outcome, actions, low, high):
         outcome.truncated[i] = False
         if state.clock[i, d.STATUS] != d.RUNNING:
             continue
-        before = state.clock[i, d.TIME]
+        # Time that passed before the first decision (machines down at 0) belongs to the first step.
+        before = state.clock[i, d.TIME] if state.clock[i, d.STEPS] > 0 else 0
         if is_legal(state, view, i, actions[i]):
             d.advance(problem, state, i, actions[i])
         else:
@@ -148,7 +150,7 @@ class JobShopEngine(BatchEngine):
             load=np.zeros((n, machines, d.NUM_LOAD), dtype=np.int64),
             scale=np.zeros((n, d.NUM_SCALES)),
         )
-        rows = _LOG_ROWS_PER_OPERATION * jobs * longest if record and self.options.law != "none" else 0
+        rows = _LOG_ROWS_PER_OPERATION * jobs * longest if record and self._needs_log() else 0
         state = State(
             clock=np.zeros((n, d.NUM_CLOCK), dtype=np.int64),
             job=np.zeros((n, jobs, d.NUM_JOB), dtype=np.int64),
@@ -165,6 +167,11 @@ class JobShopEngine(BatchEngine):
         self.problem, self.state, self.view = Pack(problem), Pack(state), Pack(view)
         # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
         self.chosen = np.full(n, -1, dtype=np.int64)
+
+    def _needs_log(self) -> bool:
+        """Whether something happens that neither the state nor the seed tells later."""
+        options = self.options
+        return options.law != "none" and (options.on_breakdown == "scrap" or options.clock == "busy")
 
     def _extra_arrays(self) -> tuple[NDArray[Any], ...]:
         return self.view.memo, self.chosen
@@ -259,6 +266,8 @@ class JobShopEngine(BatchEngine):
         if action == slots:
             if not self.options.allow_wait:
                 return "WAIT is switched off (allow_wait=False)"
+            if self.options.mode == "construct":
+                return "there is no WAIT in mode='construct'"
             return "WAIT needs an operation in process or a machine under repair"
         if action >= jobs:
             return f"the instance has only {jobs} jobs"
@@ -271,7 +280,9 @@ class JobShopEngine(BatchEngine):
         if self.state.machine[copy, machine, d.UP] == 0:
             return f"machine {machine}, the next of job {action}, is down"
         if self.state.machine[copy, machine, d.HOLDER] >= 0:
-            return f"machine {machine}, the next of job {action}, holds job {self.state.machine[copy, machine, d.HOLDER]}"
+            return (
+                f"machine {machine}, the next of job {action}, holds job {self.state.machine[copy, machine, d.HOLDER]}"
+            )
         if status == d.BLOCKED and self.state.machine[copy, held, d.UP] == 0:
             return f"job {action} is locked in machine {held}, which is down (unload_when_down=False)"
         return f"the move of job {action} may lead to a deadlock (deadlock='banker')"
@@ -287,10 +298,11 @@ class JobShopEngine(BatchEngine):
         if self.options.law != "none" and not self.record:
             raise ValueError("the schedule under breakdowns was not recorded: make the engine with record=True")
         if clock[d.LOG_FULL]:
-            raise ValueError(f"more than {self.state.log.shape[1]} breakdowns and lost operations: not recorded")
+            what = "breakdowns and lost operations"
+            raise ValueError(f"more {what} than the {self.state.log.shape[1]} that there is room for: not recorded")
         shape = instance.times.shape
         rows = self.state.log[copy, : clock[d.LOG_ROWS]]
-        downtime: list[list[tuple[int, int]]] = [[] for _ in range(instance.num_machines)]
+        downtime = [self._begun_windows(copy, machine) for machine in range(instance.num_machines)]
         lost = []
         for row in rows.tolist():
             if row[d.LOG_KIND] == d.LOG_DOWNTIME:
@@ -309,3 +321,19 @@ class JobShopEngine(BatchEngine):
             lost=np.array(lost, dtype=np.int64).reshape(len(lost), 6),
             finished=int(clock[d.STATUS]) == d.FINISHED,
         )
+
+    def _begun_windows(self, copy: int, machine: int) -> list[tuple[int, int]]:
+        """Calendar clock: the down-times of a machine that have begun; the busy clock's stand in the log."""
+        if self.options.law == "none" or self.options.clock == "busy":
+            return []
+        row = self.state.machine[copy, machine]
+        begun = int(row[d.WINDOW]) + (1 if row[d.UP] == 0 else 0)
+        if self.options.law == "windows":
+            return [(int(begin), int(end)) for begin, end in self.problem.windows[copy, machine, :begun]]
+        seed = int(self.state.clock[copy, d.SEED])
+        windows, end = [], 0
+        for k in range(begun):
+            begin = end + int(d.up_length(self.problem, seed, machine, k))
+            end = begin + int(d.down_length(self.problem, seed, machine, k, 0))
+            windows.append((begin, end))
+        return windows

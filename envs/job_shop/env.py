@@ -52,7 +52,8 @@ def make_engine(
     known = [field.name for field in fields(JobShopOptions)]
     for key in options:
         if key not in known:
-            raise UnknownNameError("option of makespan/JobShop-v0", key, [*known, "instance", *_ROOM])
+            others = ("instance", "on_illegal", "render_mode", *_ROOM)
+            raise UnknownNameError("option of makespan/JobShop-v0", key, [*known, *others])
     source = InstanceSource.parse(instance)
     room = []
     for name, given, needed in zip(_ROOM, (max_jobs, max_machines, max_operations), source.room, strict=True):
@@ -82,7 +83,7 @@ class JobShopEnv(SchedulingEnv):
 
     ## Episode end
     Terminates when the last job leaves, at a deadlock (``blocking="no-swap"``), or at an illegal action
-    (``on_illegal="terminate"``). Truncates after 50 steps per operation.
+    (``on_illegal="terminate"``). Truncates after 50 steps per operation, or 100 000 breakdowns.
 
     ## Arguments
     ``instance``, ``max_jobs``, ``max_machines``, ``max_operations``, ``on_illegal``, ``render_mode`` and the fields of

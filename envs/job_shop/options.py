@@ -15,7 +15,6 @@ ON_BREAKDOWN = ("resume", "repeat", "scrap")
 DEADLOCK = ("end", "banker")
 MODES = ("event", "construct")
 CLOCKS = ("calendar", "busy")
-ON_ILLEGAL = ("terminate", "raise")
 REWARD_SCALES = ("instance", "none")
 
 
@@ -40,7 +39,6 @@ class JobShopOptions:
             masked).
         mode: "event" (online) or "construct" (classical shop without breakdowns: the chosen job's next operation is
             appended at the earliest time its job and machine are free).
-        on_illegal: "terminate" (an illegal action ends the episode below any legal return) or "raise".
         reward_scale: "instance" (rewards are divided by the root lower bound) or "none" (instance time units).
     """
 
@@ -58,7 +56,6 @@ class JobShopOptions:
     allow_wait: bool = True
     deadlock: str = "end"
     mode: str = "event"
-    on_illegal: str = "terminate"
     reward_scale: str = "instance"
 
     def __post_init__(self) -> None:
@@ -69,7 +66,6 @@ class JobShopOptions:
             "on_breakdown": ON_BREAKDOWN,
             "deadlock": DEADLOCK,
             "mode": MODES,
-            "on_illegal": ON_ILLEGAL,
             "reward_scale": REWARD_SCALES,
         }
         for name, allowed in choices.items():
@@ -91,6 +87,8 @@ class JobShopOptions:
                 f"option mode is 'construct', which needs blocking='none' and law='none', "
                 f"but blocking is {self.blocking!r} and law is {self.law!r}"
             )
+        if self.law == "windows" and self.clock == "busy":
+            raise UserError("option clock is 'busy', but law='windows' gives dates: it needs clock='calendar'")
         if self.deadlock == "banker" and self.blocking != "no-swap":
             raise UserError(f"option deadlock is 'banker', which needs blocking='no-swap', but it is {self.blocking!r}")
 
@@ -116,7 +114,7 @@ class JobShopOptions:
         options[d.OPT_EPOCH_ON_BREAKDOWN] = self.epoch_on_breakdown
         options[d.OPT_REPAIR_VISIBLE] = self.repair_visible
         options[d.OPT_KNOWN_WINDOWS] = self.known_windows
-        options[d.OPT_BUSY_CLOCK] = self.clock == "busy"
+        options[d.OPT_BUSY_CLOCK] = self.clock == "busy" and self.law != "none"
         options[d.OPT_CONSTRUCT] = self.mode == "construct"
         options[d.OPT_RECORD] = record
         options[d.OPT_SCALE_REWARD] = self.reward_scale == "instance"

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import FieldError
+from ..core.files import atomic_write
+from ..core.instance import load_document
 from .bounds import job_bound, machine_bound
 from .instance import JobShopInstance
 from .move_order import Mover, order_moves
@@ -191,21 +192,21 @@ class JobShopSchedule:
         return schedule
 
     def save(self, path: str | Path) -> None:
-        """Write as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict()) + "\n", encoding="utf-8")
+        """Write as JSON, whole or not at all.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        atomic_write(path, json.dumps(self.to_dict()) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> JobShopSchedule:
         """Read a file that `save` wrote.
 
         Raises:
-            FieldError: the file is not JSON, or a field is missing, unknown or malformed.
+            UserError: the file cannot be read or is not JSON, or a field is missing, unknown or malformed.
         """
-        try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise FieldError("file", str(error), "JSON", str(path)) from None
-        return cls.from_dict(data, str(path))
+        return cls.from_dict(load_document(path, FORMAT, (VERSION,)), str(path))
 
 
 def _ragged(table: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[list[int]]:

@@ -89,7 +89,7 @@ def test_finding(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert find_checkpoint("runs/a") == Path("runs/a") / name
     os.rename("runs/a/best", "runs/a/.best.old")
     assert find_checkpoint("runs/a") == Path("runs/a/best"), "a save that was cut off does not demote it to the last"
-    assert load_network(find_checkpoint("runs/a"), SPEC)
+    assert load_network(find_checkpoint("runs/a"), SPEC)[1]["env"] == JOB_SHOP
     monkeypatch.setenv("HOME", str(tmp_path))
     assert find_checkpoint("~/x") == saved
 

@@ -25,7 +25,7 @@ SPEC = ObservationSpec(
 DOORS, STEPS = 4, 5
 
 
-class Doors(gymnasium.Env[dict[str, Any], int]):
+class Doors(gymnasium.Env[Any, Any]):
     """Walk through the open door, five times; one door is bolted (masked). What is open stands at the node alone.
 
     Args:
@@ -41,7 +41,8 @@ class Doors(gymnasium.Env[dict[str, Any], int]):
 
     def __init__(self, limit: int = STEPS + 1, broken: bool = False) -> None:
         self.limit, self.broken = limit, broken
-        self.observation_space = SPEC.space(Sizes({"door": DOORS}, {"beside": DOORS}, DOORS))
+        self._space = SPEC.space(Sizes({"door": DOORS}, {"beside": DOORS}, DOORS))
+        self.observation_space = self._space
         self.action_space = spaces.Discrete(DOORS)
         self.steps = self.bumps = 0
         self.world = 0
@@ -60,7 +61,7 @@ class Doors(gymnasium.Env[dict[str, Any], int]):
         return np.arange(DOORS) != self.bolted
 
     def _observe(self) -> dict[str, np.ndarray]:
-        observation = {key: np.zeros(box.shape, box.dtype) for key, box in self.observation_space.items()}
+        observation = {key: np.zeros(box.shape, box.dtype) for key, box in self._space.items()}
         observation["nodes/door"][self.open] = 1
         observation["node_mask/door"][:] = 1
         observation["edges/beside"][:] = [range(DOORS), [*range(1, DOORS), 0]]
