@@ -61,7 +61,7 @@ class Doors(gymnasium.Env[Any, Any]):
         return np.arange(DOORS) != self.bolted
 
     def _observe(self) -> dict[str, np.ndarray]:
-        observation = {key: np.zeros(box.shape, box.dtype) for key, box in self._space.items()}
+        observation: dict[str, Any] = {key: np.zeros_like(box.sample()) for key, box in self._space.items()}
         observation["nodes/door"][self.open] = 1
         observation["node_mask/door"][:] = 1
         observation["edges/beside"][:] = [range(DOORS), [*range(1, DOORS), 0]]

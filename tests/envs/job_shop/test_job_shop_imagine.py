@@ -125,6 +125,15 @@ def test_nothing_of_unannounced_windows_is_left(visible_repair):
     assert imagined.objectives()[0] == 100_000 + end - 4
 
 
+def test_nothing_is_left_of_a_breakdown_that_has_no_date_to_announce_yet():
+    """Busy clock, breakdowns announced: before a machine has processed there is nothing to announce."""
+    instance = shop([[50, 9], [50, 9], [30, 9]], [[0, 1], [1, 0], [0, 1]])
+    options = {"law": "exponential", "mtbf": 20.0, "clock": "busy", "known_windows": True}
+    engines = [engine_for(instance, 1, seed, **options) for seed in (1, 2)]
+    assert visible(engines[0]) == visible(engines[1])
+    assert_same_futures(engines)
+
+
 def assert_same_futures(engines):
     rows = np.zeros(50, dtype=int)
     worlds = [engine.imagine(rows, KEYS[:50]) for engine in engines]
