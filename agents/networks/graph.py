@@ -104,13 +104,13 @@ class _Live(NamedTuple):
         rows: int64 [n], their positions among the B * N places of the observation.
         place: int64 [B * N + 1], position among the live nodes, -1 for masked places and for the last (no place).
         copy: int64 [n], whose node it is.
-        count: N.
+        size: N.
     """
 
     rows: Tensor
     place: Tensor
     copy: Tensor
-    count: int
+    size: int
 
 
 class GraphNetwork(SlotNetwork):
@@ -193,7 +193,7 @@ def _live(mask: Tensor) -> _Live:
 def _places(index: Tensor, live: _Live) -> Tensor:
     """Positions among the live nodes of indices [B, K] into each copy's own nodes; -1 for none."""
     copy = torch.arange(index.shape[0], device=index.device)[:, None]
-    flat = torch.where(index >= 0, index + copy * live.count, len(live.place) - 1)
+    flat = torch.where(index >= 0, index + copy * live.size, len(live.place) - 1)
     return live.place[flat]
 
 
