@@ -58,6 +58,7 @@ class Agent(ABC):
     Attributes:
         name: how tables call it.
         samples: how often each world is played; the best try counts. Where the world is stochastic that is hindsight.
+        follows_plan: whether its choices make sense only if all earlier choices of the episode were its own.
         fixed_batch: whether choices may differ, in the last bits of floating point, with the size of the batch
             (networks): evaluation then fills every batch up to the same size.
         remark: what reports say of it beside its name, for example which rule was chosen.
@@ -65,6 +66,7 @@ class Agent(ABC):
 
     name: str
     samples: int = 1
+    follows_plan: bool = False
     fixed_batch: bool = False
     remark: str = ""
 
@@ -96,6 +98,18 @@ class Agent(ABC):
         Returns:
             int64 [n].
         """
+
+    def action_costs(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.float64] | None:
+        """What each action would cost in the end, by the agent's estimate; may be called in place of `act`.
+
+        Args:
+            observation, mask: as for `act`.
+
+        Returns:
+            float64 [n, A], infinite for actions that are illegal or not considered, all zero in rows without choice;
+            None where the agent makes no such estimates.
+        """
+        return None
 
     def finish(self, engine: BatchEngine) -> bool:
         """Play every running copy of a batch to its end in compiled code, if the agent can; returns whether it did.

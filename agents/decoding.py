@@ -108,6 +108,8 @@ class PolicyBeamAgent(Agent):
 
     fixed_batch = True
 
+    follows_plan = True
+
     def __init__(self, name: str, network: SlotNetwork, setting: Setting, width: int) -> None:
         if setting.stochastic:
             raise UserError(f"agent {name!r}: a beam needs a world without random events; sample instead (samples=N)")

@@ -61,6 +61,8 @@ class Bridge(VecEnv):
         elapsed: float64 [n], simulated time of the last step.
         truncated: bool [n], which copies were cut at the last step.
         bootstrap: float64 [n], value of the state at which a copy was cut, else 0; set by whoever has a value network.
+        observation: the last one, arrays [n, ...].
+        ended: bool [n], whose episode ended at the last step.
         finished: objectives of the episodes that ended since `take_finished` was called.
     """
 
@@ -71,6 +73,8 @@ class Bridge(VecEnv):
         self.elapsed = np.zeros(env.num_envs)
         self.truncated = np.zeros(env.num_envs, dtype=np.bool_)
         self.bootstrap = np.zeros(env.num_envs)
+        self.observation: dict[str, NDArray[Any]] = {}
+        self.ended = np.zeros(env.num_envs, dtype=np.bool_)
         self.finished: list[float] = []
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
 
@@ -78,11 +82,13 @@ class Bridge(VecEnv):
         seed = self._seeds[0]
         observation, _ = self.env.reset(seed=seed)
         self._reset_seeds()
-        self._masks = observation["action_mask"].astype(np.bool_)
+        self.resume(observation)
         return observation
 
     def resume(self, observation: dict[str, NDArray[Any]]) -> None:
         """Go on with episodes that the environment already stands in."""
+        self.observation = observation
+        self.ended = np.zeros(self.num_envs, dtype=np.bool_)
         self._masks = observation["action_mask"].astype(np.bool_)
 
     def step_async(self, actions: NDArray[np.int64]) -> None:
@@ -90,11 +96,12 @@ class Bridge(VecEnv):
 
     def step_wait(self) -> Any:
         observation, reward, terminated, truncated, info = self.env.step(self._actions)
+        self.observation = observation
         self._masks = observation["action_mask"].astype(np.bool_)
         self.elapsed = np.asarray(info.get("elapsed", np.ones(self.num_envs)), dtype=np.float64)
         self.truncated = truncated & ~terminated
         self.bootstrap = np.zeros(self.num_envs)
-        done = terminated | truncated
+        done = self.ended = terminated | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for copy in np.flatnonzero(done).tolist():
             self.finished.append(float(info["final_info"]["objective"][copy]))

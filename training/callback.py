@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
@@ -44,7 +43,11 @@ class RunCallback(BaseCallback):
         self._began = now - self._run.counters.seconds
         self._validated = self._saved = self._iteration = now
         self._steps_before = self.model.num_timesteps
-        self._run.progress.phase("training", self._run.config.steps)
+        teacher = self._run.config.imitate
+        if teacher is not None and not self._run.counters.imitated:
+            self._run.progress.phase(f"learning from {teacher}", self._run.config.steps)
+        else:
+            self._run.progress.phase("training", self._run.config.steps)
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._stop)
 
@@ -66,10 +69,7 @@ class RunCallback(BaseCallback):
         longest = now - self._iteration
         self._iteration = now
         run.counters.seconds = now - self._began
-        limit = 60.0 * run.config.minutes
-        time_share = math.floor(100.0 * run.counters.seconds / limit) / 100.0 if limit else 1.0
-        run.share_done = min(max(time_share, run.model.num_timesteps / run.config.steps), 1.0)
-        out_of_time = run.counters.seconds + longest > limit
+        out_of_time = run.counters.seconds + longest > 60.0 * run.config.minutes
         if self._asked_to_stop or out_of_time:
             raise Interrupted(
                 f"{run.config.out} is saved; the same command goes on from there", by_user=self._asked_to_stop
@@ -83,6 +83,7 @@ class RunCallback(BaseCallback):
             run.counters.seconds = time.monotonic() - self._began
             run.save()
             self._saved = time.monotonic()
+        run.plan_rollout()
 
     def _log_speed(self, now: float) -> None:
         steps = self.model.num_timesteps - self._steps_before
@@ -108,5 +109,4 @@ class RunCallback(BaseCallback):
         score = float(np.mean(objectives)) if objectives else None
         if score is not None:
             self.logger.record("rollout/objective", score)
-        self.logger.record("train/share_done", self._run.share_done)
         self._run.progress.trained(self.model.num_timesteps, score)

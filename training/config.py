@@ -25,7 +25,11 @@ class TrainConfig:
         steps: decisions to train for.
         minutes: wall time after which training ends in any case.
         imitate: an agent (a rule, ``best-rule``, a checkpoint) to imitate first; None for none.
-        imitate_steps: decisions of that agent to learn from.
+        imitate_steps: decisions of the warm start at most.
+        imitate_share: of the minutes that the warm start may take.
+        imitate_rate: learning rate of the warm start; falls linearly to a tenth.
+        imitate_temperature: of a planner's estimates, in units of the reward: how much worse an action may be and still
+            count as good.
         copies: environments played side by side.
         rollout: decisions per copy between updates.
         batch: decisions per gradient step; the last step of a pass takes what is left, which may not be a single one.
@@ -51,7 +55,10 @@ class TrainConfig:
     steps: int = 2_000_000
     minutes: float = 60.0
     imitate: str | None = None
-    imitate_steps: int = 50_000
+    imitate_steps: int = 1_000_000
+    imitate_share: float = 0.6
+    imitate_rate: float = 2e-3
+    imitate_temperature: float = 0.01
     copies: int = 64
     rollout: int = 64
     batch: int = 512
@@ -120,6 +127,9 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("steps", 1, 10**12),
     ("minutes", 0.0, 1e6),
     ("imitate_steps", 1, 10**9),
+    ("imitate_share", 0.0, 1.0),
+    ("imitate_rate", 0.0, 1.0),
+    ("imitate_temperature", 1e-6, 1e6),
     ("copies", 1, 65_536),
     ("rollout", 1, 65_536),
     ("batch", 2, 10**7),

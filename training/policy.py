@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sb3_contrib.common.maskable.distributions import MaskableDistribution
@@ -36,6 +36,8 @@ class SlotPolicy(MaskableActorCriticPolicy):
     def __init__(self, *args: Any, spec: ObservationSpec, network: Mapping[str, Any], **kwargs: Any) -> None:
         self._description = spec, dict(network)
         super().__init__(*args, net_arch=[], features_extractor_class=_NoExtractor, ortho_init=False, **kwargs)
+        # What is played in rollouts, from the actions that were drawn and the most probable ones.
+        self.guide: Callable[[Tensor, Tensor], Tensor] | None = None
 
     def _build(self, lr_schedule: Any) -> None:
         spec, network = self._description
@@ -52,6 +54,8 @@ class SlotPolicy(MaskableActorCriticPolicy):
         logits, values = self.network(obs)
         distribution = self._distribution(logits, action_masks)
         actions = distribution.get_actions(deterministic=deterministic)
+        if self.guide is not None:
+            actions = self.guide(actions, distribution.mode())
         return actions, values[:, None], distribution.log_prob(actions)
 
     def evaluate_actions(

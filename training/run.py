@@ -6,17 +6,15 @@ The folder of a run holds ``run.json`` (what was asked for), ``state.safetensors
 
 from __future__ import annotations
 
+import math
 import platform
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from sb3_contrib import MaskablePPO
 from stable_baselines3.common.logger import configure
 
-from ..agents.agent import Agent
 from ..agents.catalogue import make_agent
 from ..agents.checkpoint import load_checkpoint, save_checkpoint
 from ..agents.learned import choose_device, weights_of
@@ -27,10 +25,11 @@ from .buffer import ElapsedRolloutBuffer
 from .callback import Interrupted, RunCallback
 from .config import AGENTS, TrainConfig
 from .folder import BEST, LAST, STATE, TENSORBOARD, check_folder, claim_folder, sweep_folder
-from .imitation import demonstrate, imitate
+from .learner import Learner
 from .policy import SlotPolicy
 from .progress import Progress
 from .state import load_state, save_state
+from .teacher import Teacher
 from .validation import Validation
 
 
@@ -43,6 +42,7 @@ class Counters:
         best: mean objective of the best validation so far, None before the first.
         validations: [decisions, mean objective] of each validation.
         imitated: whether the warm start is done, where one was asked for.
+        imitated_share: of the budget that it took.
         finished: whether the budget is spent.
     """
 
@@ -50,6 +50,7 @@ class Counters:
     best: float | None = None
     validations: list[list[float]] = field(default_factory=list)
     imitated: bool = False
+    imitated_share: float = 0.0
     finished: bool = False
 
 
@@ -83,11 +84,11 @@ class Run:
         self.validation = Validation(self.env_id, self.env_options, config.validation_worlds)
         self.network = {"kind": AGENTS[config.agent], "width": config.width, "layers": config.layers}
         self.spec = self.validation.setting.spec
-        self.share_done = 0.0  # of the budget, for the learning rate
+        self.learning_rate = config.learning_rate
         self.model = self._make_model()
         self.counters = Counters()
         # Before the folder is taken: a teacher's name that is mistyped should not be what a run is called by.
-        self._teacher = self._find_teacher() if self.is_new else None
+        self.model.teacher = self._find_teacher()
         if self.is_new:
             claim_folder(self.folder, config)
         else:
@@ -115,12 +116,12 @@ class Run:
         except (UserError, KeyError, TypeError, ValueError):
             return None  # so that the next validation writes one
 
-    def _make_model(self) -> MaskablePPO:
+    def _make_model(self) -> Learner:
         config = self.config
-        model = MaskablePPO(
+        model = Learner(
             SlotPolicy,
             self.bridge,
-            learning_rate=lambda _: config.learning_rate * (1.0 - 0.9 * self.share_done),
+            learning_rate=lambda _: self.learning_rate,
             n_steps=config.rollout,
             batch_size=config.batch,
             n_epochs=config.epochs,
@@ -142,7 +143,7 @@ class Run:
     @property
     def policy(self) -> SlotPolicy:
         """What is trained."""
-        return cast(SlotPolicy, self.model.policy)
+        return self.model.slot_policy
 
     def train(self) -> None:
         """Train until the budget is spent.
@@ -160,10 +161,6 @@ class Run:
         self.model.set_logger(logger)
         callback = RunCallback(self)
         try:
-            if not self.counters.imitated:
-                teacher = self._teacher or self._find_teacher()
-                if teacher is not None:
-                    self._imitate(teacher)
             self._learn(callback)
         finally:
             callback.release()
@@ -199,27 +196,37 @@ class Run:
                 f"try a learning_rate below {self.config.learning_rate:g}"
             )
 
-    def _find_teacher(self) -> Agent | None:
-        teacher = self.config.imitate
-        if teacher is None:
+    def _find_teacher(self) -> Teacher | None:
+        name = self.config.imitate
+        if name is None:
             return None
-        agent = make_agent(teacher, self.validation.setting)
+        agent = make_agent(name, self.validation.setting)
         if agent.samples > 1:
-            raise UserError(f"agent {teacher!r} tries each world {agent.samples} times, so it cannot be imitated")
-        return agent
+            raise UserError(f"agent {name!r} tries each world {agent.samples} times, so it cannot be imitated")
+        return Teacher(agent, self.bridge, self.config.imitate_temperature, self.config.seed)
 
-    def _imitate(self, agent: Agent) -> None:
-        config, teacher = self.config, self.config.imitate
-        began = time.monotonic()
-        self.progress.phase(f"watching {teacher}", config.imitate_steps)
-        shown = demonstrate(self.bridge, agent, config.imitate_steps, config.seed, self.progress.advance_to)
-        self.progress.phase(f"imitating {teacher}", None)
-        agreement = imitate(self.policy, shown, config.batch, self.progress.fit)
-        self.bridge.seed(training_seed(config.seed))
-        self.progress.say(f"after imitation the policy agrees with {teacher} in {agreement:.0%} of decisions")
-        self.counters.seconds += time.monotonic() - began
-        self.counters.imitated = True
-        self.save()
+    def plan_rollout(self) -> None:
+        """Decide how the next rollout is made, and set the learning rate, from what of the budget is spent.
+
+        Seconds count in whole hundredths of the budget: where steps are the limit, an interrupted run so goes on
+        exactly as an unbroken one.
+        """
+        config, counters = self.config, self.counters
+        total = math.floor(100.0 * counters.seconds / (60.0 * config.minutes)) / 100.0 if config.minutes else 1.0
+        steps = self.model.num_timesteps
+        if self.model.teacher is not None and not counters.imitated:
+            part = config.imitate_share
+            done = max(total / part if part else 1.0, steps / config.imitate_steps, steps / config.steps)
+            if done < 1.0:
+                self.learning_rate = config.imitate_rate * (1.0 - 0.9 * done)
+                self.model.guide(max(0.0, 1.0 - 4.0 * done))
+                return
+            counters.imitated, counters.imitated_share = True, min(max(total, steps / config.steps), 1.0)
+            self.progress.phase("training", config.steps)
+        begun = counters.imitated_share
+        done = (max(total, steps / config.steps) - begun) / max(1.0 - begun, 1e-9)
+        self.learning_rate = config.learning_rate * (1.0 - 0.9 * min(max(done, 0.0), 1.0))
+        self.model.guide(None)
 
     def validate(self) -> float:
         """Mean objective on the held-out worlds; the best one so far becomes the checkpoint ``best``.

@@ -43,6 +43,8 @@ class CpSatAgent(Agent):
         results: by instance name what the solver found, with its bound.
     """
 
+    follows_plan = True
+
     def __init__(self, setting: Setting, seconds: float, workers: int, warm: bool) -> None:
         self.name = "cp-sat"
         self.results: dict[str, ExactResult] = {}

@@ -169,7 +169,8 @@ class AttentionNetwork(SlotNetwork):
         everything = torch.cat([tokens[name] for name in names], dim=1)
         summary = self.globals(observation["globals"])
         seen = [self.scaling(observation["actions/features"])]
-        seen += [gather_nodes(tokens[name], references[..., k]) for k, name in enumerate(self.spec.action_nodes)]
+        referred = [gather_nodes(tokens[name], references[..., k]) for k, name in enumerate(self.spec.action_nodes)]
+        seen += referred
         seen.append(summary[:, None].expand(-1, references.shape[1], -1))
         slots = self.slot(torch.cat(seen, dim=-1))
         node_bias = self.relation_bias(references, adjacency, {name: own[name].shape[1] for name in names})
@@ -179,7 +180,7 @@ class AttentionNetwork(SlotNetwork):
             slots = layer(slots, everything, node_bias, slot_bias)
         context = masked_mean(torch.relu(self.back(slots)), legal)
         # The readout adds what the slots found to the nodes' tokens it gathers anew.
-        logits, value = self.readout(observation, tokens, torch.cat([summary, context], dim=-1), slots)
+        logits, value = self.readout(observation, referred, torch.cat([summary, context], dim=-1), slots)
         return logits, value
 
     def _adjacency(self, observation: Tensors) -> dict[str, Tensor]:

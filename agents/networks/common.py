@@ -102,7 +102,6 @@ class SlotReadout(nn.Module):
 
     def __init__(self, spec: ObservationSpec, width: int, state_width: int) -> None:
         super().__init__()
-        self.action_nodes = spec.action_nodes
         self.scaling = Scaling(spec.action_features)
         seen = len(spec.action_features) + width * len(spec.action_nodes)
         self.slot = nn.Linear(seen, width)
@@ -115,20 +114,19 @@ class SlotReadout(nn.Module):
         nn.init.zeros_(self.score.bias)
 
     def forward(
-        self, observation: Tensors, nodes: Tensors, state: Tensor, found: Tensor | None = None
+        self, observation: Tensors, referred: list[Tensor], state: Tensor, found: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Logits [B, A] and values [B].
 
         Args:
             observation: as the environment gives it.
-            nodes: embeddings [B, N, width] by node type.
+            referred: for each column of ``actions/nodes`` the embeddings [B, A, width] of the nodes that slots refer
+                to, zeros where there is none.
             state: a summary [B, state_width].
             found: what each slot knows already, [B, A, width], or None.
         """
-        references = observation["actions/nodes"]
         mask = observation["action_mask"]
-        seen = [self.scaling(observation["actions/features"])]
-        seen += [gather_nodes(nodes[name], references[..., k]) for k, name in enumerate(self.action_nodes)]
+        seen = [self.scaling(observation["actions/features"]), *referred]
         summary = torch.relu(self.state(state))
         slots = self.slot(torch.cat(seen, dim=-1))
         slots = torch.relu(slots if found is None else slots + found)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 from ...envs.core.spec import EdgeType, ObservationSpec
-from .common import Embedding, SlotNetwork, SlotReadout, Tensors, masked_max, masked_mean, module_name
+from .common import Embedding, SlotNetwork, SlotReadout, Tensors, module_name
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,9 @@ class _Links(NamedTuple):
     share: Tensor | None
 
 
+Links = dict[tuple[str, bool], _Links]  # by edge type, and whether along its direction
+
+
 class _Relation(nn.Module):
     """Mean messages of one edge type in one direction.
 
@@ -65,9 +68,9 @@ class _Relation(nn.Module):
         self.linear = nn.Linear(width, width, bias=False)
         self.sum = _Sum()
 
-    def forward(self, nodes: dict[str, Tensor], links: dict[tuple[str, bool], _Links]) -> Tensor:
+    def forward(self, nodes: dict[str, Tensor], links: Links, count: int) -> Tensor:
         edges, share = links[self.key]
-        rows, count = nodes[self.source], nodes[self.target].shape[0]
+        rows = nodes[self.source]
         first = rows.shape[0] <= count
         received = self.sum(self.linear(rows) if first else rows, edges, count)
         if share is not None:
@@ -84,17 +87,37 @@ class _Layer(nn.Module):
         self.relations = nn.ModuleList(relations)
         self.own = nn.ModuleDict({module_name(node.name): nn.Linear(width, width) for node in spec.nodes})
 
-    def forward(self, nodes: dict[str, Tensor], links: dict[tuple[str, bool], _Links]) -> dict[str, Tensor]:
-        total = {name: self.own[module_name(name)](rows) for name, rows in nodes.items()}
+    def forward(self, nodes: dict[str, Tensor], links: Links, updated: dict[str, Tensor]) -> dict[str, Tensor]:
+        """New rows of the nodes in `updated` (rows of `nodes`, which the links' targets count)."""
+        total = {name: self.own[module_name(name)](rows) for name, rows in updated.items()}
         for relation in self.relations:
-            total[relation.target] = total[relation.target] + relation(nodes, links)  # type: ignore[index]
-        return {name: rows + torch.relu(total[name]) for name, rows in nodes.items()}
+            name = cast(str, relation.target)
+            if name in updated:
+                total[name] = total[name] + relation(nodes, links, len(updated[name]))
+        return {name: rows + torch.relu(total[name]) for name, rows in updated.items()}
+
+
+class _Live(NamedTuple):
+    """The nodes of one type that are not masked, of all copies in a row; the rest costs nothing.
+
+    Attributes:
+        rows: int64 [n], their positions among the B * N places of the observation.
+        place: int64 [B * N + 1], position among the live nodes, -1 for masked places and for the last (no place).
+        copy: int64 [n], whose node it is.
+        size: N.
+    """
+
+    rows: Tensor
+    place: Tensor
+    copy: Tensor
+    size: int
 
 
 class GraphNetwork(SlotNetwork):
     """Node embeddings by message passing, then the readout over action slots.
 
-    Edge features, series and images are not looked at.
+    The last round is worked out for those nodes alone that slots refer to; the state is summed up before it. Edge
+    features, series and images are not looked at.
     """
 
     def __init__(self, spec: ObservationSpec, config: GraphConfig) -> None:
@@ -104,44 +127,100 @@ class GraphNetwork(SlotNetwork):
         )
         self.layers = nn.ModuleList([_Layer(spec, config.width) for _ in range(config.layers)])
         self.globals = Embedding(spec.globals, config.width)
-        self.readout = SlotReadout(spec, config.width, config.width * (1 + 2 * len(spec.nodes)))
+        self.readout = SlotReadout(spec, config.width, config.width * (1 + len(spec.nodes)))
 
     def forward(self, observation: Tensors) -> tuple[Tensor, Tensor]:
         names = [node.name for node in self.spec.nodes]
-        masks = {name: observation[f"node_mask/{name}"] for name in names}
-        counts = {name: masks[name].shape[1] for name in names}
-        batch = observation["globals"].shape[0]
+        live = {name: _live(observation[f"node_mask/{name}"]) for name in names}
         nodes = {
-            name: (self.embeddings[module_name(name)](observation[f"nodes/{name}"]) * masks[name][..., None]).flatten(
-                0, 1
+            name: self.embeddings[module_name(name)](
+                observation[f"nodes/{name}"].flatten(0, 1).index_select(0, live[name].rows)
             )
             for name in names
         }
-        links: dict[tuple[str, bool], _Links] = {}
+        links: Links = {}
         for edge in self.spec.edges:
-            index = _flat_edges(observation[f"edges/{edge.name}"], counts[edge.source], counts[edge.target])
-            links[edge.name, True] = _Links(index, _share(index[1], batch * counts[edge.target]))
-            links[edge.name, False] = _Links(index.flip(0), _share(index[0], batch * counts[edge.source]))
-        for layer in self.layers:
-            nodes = layer(nodes, links)
-        by_copy = {name: rows.view(batch, counts[name], -1) for name, rows in nodes.items()}
+            index = _live_edges(observation[f"edges/{edge.name}"], live[edge.source], live[edge.target])
+            links[edge.name, True] = _link(index, len(live[edge.target].rows))
+            links[edge.name, False] = _link(index.flip(0), len(live[edge.source].rows))
+        for layer in self.layers[:-1]:
+            nodes = layer(nodes, links, nodes)
+        batch = observation["globals"].shape[0]
         state = [self.globals(observation["globals"])]
-        for name in names:
-            state += [masked_mean(by_copy[name], masks[name]), masked_max(by_copy[name], masks[name])]
-        return self.readout(observation, by_copy, torch.cat(state, dim=-1))
+        state += [_mean_by_copy(nodes[name], live[name].copy, batch) for name in names]
+        referred = self._last_round(observation, nodes, live, links)
+        return self.readout(observation, referred, torch.cat(state, dim=-1))
+
+    def _last_round(
+        self, observation: Tensors, nodes: dict[str, Tensor], live: dict[str, _Live], links: Links
+    ) -> list[Tensor]:
+        """Embeddings [B, A, W] of the nodes that each column of references names."""
+        references = observation["actions/nodes"].long()
+        columns = list(enumerate(self.spec.action_nodes))
+        places = [_places(references[..., column], live[name]) for column, name in columns]
+        tables = {}
+        kept = {}
+        for name in set(self.spec.action_nodes):
+            named = [place.reshape(-1) for place, (_, other) in zip(places, columns, strict=True) if other == name]
+            chosen = torch.unique(torch.cat(named))
+            kept[name] = chosen[chosen >= 0]
+            # The last entry is for references to no node.
+            tables[name] = torch.full((len(nodes[name]) + 1,), -1, dtype=torch.int64, device=references.device)
+            tables[name][kept[name]] = torch.arange(len(kept[name]), device=references.device)
+        narrow = {}
+        for edge in self.spec.edges:
+            for along, target in ((True, edge.target), (False, edge.source)):
+                if target in kept:
+                    source, end = links[edge.name, along].edges
+                    end = tables[target][end]
+                    here = (end >= 0).nonzero().squeeze(1)
+                    narrow[edge.name, along] = _link(torch.stack([source[here], end[here]]), len(kept[target]))
+        updated = {name: nodes[name].index_select(0, rows) for name, rows in kept.items()}
+        rows = self.layers[-1](nodes, narrow, updated)
+        return [_refer(rows[name], tables[name][place]) for place, (_, name) in zip(places, columns, strict=True)]
 
 
-def _flat_edges(edges: Tensor, sources: int, targets: int) -> Tensor:
-    """Edges [B, 2, E] (-1 padded) as one edge index [2, *] into the nodes of all copies in a row."""
-    batch = edges.shape[0]
-    copy = torch.arange(batch, device=edges.device)[:, None]
-    present = (edges >= 0).all(1).reshape(-1).nonzero().squeeze(1)
-    source = (edges[:, 0].long() + copy * sources).reshape(-1)[present]
-    target = (edges[:, 1].long() + copy * targets).reshape(-1)[present]
-    return torch.stack([source, target])
+def _live(mask: Tensor) -> _Live:
+    """The nodes that mask [B, N] keeps."""
+    flat = mask.reshape(-1) != 0
+    rows = flat.nonzero().squeeze(1)
+    place = torch.full((flat.shape[0] + 1,), -1, dtype=torch.int64, device=mask.device)
+    place[rows] = torch.arange(len(rows), device=mask.device)
+    count = mask.shape[1]
+    return _Live(rows, place, rows // max(count, 1), count)
 
 
-def _share(targets: Tensor, count: int) -> Tensor | None:
-    """One over the number of edges that reach each of `count` nodes, [count, 1]; None where that is one at most."""
-    received = torch.bincount(targets, minlength=count)
-    return None if int(received.max()) <= 1 else 1.0 / received.clamp(min=1)[:, None]
+def _places(index: Tensor, live: _Live) -> Tensor:
+    """Positions among the live nodes of indices [B, K] into each copy's own nodes; -1 for none."""
+    copy = torch.arange(index.shape[0], device=index.device)[:, None]
+    flat = torch.where(index >= 0, index + copy * live.size, len(live.place) - 1)
+    return live.place[flat]
+
+
+def _live_edges(edges: Tensor, source: _Live, target: _Live) -> Tensor:
+    """Edges [B, 2, E] (-1 padded) between live nodes as one edge index [2, *]."""
+    edges = edges.long()
+    ends = torch.stack([_places(edges[:, 0], source).reshape(-1), _places(edges[:, 1], target).reshape(-1)])
+    return ends[:, (ends >= 0).all(0).nonzero().squeeze(1)]
+
+
+def _mean_by_copy(rows: Tensor, copy: Tensor, batch: int) -> Tensor:
+    """Mean of each copy's rows, [B, W]; zeros for a copy without any."""
+    total = torch.zeros(batch, rows.shape[1], dtype=rows.dtype, device=rows.device).index_add(0, copy, rows)
+    return total / torch.bincount(copy, minlength=batch).clamp(min=1)[:, None]
+
+
+def _refer(rows: Tensor, place: Tensor) -> Tensor:
+    """Rows at places [B, A], [B, A, W]; zeros where the place is -1."""
+    if len(rows) == 0:
+        return torch.zeros(*place.shape, rows.shape[1], dtype=rows.dtype, device=rows.device)
+    found = rows.index_select(0, place.clamp(min=0).reshape(-1)).view(*place.shape, -1)
+    return found * (place >= 0)[..., None]
+
+
+def _link(edges: Tensor, count: int) -> _Links:
+    """Edges [2, E] to `count` nodes, with one over the number that reaches each."""
+    received = torch.bincount(edges[1], minlength=count)
+    if count == 0 or int(received.max()) <= 1:
+        return _Links(edges, None)
+    return _Links(edges, 1.0 / received.clamp(min=1)[:, None])

@@ -188,6 +188,8 @@ class BeamAgent(Agent):
         wait: whether special actions (WAIT) are tried while others are legal.
     """
 
+    follows_plan = True
+
     def __init__(self, setting: Setting, width: int, wait: bool) -> None:
         self.name = "beam"
         self._width, self._wait = width, wait

@@ -78,6 +78,9 @@ class RolloutAgent(Agent):
         self._room = max(MEMORY // imagine(copies[:1], keys[:1]).copy_bytes, 1)
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        return self.action_costs(observation, mask).argmin(axis=1)
+
+    def action_costs(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.float64]:
         legal = mask.astype(np.bool_)
         tried = legal.copy()
         if self._special and not self._wait:
@@ -92,7 +95,7 @@ class RolloutAgent(Agent):
         if len(copies):
             costs = self._costs(copies, actions, worlds)
             values[copies, actions] = costs.mean(axis=2).min(axis=1)
-        return values.argmin(axis=1)
+        return values
 
     def _costs(
         self, copies: NDArray[np.int64], actions: NDArray[np.int64], worlds: NDArray[np.uint64]

@@ -82,16 +82,22 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "graph": {},
     "attention": {"agent": "attention-ppo"},
     "breakdowns": {"env": "makespan/JobShop-v0:law=bernoulli:p=0.01", "seed": 7, "gamma": 0.9},
-    "imitation": {"imitate": "spt", "imitate_steps": 64},
+    "imitation": {
+        "env": "makespan/JobShop-v0:law=bernoulli:p=0.01",
+        "imitate": "rollout:of=spt+mwkr:worlds=2",
+        "imitate_steps": 128,
+    },
+    "imitation of a rule": {"imitate": "spt", "imitate_steps": 96},
     "mixed sizes": {"instances": "random:size=3x3+2x4"},
 }
 
 
 # By default the two that differ most from the rest.
-_SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name not in ("attention", "breakdowns")]
+_QUICK = ("attention", "imitation")
+_SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name not in _QUICK]
 
 
-@pytest.mark.parametrize("variant", ["attention", "breakdowns", *_SLOW])
+@pytest.mark.parametrize("variant", [*_QUICK, *_SLOW])
 def test_interrupted_and_killed_equals_unbroken(tiny: Tiny, variant: str) -> None:
     """Ctrl-C after two rollouts, a kill two later, another at once, then to the end."""
     changes = {"save_every": 0.0, "validate_every": 0.0, **VARIANTS[variant]}
@@ -132,39 +138,6 @@ def test_saving_rarely_loses_only_time(tiny: Tiny) -> None:
         run(broken, Hook(broken, kill))
     assert not (Path(broken.out) / STATE).exists()
     train(broken, quiet=True)
-    equal(broken.out, whole.out)
-
-
-def test_killed_at_every_moment_around_imitation(tiny: Tiny) -> None:
-    """The warm start is saved as soon as it is made, and made once."""
-    changes = {"imitate": "spt", "imitate_steps": 64, "steps": 64}
-    whole, broken = (tiny(out=tiny().out + name, **changes) for name in ("whole", "broken"))
-    train(whole, quiet=True)
-
-    class Watching(Hook):
-        def fit(self, step: int, total: int, agreement: float) -> None:
-            if step == total - 1:
-                raise Killed
-
-    with pytest.raises(Killed):
-        run(broken, Watching(broken))
-    assert not (Path(broken.out) / STATE).exists()
-
-    def kill(_: float) -> None:
-        raise Killed
-
-    with pytest.raises(Killed):
-        run(broken, Hook(broken, validation=kill))
-    assert state_of(broken.out)[1]["imitated"]
-    assert state_of(broken.out)[1]["num_timesteps"] == 0
-    last = json.loads((Path(broken.out) / "last" / "card.json").read_text())
-    assert last["training"]["validation"]["mean_objective"] is None, "not validated yet: null, not NaN"
-
-    class Refusing(Hook):
-        def fit(self, step: int, total: int, agreement: float) -> None:
-            raise AssertionError("it imitates a second time")
-
-    run(broken, Refusing(broken))
     equal(broken.out, whole.out)
 
 
