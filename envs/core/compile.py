@@ -73,6 +73,11 @@ def compiled(
     return decorate if function is None else decorate(function)
 
 
+def entry(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+    """The machine code of a compiled function for arguments of these types, see `Compiled.entry`."""
+    return function.entry(*arguments) if isinstance(function, Compiled) else function
+
+
 def _returning(value: Any, function: Callable[..., Any]) -> Callable[..., Any] | None:
     """A function with the parameters of another that returns a constant; None for none."""
     if value is _SAME:

@@ -15,9 +15,12 @@ import operator
 from typing import Any, ClassVar
 
 from llvmlite import binding
+from numba import typeof
 from numba.core import sigutils, typed_passes, types
+from numba.core.caching import NullCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, compile_result
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import register_pass
 from numba.core.registry import CPUDispatcher
 from numba.core.typing.context import Context
@@ -116,12 +119,25 @@ def rebuild_part(context: Any, payload: Any) -> Any:
 
 
 class Part(CPUDispatcher):
-    """The dispatcher of a function as a part of others."""
+    """The dispatcher of a function as a part of others.
+
+    A part that another part calls lies in that one's code: only those called by whole functions are cached.
+    """
+
+    _depth: ClassVar[int] = 0
 
     def __init__(self, function: Any, options: dict[str, Any], cache: Any) -> None:
         super().__init__(function, targetoptions={**options, "no_cpython_wrapper": True}, pipeline_class=PartCompiler)
-        if cache is not None:
-            self._cache = cache
+        self._own_cache = cache
+
+    @global_compiler_lock
+    def compile(self, sig: Any) -> Any:
+        self._cache = NullCache() if self._own_cache is None or Part._depth > 0 else self._own_cache
+        Part._depth += 1
+        try:
+            return super().compile(sig)
+        finally:
+            Part._depth -= 1
 
     def add_overload(self, cres: Any) -> None:
         self.overloads[tuple(cres.signature.args)] = cres
@@ -148,6 +164,11 @@ class Compiled(CPUDispatcher):
             self._cache = cache
         self._part = Part(function, options, part_cache)
         self._absent = None if absent is None else Part(absent, options, None)
+
+    def entry(self, *arguments: Any) -> Any:
+        """The machine code for arguments of these types: calling it skips the look at each argument, which takes longer
+        than a small function's work. It must be given arguments of exactly these types."""
+        return self.compile(tuple(typeof(argument) for argument in arguments))
 
     def _part_for(self, args: Any) -> Part:
         return self._part if self._absent is None or not args[0].plain else self._absent

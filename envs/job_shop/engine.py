@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.compile import compiled
+from ..core.compile import compiled, entry
 from ..core.engine import BatchEngine, Kernels
 from ..core.errors import UserError
 from ..core.pack import Pack
@@ -20,7 +20,7 @@ from .lookahead import lower_bound, signature
 from .observation import K_MASK, NUM_MEMO, SPEC, View, sizes, update_observation, write_actions, write_observation
 from .options import JobShopOptions
 from .schedule import JobShopSchedule
-from .source import InstanceSource
+from .source import InstanceSource, generate_copy
 
 STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
 # A decision may be followed by forced moves (swaps, continuations), each of which may be lost, too.
@@ -44,9 +44,12 @@ def is_legal(state, view, i, action):
 
 
 @compiled(nogil=True)
-def reset_range(problem, state, view, copies, seeds):
+def reset_range(problem, state, view, copies, seeds, chosen, size_table):
+    """Begin an episode in the listed copies, on random instances of their seeds where none was chosen (-1)."""
     for index in range(len(copies)):
         i = copies[index]
+        if chosen[i] < 0:
+            generate_copy(problem, i, seeds[i], size_table)
         d.reset_state(problem, state, i, seeds[i])
         write_observation(problem, state, view, i)
 
@@ -165,6 +168,8 @@ class JobShopEngine(BatchEngine):
         memo = np.zeros((n, jobs, NUM_MEMO), dtype=np.int64)
         view = View(block.floats, block.integers, block.bytes, self.layout.offsets, memo)
         self.problem, self.state, self.view = Pack(problem, self.options.plain), Pack(state), Pack(view)
+        self._outcome = Pack(self.outcome)
+        self._step_code: Callable[..., None] | None = None
         # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
         self.chosen = np.full(n, -1, dtype=np.int64)
 
@@ -183,7 +188,7 @@ class JobShopEngine(BatchEngine):
             chosen = np.array([self.source.index(instance) for instance in instances], dtype=np.int64)
             for index in set(chosen.tolist()):
                 self._check_room(self.source.instance(index))
-        self.source.load(self.problem, copies, chosen, self.chosen[copies], self.seeds[copies])
+        self.source.load(self.problem, copies, chosen, self.chosen[copies])
         self.chosen[copies] = chosen
 
     def _check_room(self, instance: JobShopInstance) -> None:
@@ -202,10 +207,13 @@ class JobShopEngine(BatchEngine):
             )
 
     def _reset_range(self, copies: NDArray[np.int64]) -> None:
-        reset_range(self.problem, self.state, self.view, copies, self.seeds)
+        reset_range(self.problem, self.state, self.view, copies, self.seeds, self.chosen, self.source.size_table)
 
     def _step_range(self, actions: NDArray[np.int64], low: int, high: int) -> None:
-        step_range(self.problem, self.state, self.view, self.outcome, actions, low, high)
+        arguments = self.problem, self.state, self.view, self._outcome, actions, low, high
+        if self._step_code is None:
+            self._step_code = entry(step_range, *arguments)
+        self._step_code(*arguments)
 
     def _first_illegal(self, actions: NDArray[np.int64]) -> int:
         return int(first_illegal(self.state, self.view, actions))

@@ -40,20 +40,20 @@ def load_copy(problem, i, times, routes, lengths, machines, windows):
 
 
 @compiled
-def generate_copies(problem, copies, seeds, size_table):
-    """Fill copies with the random instances of their episodes' seeds, one seed per listed copy."""
-    for index in range(len(copies)):
-        i = copies[index]
-        key = mix(np.uint64(seeds[index]) ^ np.uint64(RANDOM_TAG))
-        row = draw_size(key, len(size_table))
-        jobs, machines = size_table[row, 0], size_table[row, 1]
-        problem.route[i, :, :] = -1
-        problem.time[i, :, :] = 0
-        problem.length[i, :] = 0
-        problem.length[i, :jobs] = machines
-        fill_random(problem.time[i], problem.route[i], jobs, machines, key)
-        problem.dims[i, d.DIM_MACHINES] = machines
-        d.measure(problem, i)
+def generate_copy(problem, i, seed, size_table):
+    """Fill copy i with the random instance of its episode's seed."""
+    key = mix(np.uint64(seed) ^ np.uint64(RANDOM_TAG))
+    row = draw_size(key, len(size_table))
+    jobs, machines = size_table[row, 0], size_table[row, 1]
+    route, time, length = problem.route[i], problem.time[i], problem.length[i]
+    for j in range(len(length)):
+        length[j] = machines if j < jobs else 0
+        for k in range(route.shape[1]):
+            route[j, k] = -1
+            time[j, k] = 0
+    fill_random(time, route, jobs, machines, key)
+    problem.dims[i, d.DIM_MACHINES] = machines
+    d.measure(problem, i)
 
 
 @compiled
@@ -76,6 +76,7 @@ class InstanceSource:
         self._instances = list(instances)
         self._names = {instance.name: index for index, instance in enumerate(self._instances)}
         self.sizes = tuple(sizes)
+        self.size_table = np.array(self.sizes, dtype=np.int64).reshape(-1, 2)
         self._fixed = len(self._instances)
         shapes = [(x.num_jobs, x.num_machines, x.times.shape[1]) for x in self._instances]
         shapes += [(jobs, machines, machines) for jobs, machines in self.sizes]
@@ -136,17 +137,12 @@ class InstanceSource:
         return self._instances[index] if index >= 0 else random_instance(self.sizes, seed)
 
     def load(
-        self,
-        problem: Any,
-        copies: NDArray[np.int64],
-        chosen: NDArray[np.int64],
-        previous: NDArray[np.int64],
-        seeds: NDArray[np.int64],
+        self, problem: Any, copies: NDArray[np.int64], chosen: NDArray[np.int64], previous: NDArray[np.int64]
     ) -> None:
-        """Load what was chosen into the given copies, leaving those alone that hold it already."""
-        generated = chosen < 0
-        if generated.any():
-            generate_copies(problem, copies[generated], seeds[generated], np.array(self.sizes, dtype=np.int64))
+        """Load the chosen instances into the given copies, leaving those alone that hold theirs already.
+
+        Those made from a seed (-1) are left to `generate_copy`.
+        """
         for copy, index, old in zip(copies.tolist(), chosen.tolist(), previous.tolist(), strict=True):
             if index >= 0 and index != old:
                 instance = self._instances[index]
