@@ -17,7 +17,17 @@ from .card import OBJECTIVE
 from .dynamics import Problem, State
 from .instance import JobShopInstance
 from .lookahead import lower_bound, signature
-from .observation import K_MASK, NUM_MEMO, SPEC, View, sizes, update_observation, write_actions, write_observation
+from .observation import (
+    K_MASK,
+    NUM_MEMO,
+    SPEC,
+    View,
+    sizes,
+    update_after_move,
+    update_observation,
+    write_actions,
+    write_observation,
+)
 from .options import JobShopOptions
 from .schedule import JobShopSchedule
 from .source import InstanceSource, generate_copy
@@ -54,6 +64,27 @@ def reset_range(problem, state, view, copies, seeds, chosen, size_table):
         write_observation(problem, state, view, i)
 
 
+@compiled
+def play(problem, state, view, i, action):
+    """Play an action in copy i, which is running, and rewrite what changed of its observation."""
+    before = state.clock[i, d.TIME]
+    moves = d.is_plain(problem) and action < state.job.shape[1]
+    left_machine = -1
+    if is_legal(state, view, i, action):
+        left_machine = state.job[i, action, d.MACHINE] if moves else -1
+        d.advance(problem, state, i, action)
+    else:
+        moves = False
+        state.clock[i, d.STATUS] = d.ILLEGAL
+        state.clock[i, d.LEGAL] = 0
+        state.clock[i, d.WAIT_LEGAL] = 0
+    # An operation that takes no time may end, and bring about more, while the clock stands still.
+    if moves and state.clock[i, d.TIME] == before and state.job[i, action, d.DURATION] > 0:
+        update_after_move(problem, state, view, i, action, left_machine)
+    else:
+        update_observation(problem, state, view, i)
+
+
 @compiled(nogil=True)
 def step_range(problem, state, view, outcome, actions, low, high):
     """Play one action in each running copy of a range and rewrite what changed of its observation."""
@@ -66,13 +97,7 @@ def step_range(problem, state, view, outcome, actions, low, high):
             continue
         # Time that passed before the first decision (machines down at 0) belongs to the first step.
         before = state.clock[i, d.TIME] if state.clock[i, d.STEPS] > 0 else 0
-        if is_legal(state, view, i, actions[i]):
-            d.advance(problem, state, i, actions[i])
-        else:
-            state.clock[i, d.STATUS] = d.ILLEGAL
-            state.clock[i, d.LEGAL] = 0
-            state.clock[i, d.WAIT_LEGAL] = 0
-        update_observation(problem, state, view, i)
+        play(problem, state, view, i, actions[i])
         cost = d.objective(problem, state, i) - before
         scale = max(problem.dims[i, d.DIM_LOWER_BOUND], 1) if problem.options[d.OPT_SCALE_REWARD] == 1 else 1
         outcome.reward[i] = -cost / scale

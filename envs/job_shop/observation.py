@@ -535,8 +535,8 @@ def update_operations(problem, state, view, i, j):
 
 @compiled
 def write_job(problem, state, view, i, j):
-    """The row of one job and its edges: what it wants, what it holds, whom it waits for."""
-    job, machine, scale = state.job[i], state.machine[i], problem.scale[i]
+    """The row of one job and the edges to what it holds and wants; `write_ties` writes what depends on other jobs."""
+    job, scale = state.job[i], problem.scale[i]
     floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
     jobs_room = state.job.shape[1]
     status = job[j, JOB_STATUS]
@@ -546,40 +546,53 @@ def write_job(problem, state, view, i, j):
     for column in range(JOB_COLUMNS):
         floats[at + column] = 0.0
     floats[at + status] = 1.0
-    holds = offsets[K_HOLDS] + j
+    holds, wants = offsets[K_HOLDS] + j, offsets[K_WANTS] + j
     integers[holds] = j if held >= 0 else -1
     integers[holds + jobs_room] = held
-    wants, waits = offsets[K_WANTS] + j, offsets[K_WAITS] + j
     integers[wants] = j if wanted >= 0 else -1
     integers[wants + jobs_room] = wanted
-    integers[waits] = -1
-    integers[waits + jobs_room] = -1
     if status == LEFT:
         return
     left = time_left(state, i, j)
     work = job[j, WORK_AHEAD] + left
-    floats[at + 5] = view.bytes[i, offsets[K_MASK] + j]
     floats[at + 6] = wide(left * scale[SCALE_TIME])
     floats[at + 7] = wide(work * scale[SCALE_JOB])
     floats[at + 8] = wide((problem.length[i, j] - job[j, POSITION]) * scale[SCALE_LENGTH])
     if status in (OUTSIDE, BLOCKED):
         floats[at + 9] = wide((t - job[j, SINCE]) * scale[SCALE_TIME])
+    floats[at + 10] = wide(job[j, WANTS_TIME] * scale[SCALE_TIME])
     slack = problem.dims[i, DIM_LOWER_BOUND] - t - work
     floats[at + 16] = clip(slack * scale[SCALE_BOUND], -_WIDE, _WIDE)
-    if wanted < 0:
-        return
-    holder = machine[wanted, HOLDER]
-    floats[at + 10] = wide(job[j, WANTS_TIME] * scale[SCALE_TIME])
-    floats[at + 13] = machine[wanted, UP] == 0
-    if holder < 0:
-        floats[at + 11] = 1.0
-    elif holder != j:
-        floats[at + 12] = job[holder, JOB_STATUS] == BLOCKED
-        integers[waits] = j
-        integers[waits + jobs_room] = holder
-        ahead, closes = chain(state, i, j, wanted, -1, problem.dims[i, DIM_JOBS])
-        floats[at + 14] = min(ahead / problem.dims[i, DIM_JOBS], 1.0)
-        floats[at + 15] = closes
+
+
+@compiled
+def write_ties(problem, state, view, i, j):
+    """Whether job j may move, whom it waits for, and what stands in its way."""
+    job, machine = state.job[i], state.machine[i]
+    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
+    jobs, jobs_room = problem.dims[i, DIM_JOBS], state.job.shape[1]
+    wanted = job[j, WANTS]
+    at = offsets[K_JOB] + j * JOB_COLUMNS
+    holder = -1
+    blocked = False
+    ahead = 0
+    closes = False
+    if wanted >= 0:
+        holder = machine[wanted, HOLDER]
+        floats[at + 11] = holder < 0
+        floats[at + 13] = machine[wanted, UP] == 0
+    if holder == j:
+        holder = -1
+    if holder >= 0:
+        blocked = job[holder, JOB_STATUS] == BLOCKED
+        ahead, closes = chain(state, i, j, wanted, -1, jobs)
+    floats[at + 5] = view.bytes[i, offsets[K_MASK] + j]
+    floats[at + 12] = blocked
+    floats[at + 14] = min(ahead / jobs, 1.0)
+    floats[at + 15] = closes
+    waits = offsets[K_WAITS] + j
+    integers[waits] = j if holder >= 0 else -1
+    integers[waits + jobs_room] = holder
 
 
 @compiled
@@ -826,11 +839,32 @@ def update_observation(problem, state, view, i):
         if state.job[i, j, JOB_STATUS] != LEFT or view.memo[i, j, MEMO_STATUS] != LEFT:
             update_operations(problem, state, view, i, j)
             write_job(problem, state, view, i, j)
+            write_ties(problem, state, view, i, j)
     for m in range(problem.dims[i, DIM_MACHINES]):
         write_machine(problem, state, view, i, m)
     if problem.options[OPT_LAW] != LAW_NONE:
         for m in range(problem.dims[i, DIM_MACHINES]):
             write_breakdown(problem, state, view, i, m)
+
+
+@compiled
+def update_after_move(problem, state, view, i, mover, left_machine):
+    """`update_observation` where nothing has happened but that `mover` entered a machine, and the clock stood still.
+
+    `left_machine` is the machine that it came from, or -1.
+    """
+    job = state.job[i]
+    entered = job[mover, MACHINE]
+    write_actions(problem, state, view, i)
+    write_job(problem, state, view, i, mover)
+    for j in range(problem.dims[i, DIM_JOBS]):
+        if job[j, JOB_STATUS] != LEFT:
+            if j == mover or job[j, WANTS] == entered:
+                update_operations(problem, state, view, i, j)
+            write_ties(problem, state, view, i, j)
+    write_machine(problem, state, view, i, entered)
+    if left_machine >= 0:
+        write_machine(problem, state, view, i, left_machine)
 
 
 @compiled
