@@ -22,6 +22,7 @@ DEMO_RULES := spt,lpt,fifo,lifo,mwkr,lwkr,fdd-mwkr,mopnr,lopnr,spt-twkr,lrm,srm,
 DEMO_AGENTS := $(DEMO_RULES),best-rule,$(DEMO_OUT)/best
 # Public instances whose optimum under blocking with swaps is proved.
 DEMO_INSTANCES := la01-la10,la16-la20,orb01-orb10
+DEMO_TRAINING := random:size=6x6+10x5+10x10
 
 help:
 	@echo 'make demo       train graph-ppo on the blocking job shop, then measure it against the dispatching rules'
@@ -62,7 +63,8 @@ demo: $(VENV)/.installed-demo
 
 demo-train: $(VENV)/.installed-demo
 	@echo '== training graph-ppo from scratch, six minutes at most; the folder $(DEMO_OUT) is continued if it is there'
-	$(BIN)/makespan train $(DEMO_ENV) --agent graph-ppo --preset quick --seed 0 --out $(DEMO_OUT)
+	$(BIN)/makespan train $(DEMO_ENV) --agent graph-ppo --preset quick --seed 0 \
+		--instances $(DEMO_TRAINING) --imitate rollout --out $(DEMO_OUT)
 
 demo-evaluate: $(VENV)/.installed-demo
 	@echo '== measuring it on instances it has never seen: without breakdowns, then with them (p = 0.005)'

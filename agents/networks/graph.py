@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
+from torch_geometric.utils import scatter
 
 from ...envs.core.spec import EdgeType, ObservationSpec
 from .common import Embedding, SlotNetwork, SlotReadout, Tensors, module_name
@@ -24,19 +24,6 @@ class GraphConfig:
 
     width: int = 32
     layers: int = 2
-
-
-class _Sum(MessagePassing):
-    """Sum of the neighbours' rows."""
-
-    def __init__(self) -> None:
-        super().__init__(aggr="sum")
-
-    def forward(self, rows: Tensor, edges: Tensor, targets: int) -> Tensor:
-        return self.propagate(edges, x=rows, size=(rows.shape[0], targets))
-
-    def message(self, x_j: Tensor) -> Tensor:
-        return x_j
 
 
 class _Links(NamedTuple):
@@ -66,13 +53,13 @@ class _Relation(nn.Module):
         self.key = edge.name, along
         self.source, self.target = (edge.source, edge.target) if along else (edge.target, edge.source)
         self.linear = nn.Linear(width, width, bias=False)
-        self.sum = _Sum()
 
     def forward(self, nodes: dict[str, Tensor], links: Links, count: int) -> Tensor:
         edges, share = links[self.key]
         rows = nodes[self.source]
         first = rows.shape[0] <= count
-        received = self.sum(self.linear(rows) if first else rows, edges, count)
+        sent = (self.linear(rows) if first else rows).index_select(0, edges[0])
+        received = scatter(sent, edges[1], dim=0, dim_size=count, reduce="sum")
         if share is not None:
             received = received * share
         return received if first else self.linear(received)

@@ -219,7 +219,8 @@ def test_rollout_does_not_depend_on_the_hidden_world() -> None:
 
 
 def test_imagined_worlds_do_not_record() -> None:
-    arena = open_arena(JOB_SHOP, 1, {"law": "bernoulli", "instance": "la01"})
+    options = {"law": "bernoulli", "on_breakdown": "scrap", "p": 0.0005, "instance": "la01"}  # losses are recorded
+    arena = open_arena(JOB_SHOP, 1, options)
     assert isinstance(arena, EngineArena)
     arena.reset([Case("la01", 5)])
     imagined = arena.engine.imagine(np.zeros(2, dtype=np.int64), np.arange(2, dtype=np.uint64))
