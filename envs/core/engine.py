@@ -35,7 +35,8 @@ class Kernels:
         key: names them, for the cache of functions built from them.
         is_running: (problem, state, i) -> whether the episode goes on.
         advance: (problem, state, i, action): play a legal action up to the next decision.
-        write_actions: (problem, state, view, i): mask, references and features of the action slots.
+        write_actions: (problem, state, view, i): mask, references and features of the action slots, and the globals;
+            needs nothing else of the observation to be up to date.
         episode_seed: (state, i) -> the world's key.
         lower_bound: (problem, state, i) -> a bound on the cost (the objective, or minus it where it is to be large)
             that this copy can still reach, exact once its episode has ended; None: no search by bounds.

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from llvmlite import binding
 from numba import typeof
-from numba.core import sigutils, typed_passes, types
+from numba.core import sigutils, typed_passes, types, untyped_passes
 from numba.core.caching import NullCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder, compile_result
@@ -62,6 +62,19 @@ def _register(context: Any, descriptor: Any, library: PartLibrary) -> object:
     return key
 
 
+_UNNEEDED = (
+    untyped_passes.WithLifting,
+    untyped_passes.InlineClosureLikes,
+    untyped_passes.RewriteDynamicRaises,
+    untyped_passes.MakeFunctionToJitFunction,
+    untyped_passes.FindLiterallyCalls,
+    untyped_passes.LiteralUnroll,
+    untyped_passes.LiteralPropagationSubPipelinePass,
+    typed_passes.NopythonRewrites,
+    typed_passes.DumpParforDiagnostics,
+)
+
+
 class QuickTyping(Context):
     """Numba's typing context with a memory: Numba itself tries a dozen templates for each ``+`` anew."""
 
@@ -80,7 +93,7 @@ class QuickTyping(Context):
 
 
 class PartCompiler(CompilerBase):
-    """Numba's pipeline with `PartLowering` in it."""
+    """Numba's pipeline with `PartLowering` in it, and without what only closures, literals and whole arrays need."""
 
     def define_pipelines(self) -> list[Any]:
         quick = QuickTyping.__new__(QuickTyping)
@@ -90,6 +103,7 @@ class PartCompiler(CompilerBase):
         manager.passes = [
             (PartLowering if step is typed_passes.NativeLowering else step, description)
             for step, description in manager.passes
+            if step not in _UNNEEDED
         ]
         manager._finalized = False
         manager.finalize()
@@ -130,14 +144,14 @@ class Part(CPUDispatcher):
         super().__init__(function, targetoptions={**options, "no_cpython_wrapper": True}, pipeline_class=PartCompiler)
         self._own_cache = cache
 
-    @global_compiler_lock
     def compile(self, sig: Any) -> Any:
-        self._cache = NullCache() if self._own_cache is None or Part._depth > 0 else self._own_cache
-        Part._depth += 1
-        try:
-            return super().compile(sig)
-        finally:
-            Part._depth -= 1
+        with global_compiler_lock:
+            self._cache = NullCache() if self._own_cache is None or Part._depth > 0 else self._own_cache
+            Part._depth += 1
+            try:
+                return super().compile(sig)
+            finally:
+                Part._depth -= 1
 
     def add_overload(self, cres: Any) -> None:
         self.overloads[tuple(cres.signature.args)] = cres
