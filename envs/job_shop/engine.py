@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from .observation import (
     update_after_move,
     update_observation,
     write_actions,
-    write_observation,
+    write_static,
 )
 from .options import JobShopOptions
 from .schedule import JobShopSchedule
@@ -34,7 +34,18 @@ from .source import InstanceSource, generate_copy
 
 STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
 # A decision may be followed by forced moves (swaps, continuations), each of which may be lost, too.
+# What is done with a copy.
+STEP, LEAVE, BEGIN, REWRITE = range(4)
 _LOG_ROWS_PER_OPERATION = 2 * d.STEP_CAP_PER_OPERATION
+
+
+class Orders(NamedTuple):
+    """What is to be done with n copies, and what the beginning of an episode needs."""
+
+    order: NDArray[np.int64]  # [n]
+    seed: NDArray[np.int64]  # [n]
+    chosen: NDArray[np.int64]  # [n], index of the instance, or -1 for a random one
+    sizes: NDArray[np.int64]  # [S, 2], jobs and machines of the random ones
 
 
 @compiled
@@ -53,15 +64,14 @@ def is_legal(state, view, i, action):
     return 0 <= action <= state.job.shape[1] and view.bytes[i, view.offsets[K_MASK] + action] == 1
 
 
-@compiled(nogil=True)
-def reset_range(problem, state, view, copies, seeds, chosen, size_table):
-    """Begin an episode in the listed copies, on random instances of their seeds where none was chosen (-1)."""
-    for index in range(len(copies)):
-        i = copies[index]
-        if chosen[i] < 0:
-            generate_copy(problem, i, seeds[i], size_table)
-        d.reset_state(problem, state, i, seeds[i])
-        write_observation(problem, state, view, i)
+@compiled
+def begin(problem, state, view, i, seed, chosen, size_table):
+    """Begin an episode in copy i, on the random instance of its seed if none was chosen (-1)."""
+    if chosen < 0:
+        generate_copy(problem, i, seed, size_table)
+    d.reset_state(problem, state, i, seed)
+    write_static(problem, state, view, i)
+    update_observation(problem, state, view, i)
 
 
 @compiled
@@ -85,26 +95,42 @@ def play(problem, state, view, i, action):
         update_observation(problem, state, view, i)
 
 
+@compiled
+def step(problem, state, view, outcome, i, action):
+    """Play an action in copy i, if it is running, and report what came of it."""
+    outcome.reward[i] = 0.0
+    outcome.elapsed[i] = 0.0
+    outcome.terminated[i] = False
+    outcome.truncated[i] = False
+    if state.clock[i, d.STATUS] != d.RUNNING:
+        return
+    # Time that passed before the first decision (machines down at 0) belongs to the first step.
+    before = state.clock[i, d.TIME] if state.clock[i, d.STEPS] > 0 else 0
+    play(problem, state, view, i, action)
+    cost = d.objective(problem, state, i) - before
+    scale = max(problem.dims[i, d.DIM_LOWER_BOUND], 1) if problem.options[d.OPT_SCALE_REWARD] == 1 else 1
+    outcome.reward[i] = -cost / scale
+    outcome.elapsed[i] = state.clock[i, d.TIME] - before
+    status = state.clock[i, d.STATUS]
+    outcome.terminated[i] = status in (d.FINISHED, d.DEADLOCK, d.ILLEGAL)
+    outcome.truncated[i] = status == d.TRUNCATED
+
+
 @compiled(nogil=True)
-def step_range(problem, state, view, outcome, actions, low, high):
-    """Play one action in each running copy of a range and rewrite what changed of its observation."""
+def carry_out(problem, state, view, outcome, orders, actions, low, high):
+    """Do with each copy of a range what its order says.
+
+    One loop for all that is done to copies: the code that writes observations is so compiled only once.
+    """
     for i in range(low, high):
-        outcome.reward[i] = 0.0
-        outcome.elapsed[i] = 0.0
-        outcome.terminated[i] = False
-        outcome.truncated[i] = False
-        if state.clock[i, d.STATUS] != d.RUNNING:
-            continue
-        # Time that passed before the first decision (machines down at 0) belongs to the first step.
-        before = state.clock[i, d.TIME] if state.clock[i, d.STEPS] > 0 else 0
-        play(problem, state, view, i, actions[i])
-        cost = d.objective(problem, state, i) - before
-        scale = max(problem.dims[i, d.DIM_LOWER_BOUND], 1) if problem.options[d.OPT_SCALE_REWARD] == 1 else 1
-        outcome.reward[i] = -cost / scale
-        outcome.elapsed[i] = state.clock[i, d.TIME] - before
-        status = state.clock[i, d.STATUS]
-        outcome.terminated[i] = status in (d.FINISHED, d.DEADLOCK, d.ILLEGAL)
-        outcome.truncated[i] = status == d.TRUNCATED
+        order = orders.order[i]
+        if order == STEP:
+            step(problem, state, view, outcome, i, actions[i])
+        elif order == BEGIN:
+            begin(problem, state, view, i, orders.seed[i], orders.chosen[i], orders.sizes)
+        elif order == REWRITE:
+            write_static(problem, state, view, i)
+            update_observation(problem, state, view, i)
 
 
 @compiled
@@ -113,12 +139,6 @@ def first_illegal(state, view, actions):
         if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(state, view, i, actions[i]):
             return i
     return -1
-
-
-@compiled(nogil=True)
-def write_all(problem, state, view):
-    for i in range(state.clock.shape[0]):
-        write_observation(problem, state, view, i)
 
 
 @compiled
@@ -193,10 +213,15 @@ class JobShopEngine(BatchEngine):
         memo = np.zeros((n, jobs, NUM_MEMO), dtype=np.int64)
         view = View(block.floats, block.integers, block.bytes, self.layout.offsets, memo)
         self.problem, self.state, self.view = Pack(problem, self.options.plain), Pack(state), Pack(view)
-        self._outcome = Pack(self.outcome)
-        self._step_code: Callable[..., None] | None = None
         # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
         self.chosen = np.full(n, -1, dtype=np.int64)
+        self._outcome = Pack(self.outcome)
+        self._no_actions = np.zeros(n, dtype=np.int64)
+        self._stepping, self._other = (
+            Pack(Orders(np.full(n, order, dtype=np.int64), self.seeds, self.chosen, source.size_table))
+            for order in (STEP, LEAVE)
+        )
+        self._code: Callable[..., None] | None = None
 
     def _needs_log(self) -> bool:
         """Whether something happens that neither the state nor the seed tells later."""
@@ -232,19 +257,25 @@ class JobShopEngine(BatchEngine):
             )
 
     def _reset_range(self, copies: NDArray[np.int64]) -> None:
-        reset_range(self.problem, self.state, self.view, copies, self.seeds, self.chosen, self.source.size_table)
+        self._other.order[:] = LEAVE
+        self._other.order[copies] = BEGIN
+        self._carry_out(self._other, self._no_actions, 0, self.num_copies)
 
     def _step_range(self, actions: NDArray[np.int64], low: int, high: int) -> None:
-        arguments = self.problem, self.state, self.view, self._outcome, actions, low, high
-        if self._step_code is None:
-            self._step_code = entry(step_range, *arguments)
-        self._step_code(*arguments)
+        self._carry_out(self._stepping, actions, low, high)
+
+    def _carry_out(self, orders: Pack, actions: NDArray[np.int64], low: int, high: int) -> None:
+        arguments = self.problem, self.state, self.view, self._outcome, orders, actions, low, high
+        if self._code is None:
+            self._code = entry(carry_out, *arguments)
+        self._code(*arguments)
 
     def _first_illegal(self, actions: NDArray[np.int64]) -> int:
         return int(first_illegal(self.state, self.view, actions))
 
     def _write_all(self) -> None:
-        write_all(self.problem, self.state, self.view)
+        self._other.order[:] = REWRITE
+        self._carry_out(self._other, self._no_actions, 0, self.num_copies)
 
     def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
         redraw_hidden(self.problem, self.state, keys)

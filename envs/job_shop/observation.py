@@ -865,10 +865,3 @@ def update_after_move(problem, state, view, i, mover, left_machine):
     write_machine(problem, state, view, i, entered)
     if left_machine >= 0:
         write_machine(problem, state, view, i, left_machine)
-
-
-@compiled
-def write_observation(problem, state, view, i):
-    """Write the whole observation of copy i."""
-    write_static(problem, state, view, i)
-    update_observation(problem, state, view, i)
