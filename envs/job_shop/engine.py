@@ -15,6 +15,7 @@ from ..core.pack import Pack
 from . import dynamics as d
 from .card import OBJECTIVE
 from .dynamics import Problem, State
+from .generator import random_name
 from .instance import JobShopInstance
 from .lookahead import lower_bound, signature
 from .observation import (
@@ -318,7 +319,11 @@ class JobShopEngine(BatchEngine):
         }
 
     def instance_name(self, copy: int) -> str:
-        return self.source.name(int(self.chosen[copy]), int(self.seeds[copy]))
+        chosen = int(self.chosen[copy])
+        if chosen >= 0:
+            return self.source.instance(chosen).name
+        dims = self.problem.dims[copy]
+        return random_name(int(dims[d.DIM_JOBS]), int(dims[d.DIM_MACHINES]), int(self.seeds[copy]))
 
     def instance(self, copy: int) -> JobShopInstance:
         return self.source.instance(int(self.chosen[copy]), int(self.seeds[copy]))

@@ -168,7 +168,12 @@ class RandomJobShop:
         routes = np.zeros((jobs, machines), dtype=np.int32)
         fill_random(times, routes, jobs, machines, key)
         lengths = np.full(jobs, machines, dtype=np.int64)
-        return JobShopInstance(f"random-{jobs}x{machines}-s{seed}", times, routes, lengths, machines)
+        return JobShopInstance(random_name(jobs, machines, seed), times, routes, lengths, machines)
+
+
+def random_name(jobs: int, machines: int, seed: int) -> str:
+    """What the random instance of a size and a seed is called."""
+    return f"random-{jobs}x{machines}-s{seed}"
 
 
 def random_instance(sizes: Sequence[tuple[int, int]], seed: int) -> JobShopInstance:

@@ -128,10 +128,6 @@ class InstanceSource:
             self._instances.append(found[0])
         return self._names[instance]
 
-    def name(self, index: int, seed: int) -> str:
-        """Name of an instance by index, or of the one made from the episode's seed."""
-        return self.instance(index, seed).name
-
     def instance(self, index: int, seed: int = 0) -> JobShopInstance:
         """An instance by index, or the one made from the episode's seed."""
         return self._instances[index] if index >= 0 else random_instance(self.sizes, seed)
