@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tyro
+from tyro.conf import Positional
 
 from ..agents.checkpoint import load_checkpoint, save_checkpoint
 from ..agents.learned import find_checkpoint
@@ -100,7 +102,7 @@ def _save(target: str | Path, weights: Any, card: dict[str, Any]) -> None:
     save_checkpoint(target, weights, {key: value for key, value in card.items() if key not in _HEADER})
 
 
-def main(target: str, run: str | None = None, results: tuple[str, ...] = (), notes: str = "") -> None:
+def main(target: Positional[str], run: str | None = None, results: tuple[str, ...] = (), notes: str = "") -> None:
     """Publish a run's best checkpoint, or add evaluations to a published card.
 
     Args:
@@ -116,8 +118,6 @@ def main(target: str, run: str | None = None, results: tuple[str, ...] = (), not
 
 
 if __name__ == "__main__":
-    import tyro
-
     try:
         tyro.cli(main)
     except UserError as error:
