@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -45,12 +46,22 @@ def legal_scores(network: SlotNetwork, observation: Observation, mask: NDArray[n
         rows = slice(low, low + batch)
         if running[rows].any():
             tensors = to_tensors({key: array[rows] for key, array in observation.items()}, device)
-            with torch.inference_mode():
+            with torch.inference_mode(), _steady(network):
                 logits, _ = network(tensors)
                 logits = logits.masked_fill(torch.as_tensor(mask[rows] == 0, device=device), -torch.inf)
                 found = torch.log_softmax(logits, dim=1).cpu().numpy()
             scores[rows] = np.where(running[rows, None], found, -np.inf)
     return scores
+
+
+@contextmanager
+def _steady(network: SlotNetwork) -> Iterator[None]:
+    """Steady work for a while (see `SlotNetwork`); training goes on as before."""
+    before, network.steady = network.steady, True
+    try:
+        yield
+    finally:
+        network.steady = before
 
 
 class PolicyAgent(Agent):

@@ -29,7 +29,13 @@ class SlotNetwork(nn.Module):
     """A network that scores action slots and values the state; subclasses are built from the spec alone.
 
     No parameter's shape depends on a count of nodes, edges or slots.
+
+    Attributes:
+        steady: work with arrays whose shapes depend on nothing but the batch's, so that a copy's scores are the same
+            bit for bit whatever the other copies hold. Training does without, which is faster.
     """
+
+    steady = False
 
     def __init__(self, spec: ObservationSpec) -> None:
         super().__init__()

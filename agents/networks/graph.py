@@ -90,7 +90,7 @@ class _Live(NamedTuple):
     Attributes:
         rows: int64 [n], their positions among the B * N places of the observation.
         place: int64 [B * N + 1], position among the live nodes, -1 for masked places and for the last (no place).
-        copy: int64 [n], whose node it is.
+        copy: int64 [n], whose node it is; B for nobody's.
         size: N.
     """
 
@@ -118,7 +118,7 @@ class GraphNetwork(SlotNetwork):
 
     def forward(self, observation: Tensors) -> tuple[Tensor, Tensor]:
         names = [node.name for node in self.spec.nodes]
-        live = {name: _live(observation[f"node_mask/{name}"]) for name in names}
+        live = {name: _live(observation[f"node_mask/{name}"], self.steady) for name in names}
         nodes = {
             name: self.embeddings[module_name(name)](
                 observation[f"nodes/{name}"].flatten(0, 1).index_select(0, live[name].rows)
@@ -150,7 +150,8 @@ class GraphNetwork(SlotNetwork):
         for name in set(self.spec.action_nodes):
             named = [place.reshape(-1) for place, (_, other) in zip(places, columns, strict=True) if other == name]
             chosen = torch.unique(torch.cat(named))
-            kept[name] = chosen[chosen >= 0]
+            every = torch.arange(len(nodes[name]), device=references.device)
+            kept[name] = every if self.steady else chosen[chosen >= 0]
             # The last entry is for references to no node.
             tables[name] = torch.full((len(nodes[name]) + 1,), -1, dtype=torch.int64, device=references.device)
             tables[name][kept[name]] = torch.arange(len(kept[name]), device=references.device)
@@ -167,14 +168,17 @@ class GraphNetwork(SlotNetwork):
         return [_refer(rows[name], tables[name][place]) for place, (_, name) in zip(places, columns, strict=True)]
 
 
-def _live(mask: Tensor) -> _Live:
-    """The nodes that mask [B, N] keeps."""
+def _live(mask: Tensor, steady: bool) -> _Live:
+    """The nodes that mask [B, N] keeps; in steady work all, of which the others are nobody's and have no place."""
     flat = mask.reshape(-1) != 0
-    rows = flat.nonzero().squeeze(1)
-    place = torch.full((flat.shape[0] + 1,), -1, dtype=torch.int64, device=mask.device)
-    place[rows] = torch.arange(len(rows), device=mask.device)
-    count = mask.shape[1]
-    return _Live(rows, place, rows // max(count, 1), count)
+    kept = flat.nonzero().squeeze(1)
+    rows = torch.arange(len(flat), device=mask.device) if steady else kept
+    place = torch.full((len(flat) + 1,), -1, dtype=torch.int64, device=mask.device)
+    place[kept] = kept if steady else torch.arange(len(kept), device=mask.device)
+    copy = rows // max(mask.shape[1], 1)
+    if steady:
+        copy = torch.where(flat, copy, mask.shape[0])
+    return _Live(rows, place, copy, mask.shape[1])
 
 
 def _places(index: Tensor, live: _Live) -> Tensor:
@@ -192,9 +196,9 @@ def _live_edges(edges: Tensor, source: _Live, target: _Live) -> Tensor:
 
 
 def _mean_by_copy(rows: Tensor, copy: Tensor, batch: int) -> Tensor:
-    """Mean of each copy's rows, [B, W]; zeros for a copy without any."""
-    total = torch.zeros(batch, rows.shape[1], dtype=rows.dtype, device=rows.device).index_add(0, copy, rows)
-    return total / torch.bincount(copy, minlength=batch).clamp(min=1)[:, None]
+    """Mean of each copy's rows, [B, W]; zeros for a copy without any. Rows of copy B are left out."""
+    total = torch.zeros(batch + 1, rows.shape[1], dtype=rows.dtype, device=rows.device).index_add(0, copy, rows)
+    return (total / torch.bincount(copy, minlength=batch + 1).clamp(min=1)[:, None])[:batch]
 
 
 def _refer(rows: Tensor, place: Tensor) -> Tensor:
