@@ -44,7 +44,7 @@ class TrainConfig:
         validation_worlds: held-out worlds of a validation.
         save_every: seconds between saves; what a kill loses at most.
         device: "auto" (a GPU where there is one), "cpu", "cuda".
-        threads: of torch on the CPU; 0 takes all cores.
+        threads: of torch on the CPU; 0 takes all cores, which gains little with networks this small.
     """
 
     env: str
@@ -76,7 +76,7 @@ class TrainConfig:
     validation_worlds: int = 64
     save_every: float = 30.0
     device: str = "auto"
-    threads: int = 0
+    threads: int = 1
 
     def __post_init__(self) -> None:
         for name in ("env", "agent", "out", "device"):
