@@ -7,6 +7,7 @@ import pytest
 from makespan.agents.arena import Case, Episode, open_arena, play
 from makespan.agents.catalogue import make_agent
 from makespan.agents.exact.agent import CpSatAgent
+from makespan.agents.exact.job_shop import solve_job_shop
 from makespan.envs.core.errors import UserError
 from makespan.envs.job_shop.generator import random_instance
 from makespan.envs.job_shop.instance import JobShopInstance
@@ -85,7 +86,7 @@ def test_an_instance_is_solved_once(monkeypatch: pytest.MonkeyPatch) -> None:
         solved.append(instance.name)
         return solve(instance, *args, **keywords)
 
-    solve = module.solve_job_shop
+    solve = solve_job_shop
     monkeypatch.setattr(module, "solve_job_shop", count)
     first, other = random_instance(((3, 3),), 1), random_instance(((3, 3),), 2)
     same_name = replace(other, name=first.name)

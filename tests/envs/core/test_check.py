@@ -15,7 +15,8 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from makespan.cli.check import run
 from makespan.envs.core import check_play
-from makespan.envs.core.check import RULES, Subject, _run, check_contract
+from makespan.envs.core.check import RULES, _run, check_contract
+from makespan.envs.core.check_play import Subject
 from makespan.envs.core.errors import UnknownNameError, UserError
 from makespan.envs.core.ids import find_env
 from makespan.envs.core.spec import Feature, ObservationSpec
