@@ -1,6 +1,8 @@
 """Beam search on the imagined engine: the best partial episodes of each length by a bound on what they can reach.
 
-Ow & Morton, "Filtered beam search in scheduling", International Journal of Production Research 26(1), 1988.
+Ow & Morton, "Filtered beam search in scheduling", International Journal of Production Research 26(1), 1988; within
+Giffler and Thompson's conflict sets: Sabuncuoglu & Bayiz, "Job shop scheduling with beam search", European Journal of
+Operational Research 118(2), 1999.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ from ...envs.core.compile import compiled
 from ...envs.core.engine import BatchEngine, Kernels
 from ...envs.core.player import variant_of
 from ..agent import Agent, Imagine, Observation, Setting
+from ..rules.agent import within_conflict_set
+from ..rules.rule import ConflictSet, applicable_rules
 
 MEMORY = 2**27  # bytes of children at a time
 
@@ -76,55 +80,90 @@ class _Nodes:
         self._expand(engine.problem, engine.state, actions, *found)
         return found[0].copy(), found[1].copy(), found[2].copy()
 
-    def masks(self) -> NDArray[np.bool_]:
-        """bool [count, A]: the legal actions."""
+    def slots(self) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.int32]]:
+        """The action slots of each node: (legal bool [count, A], features [count, A, F], nodes [count, A, K])."""
         engine = self._engine
         self._refresh(engine.problem, engine.state, engine.view, self.count)
-        return engine.masks[: self.count].astype(np.bool_)
+        views = engine.block.views
+        legal = engine.masks[: self.count].astype(np.bool_)
+        return legal, views["actions/features"][: self.count], views["actions/nodes"][: self.count]
 
 
-def beam_search(imagine: Imagine, copy: int, width: int, wait: bool) -> list[int]:
+def beam_search(
+    imagine: Imagine, copy: int, width: int, wait: bool, conflict_set: ConflictSet | None = None
+) -> list[int]:
     """The best action sequence that a beam finds from a copy's present to its end.
 
-    Nodes of equal length are ranked by their bound on the cost, ties by their parents' rank and then by slot; of equal
-    states one stays. Those that cannot beat the best complete episode so far are dropped.
+    Nodes of equal length are ranked by their bound on the cost; of equal states one stays. Those that cannot beat the
+    best complete episode so far are dropped. Ties go to the action that completes earliest within the conflict set,
+    where there is one, then by the parents' rank and by slot.
+
+    Special actions are tried while others are legal only in a second search, which has to beat the first: a beam
+    prefers nodes that have waited, being less far on than others of equal length, and alone would often end worse.
 
     Args:
         imagine: of the environment; the world must not be stochastic.
         copy: from where.
         width: nodes that stay at each length.
         wait: whether special actions are tried while others are legal.
+        conflict_set: what the other actions are restricted to.
     """
-    search = _Beam(imagine, copy, width, wait)
-    while search.grow():
-        pass
+    search = _Beam(imagine, copy, width, False, conflict_set)
+    search.run()
+    if wait and search.held_back:
+        patient = _Beam(imagine, copy, width, True, conflict_set, search.best_cost)
+        patient.run()
+        if patient.best_cost < search.best_cost:
+            return patient.best_actions()
     return search.best_actions()
 
 
 class _Beam:
-    def __init__(self, imagine: Imagine, copy: int, width: int, wait: bool) -> None:
+    """One search.
+
+    Args:
+        imagine, copy, width, wait, conflict_set: see `beam_search`.
+        best_cost: of a complete episode that is known; only better ones are looked for.
+
+    Attributes:
+        best_cost: of the best complete episode so far.
+        held_back: whether a special action was legal beside others and not tried.
+    """
+
+    def __init__(
+        self,
+        imagine: Imagine,
+        copy: int,
+        width: int,
+        wait: bool,
+        conflict_set: ConflictSet | None,
+        best_cost: float = np.inf,
+    ) -> None:
         root = imagine(np.array([copy]), np.zeros(1, dtype=np.uint64))
         room = max(min(MEMORY // root.copy_bytes, width * root.sizes.actions), 1)
+        self._spec = root.spec
         self._special = len(root.spec.special_actions)
-        self._width, self._wait = width, wait
+        self._width, self._wait, self._conflict_set = width, wait, conflict_set
 
         def nodes(count: int) -> _Nodes:
             return _Nodes(imagine(np.full(count, copy, dtype=np.int64), np.zeros(count, dtype=np.uint64)))
 
         self._beam, self._next, self._children, self._room = nodes(width), nodes(width), nodes(room), room
         self._levels: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []  # (parents, actions) of each length
-        self._best_cost = np.inf
+        self.best_cost, self.held_back = best_cost, False
         self._best: tuple[int, int, int] | None = None  # (length, parent, action) of the best complete episode
 
-    def grow(self) -> bool:
+    def run(self) -> None:
+        """Search until no node is left."""
+        while self._grow():
+            pass
+
+    def _grow(self) -> bool:
         """Go one action further; returns whether there are nodes left."""
-        masks = self._beam.masks()
-        if self._special and not self._wait:
-            masks[:, -self._special :] &= ~masks[:, : -self._special].any(axis=1, keepdims=True)
-        parents, actions = np.nonzero(masks)
+        parents, actions, completions = self._candidates()
         bounds, signatures, running = self._measure(parents, actions)
         self._note_ended(parents, actions, bounds, running)
-        chosen = self._choose(bounds, signatures, running)
+        chosen = self._choose(bounds, completions, signatures, running)
         self._levels.append((parents[chosen], actions[chosen]))
         if len(chosen) == 0:
             return False
@@ -132,6 +171,23 @@ class _Beam:
         self._next.play(actions[chosen])
         self._beam, self._next = self._next, self._beam
         return True
+
+    def _candidates(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """(parents, actions, completions) of the children to be measured; completions are zero without conflict set."""
+        legal, features, nodes = self._beam.slots()
+        ordinary = legal.copy()
+        ordinary[:, legal.shape[1] - self._special :] = False
+        special = legal & ~ordinary
+        beside = special & ordinary.any(axis=1, keepdims=True)
+        if not self._wait:
+            self.held_back |= bool(beside.any())
+            special &= ~beside
+        if self._conflict_set is None:
+            parents, actions = np.nonzero(ordinary | special)
+            return parents, actions, np.zeros(len(parents), dtype=np.float32)
+        ordinary = within_conflict_set(self._conflict_set, self._spec, features, nodes, ordinary)
+        parents, actions = np.nonzero(ordinary | special)
+        return parents, actions, features[parents, actions, self._spec.action_column(self._conflict_set.completion)]
 
     def _measure(
         self, parents: NDArray[np.int64], actions: NDArray[np.int64]
@@ -155,21 +211,25 @@ class _Beam:
         """Keep the best complete episode."""
         costs = np.where(running, np.inf, bounds)
         best = int(costs.argmin())
-        if costs[best] < self._best_cost:
-            self._best_cost = costs[best]
+        if costs[best] < self.best_cost:
+            self.best_cost = float(costs[best])
             self._best = len(self._levels), int(parents[best]), int(actions[best])
 
     def _choose(
-        self, bounds: NDArray[np.float64], signatures: NDArray[np.uint64], running: NDArray[np.bool_]
+        self,
+        bounds: NDArray[np.float64],
+        completions: NDArray[np.float32],
+        signatures: NDArray[np.uint64],
+        running: NDArray[np.bool_],
     ) -> NDArray[np.int64]:
         """The children that stay."""
-        order = np.flatnonzero(running & (bounds < self._best_cost))
-        order = order[np.argsort(bounds[order], kind="stable")]
+        order = np.flatnonzero(running & (bounds < self.best_cost))
+        order = order[np.lexsort((completions[order], bounds[order]))]
         _, first = np.unique(signatures[order], return_index=True)
         return order[np.sort(first)[: self._width]]
 
     def best_actions(self) -> list[int]:
-        """The actions of the best complete episode."""
+        """The actions of the best complete episode that was found."""
         assert self._best is not None, "every episode ends"
         length, node, last = self._best
         actions = [last]
@@ -182,6 +242,9 @@ class _Beam:
 class BeamAgent(Agent):
     """Searches once, when an episode begins, and plays what it found.
 
+    Where rules of the environment choose within a conflict set, so does the search: active schedules hold an optimum,
+    and partial schedules of equal length are then about equally far on, which the bound alone does not tell apart.
+
     Args:
         setting: of the environment; needs an engine with `Kernels.lower_bound` and a world without hidden events.
         width: nodes that stay at each length.
@@ -193,6 +256,8 @@ class BeamAgent(Agent):
     def __init__(self, setting: Setting, width: int, wait: bool) -> None:
         self.name = "beam"
         self._width, self._wait = width, wait
+        sets = (rule.conflict_set for rule in applicable_rules(setting.env_id, setting.options).values())
+        self._conflict_set = next((found for found in sets if found is not None), None)
         self._plans: dict[int, list[int]] = {}
         self._steps: dict[int, int] = {}
 
@@ -209,7 +274,7 @@ class BeamAgent(Agent):
             root = _Nodes(imagine(np.array([copy]), np.zeros(1, dtype=np.uint64)))
             state = id(instance), int(root.play(np.array([-1]))[1][0])
             if state not in found:
-                found[state] = beam_search(imagine, copy, self._width, self._wait)
+                found[state] = beam_search(imagine, copy, self._width, self._wait, self._conflict_set)
             self._plans[copy], self._steps[copy] = found[state], 0
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:

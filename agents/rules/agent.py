@@ -11,9 +11,35 @@ from numpy.typing import NDArray
 from ...envs.core.engine import BatchEngine
 from ...envs.core.errors import UserError
 from ...envs.core.player import play_out
+from ...envs.core.spec import ObservationSpec
 from ..agent import Agent, Imagine, Observation, Setting
 from .choice import choose_by_rule, random_parameters, random_slots, rule_parameters
-from .rule import Rule
+from .rule import ConflictSet, Rule
+
+
+def within_conflict_set(
+    conflict_set: ConflictSet,
+    spec: ObservationSpec,
+    features: NDArray[np.float32],
+    nodes: NDArray[np.int32],
+    candidates: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Those of the candidates [n, A] that belong to their row's conflict set.
+
+    Args:
+        conflict_set: what to look at.
+        spec: of the observation.
+        features, nodes: its ``actions/features`` [n, A, F] and ``actions/nodes`` [n, A, K].
+        candidates: bool [n, A], ordinary actions.
+    """
+    completion = features[:, :, spec.action_column(conflict_set.completion)]
+    time = features[:, :, spec.action_column(conflict_set.time)]
+    resource = nodes[:, :, spec.action_nodes.index(conflict_set.resource)]
+    masked = np.where(candidates, completion, np.inf)
+    least = masked.argmin(axis=1)[:, None]
+    same = resource == np.take_along_axis(resource, least, axis=1)
+    earliest = np.take_along_axis(completion, least, axis=1)
+    return candidates & same & ((completion == earliest) | (completion < time))
 
 
 class RuleAgent(Agent):
@@ -60,27 +86,12 @@ class RuleAgent(Agent):
         candidates = open_ & (np.arange(mask.shape[1]) < ordinary)
         only_special = ~candidates.any(axis=1)
         if rule.conflict_set is not None:
-            candidates = self._restrict(rule, features, nodes, candidates)
+            candidates = within_conflict_set(rule.conflict_set, self._spec, features, nodes, candidates)
         for name, sign in rule.keys:
             values = np.where(candidates, sign * features[:, :, self._spec.action_column(name)], np.inf)
             candidates &= values == values.min(axis=1, keepdims=True)
         candidates[only_special] = open_[only_special]
         return candidates.argmax(axis=1).astype(np.int64)
-
-    def _restrict(
-        self, rule: Rule, features: NDArray[np.float32], nodes: NDArray[np.int32], candidates: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """The candidates of the conflict set."""
-        conflict = rule.conflict_set
-        assert conflict is not None
-        completion = features[:, :, self._spec.action_column(conflict.completion)]
-        time = features[:, :, self._spec.action_column(conflict.time)]
-        resource = nodes[:, :, self._spec.action_nodes.index(conflict.resource)]
-        masked = np.where(candidates, completion, np.inf)
-        least = masked.argmin(axis=1)[:, None]
-        same = resource == np.take_along_axis(resource, least, axis=1)
-        earliest = np.take_along_axis(completion, least, axis=1)
-        return candidates & same & ((completion == earliest) | (completion < time))
 
     def finish(self, engine: BatchEngine) -> bool:
         n = engine.num_copies

@@ -8,6 +8,7 @@ from makespan.agents.arena import Case, EngineArena, open_arena, play
 from makespan.agents.catalogue import known_agents, make_agent
 from makespan.agents.planners import rollout as rollout_module
 from makespan.agents.planners.beam import make_search
+from makespan.agents.rules.rule import applicable_rules
 from makespan.envs.core.errors import UnknownNameError, UserError
 from makespan.envs.job_shop.dynamics import DIM_LOWER_BOUND
 from makespan.envs.job_shop.instance import JobShopInstance
@@ -243,3 +244,19 @@ def test_rollout_options() -> None:
         make_agent("rollout:worlds=0", setting)
     with pytest.raises(UnknownNameError, match="'world'"):
         make_agent("rollout:world=2", setting)
+
+
+def test_beam_in_construct_mode_is_better_than_every_rule() -> None:
+    """Without conflict sets a beam completes job after job, since that leaves the bound as it is: 1881 on ta01."""
+    options = {"blocking": "none", "mode": "construct", "instance": "ta01"}
+    (found,) = objectives("beam:width=100", ["ta01"], [0], **options)
+    assert found <= 1400
+    assert all(found < objectives(rule, ["ta01"], [0], **options)[0] for rule in applicable_rules(JOB_SHOP, options))
+
+
+def test_beam_that_may_wait_is_never_worse_than_one_that_may_not() -> None:
+    names = ["la01", "la05", "la16", "la19"]
+    patient = objectives("beam:width=20", names, [0] * 4, instance=",".join(names))
+    hasty = objectives("beam:width=20:wait=false", names, [0] * 4, instance=",".join(names))
+    assert all(one <= other for one, other in zip(patient, hasty, strict=True))
+    assert sum(patient) < sum(hasty)
