@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,32 @@ Imagine = Callable[[NDArray[np.int64], NDArray[np.uint64]], BatchEngine]
 """``imagine(copies, keys)``: an engine of the given copies' present, each with its hidden future drawn from its key."""
 
 
+class CompiledChoice(NamedTuple):
+    """How an agent chooses in compiled code, as `makespan.envs.core.player.play_out` takes it.
+
+    Attributes:
+        choose: the compiled choice.
+        parameters: [R, P], rows that it chooses by.
+        rows: int64 [n], the row of each copy.
+        keys: uint64 [n], of each copy's randomness.
+        decisions: int64 [n], how many came before; counted on.
+    """
+
+    choose: Callable[..., Any]
+    parameters: NDArray[Any]
+    rows: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    decisions: NDArray[np.int64]
+
+
 @dataclass(frozen=True)
 class Setting:
     """What an agent may know of an environment before it plays.
 
     Attributes:
         env_id: the registered id.
-        options: the environment's options, as far as they were given.
+        options: the environment's options, as far as they were given; not which instances are played, since they may
+            hold what nobody may know beforehand.
         spec: what an observation holds.
         objective: ``{"name", "unit", "sense"}``; sense is "min" or "max".
         engine: the problem's engine class, None for a plain Python environment.
@@ -81,7 +100,8 @@ class Agent(ABC):
 
         Args:
             copies: int64 [k], which.
-            instances: the k instances (objects; names in plain Python environments).
+            instances: the k instances (objects; names in plain Python environments), as far as they are known when
+                an episode begins.
             keys: uint64 [k], of the agent's own randomness: the same world, agent seed and try give the same key,
                 whatever else is in the batch.
             imagine: how to look ahead; None where the environment cannot.
@@ -111,9 +131,9 @@ class Agent(ABC):
         """
         return None
 
-    def finish(self, engine: BatchEngine) -> bool:
-        """Play every running copy of a batch to its end in compiled code, if the agent can; returns whether it did.
+    def compiled_choice(self, copies: int) -> CompiledChoice | None:
+        """How the agent plays a batch of so many copies to its end in compiled code; None where it cannot.
 
         Must make the same choices as `act`.
         """
-        return False
+        return None

@@ -17,6 +17,7 @@ from ..envs.core.engine import BatchEngine
 from ..envs.core.env import SchedulingVectorEnv
 from ..envs.core.errors import UserError
 from ..envs.core.ids import find_env, make_single, vector_creator
+from ..envs.core.player import play_out
 from ..envs.core.random import combine
 from .agent import Agent, Imagine, Observation, Setting
 
@@ -58,6 +59,16 @@ class Episode:
     instance_data: Any = None
 
 
+class Outcome(NamedTuple):
+    """What came of an ended copy: see `Episode`."""
+
+    instance: str
+    objective: float
+    metrics: Mapping[str, Any]
+    schedule: Any
+    instance_data: Any
+
+
 class Arena(ABC):
     """n copies of an environment, each playing one world at a time, without autoreset."""
 
@@ -90,7 +101,7 @@ class Arena(ABC):
 
     @abstractmethod
     def instances(self) -> list[Any]:
-        """The instance of each copy."""
+        """The instance of each copy, as far as whoever chooses may know it."""
 
     @abstractmethod
     def imagine(self) -> Imagine | None:
@@ -101,8 +112,8 @@ class Arena(ABC):
         """float64 [n]: the objectives of ended copies."""
 
     @abstractmethod
-    def outcome(self, copy: int) -> tuple[str, float, Mapping[str, Any], Any]:
-        """(instance name, objective, metrics, schedule) of an ended copy."""
+    def outcome(self, copy: int) -> Outcome:
+        """What came of an ended copy."""
 
     engine: BatchEngine | None = None
 
@@ -133,18 +144,19 @@ class EngineArena(Arena):
         self.engine.step(actions)
 
     def instances(self) -> list[Any]:
-        return [self.engine.instance(copy) for copy in range(self.num_copies)]
+        return [self.engine.known_instance(copy) for copy in range(self.num_copies)]
 
     def imagine(self) -> Imagine | None:
-        return self.engine.imagine
+        return look_ahead(self.engine)
 
     def objectives(self) -> NDArray[np.float64]:
         return self.engine.objectives().astype(np.float64)
 
-    def outcome(self, copy: int) -> tuple[str, float, Mapping[str, Any], Any]:
+    def outcome(self, copy: int) -> Outcome:
         engine = self.engine
         objective = float(engine.objectives()[copy])
-        return engine.instance_name(copy), objective, engine.metrics(copy), engine.schedule(copy)
+        played = engine.instance(copy)
+        return Outcome(engine.instance_name(copy), objective, engine.metrics(copy), engine.schedule(copy), played)
 
 
 class PlainArena(Arena):
@@ -193,7 +205,7 @@ class PlainArena(Arena):
     def objectives(self) -> NDArray[np.float64]:
         return np.array([info.get("objective", np.nan) for info in self._infos], dtype=np.float64)
 
-    def outcome(self, copy: int) -> tuple[str, float, Mapping[str, Any], Any]:
+    def outcome(self, copy: int) -> Outcome:
         info = self._infos[copy]
         env = self._envs[copy].unwrapped
         for key in ("objective", "metrics"):
@@ -201,7 +213,17 @@ class PlainArena(Arena):
                 env_id = self.setting.env_id
                 raise UserError(f"environment {env_id!r} ended without info[{key!r}]; run 'makespan check {env_id}'")
         schedule = env.schedule() if hasattr(env, "schedule") else None  # type: ignore[attr-defined]
-        return str(info.get("instance", "")), float(info["objective"]), info["metrics"], schedule
+        name = str(info.get("instance", ""))
+        return Outcome(name, float(info["objective"]), info["metrics"], schedule, name)
+
+
+def look_ahead(engine: BatchEngine) -> Imagine:
+    """An engine's `imagine` for whoever chooses: the method would lead back to the engine, which holds the future."""
+
+    def imagine(copies: NDArray[np.int64], keys: NDArray[np.uint64]) -> BatchEngine:
+        return engine.imagine(copies, keys)
+
+    return imagine
 
 
 def open_arena(
@@ -226,6 +248,7 @@ def open_arena(
         UserError: the id is unknown, an option is wrong, or the environment does not keep the contract.
     """
     options = dict(options or {})
+    known = {key: value for key, value in options.items() if key != "instance"}
     if has_engine(env_id):
         vector = gymnasium.make_vec(
             env_id, num_envs=num_copies, record=True, on_illegal="raise", threads=threads, **options
@@ -236,7 +259,7 @@ def open_arena(
             env_id,
             engine.spec,
             engine.objective,
-            options,
+            known,
             type(engine),
             engine.stochastic,
             engine.training_instances(),
@@ -253,7 +276,7 @@ def open_arena(
         env_id,
         observation_spec,
         plain.metadata["objective"],
-        options,
+        known,
         stochastic=observation_spec.stochastic,
         seed=seed,
         device=device,
@@ -291,12 +314,13 @@ def play(arena: Arena, agent: Agent, cases: Sequence[Case]) -> list[Episode]:
         [_key(arena.setting.seed, case, number) for case in cases for number in range(tries)], dtype=np.uint64
     )
     decisions = np.zeros(arena.num_copies, dtype=np.int64)
-    instances = arena.instances()
+    instances, imagine = arena.instances(), arena.imagine()
     began = time.perf_counter()
-    agent.begin(np.arange(arena.num_copies, dtype=np.int64), instances, keys, arena.imagine())
+    agent.begin(np.arange(arena.num_copies, dtype=np.int64), instances, keys, imagine)
     spent = time.perf_counter() - began
-    began = time.perf_counter()
-    if arena.engine is not None and agent.finish(arena.engine):
+    if arena.engine is not None and (choice := agent.compiled_choice(arena.num_copies)) is not None:
+        began = time.perf_counter()
+        play_out(arena.engine, *choice)
         spent += time.perf_counter() - began
         decisions[:] = [arena.engine.metrics(copy)["decisions"] for copy in range(arena.num_copies)]
     while (running := arena.running()).any():
@@ -311,9 +335,8 @@ def play(arena: Arena, agent: Agent, cases: Sequence[Case]) -> list[Episode]:
     for index, case in enumerate(cases):
         copies = range(index * tries, (index + 1) * tries)
         best = min(copies, key=lambda copy: costs[copy])
-        name, objective, metrics, schedule = arena.outcome(best)
         made = int(decisions[copies.start : copies.stop].sum())
-        data = instances[best]
+        name, objective, metrics, schedule, data = arena.outcome(best)
         episodes.append(Episode(name, case.seed, objective, metrics, made, share * made, schedule, data))
     return episodes
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agents.agent import Agent, Observation
+from ..agents.arena import look_ahead
 from ..envs.core.engine import BatchEngine
 from ..envs.core.random import combine
 from .bridge import Bridge
@@ -54,8 +55,8 @@ class Teacher:
         engine = self._engine
         stream = np.uint64(combine(np.uint64(combine(self._seed, self._number)), np.uint64(len(self.targets))))
         keys = np.array([combine(stream, copy) for copy in copies], dtype=np.uint64)
-        instances = [engine.instance(copy) if engine is not None else "" for copy in copies.tolist()]
-        self._agent.begin(copies, instances, keys, engine.imagine if engine is not None else None)
+        instances = [engine.known_instance(copy) if engine is not None else "" for copy in copies.tolist()]
+        self._agent.begin(copies, instances, keys, look_ahead(engine) if engine is not None else None)
         if engine is not None:
             self._scales[copies] = [engine.reward_scale(copy) for copy in copies.tolist()]
 

@@ -8,11 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.core.engine import BatchEngine
 from ...envs.core.errors import UserError
-from ...envs.core.player import play_out
 from ...envs.core.spec import ObservationSpec
-from ..agent import Agent, Imagine, Observation, Setting
+from ..agent import Agent, CompiledChoice, Imagine, Observation, Setting
 from .choice import choose_by_rule, random_parameters, random_slots, rule_parameters
 from .rule import ConflictSet, Rule
 
@@ -93,12 +91,10 @@ class RuleAgent(Agent):
         candidates[only_special] = open_[only_special]
         return candidates.argmax(axis=1).astype(np.int64)
 
-    def finish(self, engine: BatchEngine) -> bool:
-        n = engine.num_copies
-        rows = np.arange(n, dtype=np.int64) % len(self.rules)
-        keys, decisions = np.zeros(n, dtype=np.uint64), np.zeros(n, dtype=np.int64)
-        play_out(engine, choose_by_rule, self._parameters, rows, keys, decisions)
-        return True
+    def compiled_choice(self, copies: int) -> CompiledChoice:
+        rows = np.arange(copies, dtype=np.int64) % len(self.rules)
+        keys, decisions = np.zeros(copies, dtype=np.uint64), np.zeros(copies, dtype=np.int64)
+        return CompiledChoice(choose_by_rule, self._parameters, rows, keys, decisions)
 
 
 class RandomAgent(Agent):
@@ -135,7 +131,6 @@ class RandomAgent(Agent):
         random_slots(np.ascontiguousarray(mask), self._special, self._wait, self._keys, self._decisions, actions)
         return actions
 
-    def finish(self, engine: BatchEngine) -> bool:
-        rows = np.zeros(engine.num_copies, dtype=np.int64)
-        play_out(engine, choose_by_rule, random_parameters(self._wait), rows, self._keys, self._decisions)
-        return True
+    def compiled_choice(self, copies: int) -> CompiledChoice:
+        rows = np.zeros(copies, dtype=np.int64)
+        return CompiledChoice(choose_by_rule, random_parameters(self._wait), rows, self._keys, self._decisions)

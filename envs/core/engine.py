@@ -165,6 +165,10 @@ class BatchEngine(ABC):
     def instance(self, copy: int) -> Any:
         """The instance that a copy plays."""
 
+    def known_instance(self, copy: int) -> Any:
+        """The instance as far as it is known when the episode begins, for whoever chooses."""
+        return self.instance(copy)
+
     @abstractmethod
     def schedule(self, copy: int) -> Any:
         """The outcome of a copy's episode so far, as data."""

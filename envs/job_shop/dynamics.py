@@ -853,14 +853,21 @@ def imagine(problem, state, i, key):
                 if machine[i, m, UP] == 1:
                     machine[i, m, NEXT_DOWN] = INFINITY
                     machine[i, m, NEXT_UP] = INFINITY
-                elif problem.options[OPT_REPAIR_VISIBLE] == 0:
-                    # Nor is there one for its length: it will last as long again as it has lasted.
-                    machine[i, m, NEXT_UP] = t + max(t - machine[i, m, NEXT_DOWN], 1)
+                    machine[i, m, REPAIR] = 0
+                    problem.windows[i, m, k:, :] = INFINITY
+                else:
+                    if problem.options[OPT_REPAIR_VISIBLE] == 0:
+                        # Nor is there one for its length: it will last as long again as it has lasted.
+                        machine[i, m, NEXT_UP] = t + max(t - machine[i, m, NEXT_DOWN], 1)
+                        machine[i, m, REPAIR] = machine[i, m, NEXT_UP] - machine[i, m, NEXT_DOWN]
+                        problem.windows[i, m, k : k + 1, 1] = machine[i, m, NEXT_UP]
+                    problem.windows[i, m, k + 1 :, :] = INFINITY
             continue
         if machine[i, m, UP] == 0:
             if problem.options[OPT_REPAIR_VISIBLE] == 0:
                 elapsed = t - machine[i, m, NEXT_DOWN]
-                machine[i, m, NEXT_UP] = machine[i, m, NEXT_DOWN] + down_length(problem, seed, m, k, elapsed)
+                machine[i, m, REPAIR] = down_length(problem, seed, m, k, elapsed)
+                machine[i, m, NEXT_UP] = machine[i, m, NEXT_DOWN] + machine[i, m, REPAIR]
         elif not known or (machine[i, m, NEXT_DOWN] == INFINITY and machine[i, m, AGE] == 0):
             # Under the busy clock a breakdown has no date, and is not announced, before its machine has processed.
             redraw_breakdown(problem, state, i, m)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -282,7 +283,8 @@ class JobShopEngine(BatchEngine):
         redraw_hidden(self.problem, self.state, keys)
 
     def _empty_like(self, num_copies: int) -> JobShopEngine:
-        return JobShopEngine(num_copies, self.source, self.options, False, self.room)
+        source = self.source.without_windows() if self.options.hides_windows else self.source
+        return JobShopEngine(num_copies, source, self.options, False, self.room)
 
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
@@ -327,6 +329,10 @@ class JobShopEngine(BatchEngine):
 
     def instance(self, copy: int) -> JobShopInstance:
         return self.source.instance(int(self.chosen[copy]), int(self.seeds[copy]))
+
+    def known_instance(self, copy: int) -> JobShopInstance:
+        instance = self.instance(copy)
+        return replace(instance, windows=()) if self.options.hides_windows else instance
 
     def explain_illegal(self, copy: int, action: int) -> str:
         jobs, slots = int(self.problem.dims[copy, d.DIM_JOBS]), self.room[0]

@@ -97,6 +97,11 @@ class JobShopOptions:
         """No breakdowns, no deadlocks, no construction: what these need is then not compiled (`Pack`)."""
         return self.law == "none" and self.blocking != "no-swap" and self.mode == "event"
 
+    @property
+    def hides_windows(self) -> bool:
+        """Whether the down-times of an instance are its hidden future."""
+        return self.law == "windows" and not self.known_windows
+
     def compiled(self, record: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The options as the arrays that the compiled dynamics read."""
         from . import dynamics as d  # only here: to list the options nothing compiled need be loaded

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +85,7 @@ class InstanceSource:
         self.room: tuple[int, int, int] = tuple(max(column) for column in zip(*shapes, strict=True))  # type: ignore[assignment]
         windows = [len(machine) for instance in self._instances for machine in instance.windows]
         self.most_windows = max(windows, default=0)
+        self._bare: InstanceSource | None = None
 
     @classmethod
     def parse(cls, given: str | JobShopInstance | Sequence[JobShopInstance]) -> InstanceSource:
@@ -97,6 +100,14 @@ class InstanceSource:
             sizes = [size for name in families for size in parse_sizes(name)]
             return cls(sizes=sizes)
         return cls([instance for item in items for instance in resolve(item)])
+
+    def without_windows(self) -> InstanceSource:
+        """The same instances without their down-times, and as much room: what imagined worlds may hold."""
+        if self._bare is None or len(self._bare._instances) != len(self._instances):
+            self._bare = copy(self)
+            self._bare._instances = [replace(instance, windows=()) for instance in self._instances]
+            self._bare._names, self._bare._bare = dict(self._names), None
+        return self._bare
 
     def all_sizes(self) -> list[tuple[int, int]]:
         """The different (jobs, machines) that may be played, sorted."""
@@ -139,12 +150,12 @@ class InstanceSource:
 
         Those made from a seed (-1) are left to `generate_copy`.
         """
-        for copy, index, old in zip(copies.tolist(), chosen.tolist(), previous.tolist(), strict=True):
+        for i, index, old in zip(copies.tolist(), chosen.tolist(), previous.tolist(), strict=True):
             if index >= 0 and index != old:
                 instance = self._instances[index]
                 load_copy(
                     problem,
-                    copy,
+                    i,
                     instance.times,
                     instance.machines,
                     instance.lengths,

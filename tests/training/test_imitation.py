@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from makespan.agents.catalogue import make_agent
 from makespan.envs.core.errors import UserError
+from makespan.envs.core.player import play_out
 from makespan.training.config import TrainConfig
 from makespan.training.progress import Progress
 from makespan.training.run import Run, train
@@ -50,7 +51,9 @@ def test_a_planner_shares_by_cost(tiny: Tiny) -> None:
         for action in legal:  # the slow way: one imagined copy for each action, played out by the rule
             imagined = engine.imagine(np.array([copy]), np.array([1], dtype=np.uint64))
             imagined.step(np.array([action]))
-            spt.finish(imagined)
+            choice = spt.compiled_choice(imagined.num_copies)
+            assert choice is not None
+            play_out(imagined, *choice)
             costs.append(int(imagined.objectives()[0]))
         share = np.exp(-(np.array(costs) - min(costs)) / engine.reward_scale(copy) / 0.02)
         target = teacher.targets[0][copy]
