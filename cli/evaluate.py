@@ -12,7 +12,7 @@ from typing import Any
 from ..eval.evaluate import Progress, evaluate
 from ..eval.plan import Plan, Request, make_plan
 from ..eval.report import Report, write_report
-from ..eval.store import open_store
+from ..eval.store import Store, open_store
 from ..eval.table import Table, cells, headings, make_notes, make_tables
 
 _SILENT_SECONDS = 2.0
@@ -42,19 +42,11 @@ def run(request: Request, out: str | None, overwrite: bool, as_json: bool) -> in
         "seeds": list(plan.seeds),
         "fingerprint": plan.fingerprint,
     }
-    store = open_store(out, record, overwrite)
-    try:
-        with _progress(plan) as progress:
-            rows = evaluate(plan, store, progress)
-    except KeyboardInterrupt:
-        store.flush()
-        done = (
-            f"{len(store.rows)} rows are stored, the same command continues" if store.folder else "nothing was stored"
-        )
-        raise KeyboardInterrupt(done) from None
-    tables = make_tables(plan, rows)
-    report = Report(plan, rows, tables, make_notes(plan, rows, tables))
-    remarks = write_report(store.folder, report) if store.folder else []
+    with contextlib.closing(open_store(out, record, overwrite)) as store:
+        rows = _play(plan, store)
+        tables = make_tables(plan, rows)
+        report = Report(plan, rows, tables, make_notes(plan, rows, tables))
+        remarks = write_report(store.folder, report) if store.folder else []
     if as_json:
         print(json.dumps(report.to_dict(), indent=1, allow_nan=False))
     else:
@@ -63,6 +55,19 @@ def run(request: Request, out: str | None, overwrite: bool, as_json: bool) -> in
     if invalid:
         print(f"makespan: error: the validator refuses {invalid} schedules", file=sys.stderr)
     return 1 if invalid else 0
+
+
+def _play(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """All rows of a plan; whoever interrupts is told what has become of them."""
+    try:
+        with _progress(plan) as progress:
+            return evaluate(plan, store, progress)
+    except KeyboardInterrupt:
+        store.flush()
+        done = (
+            f"{len(store.rows)} rows are stored, the same command continues" if store.folder else "nothing was stored"
+        )
+        raise KeyboardInterrupt(done) from None
 
 
 @contextlib.contextmanager

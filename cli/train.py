@@ -87,7 +87,10 @@ def run(
     else:
         config = with_preset(preset or DEFAULT_PRESET, TrainConfig(env, agent or "graph-ppo", out), given)
     _check_environment(config.env)
-    folder = _train()(config, overwrite, as_json)
+    from ..training.folder import hold_folder
+
+    with hold_folder(Path(config.out)):
+        folder = _train()(config, overwrite, as_json)
     if as_json:
         print(json.dumps(_outcome(folder), indent=1, allow_nan=False))
     return 0

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write
 from ..envs.core.instance import load_document, require_integer, require_list
+from ..envs.core.lock import LOCK, FolderLock
 
 RUN_FORMAT = "makespan/evaluation-run"
 PART_FORMAT = "makespan/evaluation-part"
@@ -51,10 +52,11 @@ class Store:
 
     Args:
         folder: None keeps everything in memory, without schedules.
+        lock: on the folder, held until `close`.
     """
 
-    def __init__(self, folder: Path | None) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None, lock: FolderLock | None = None) -> None:
+        self.folder, self._lock = folder, lock
         self.rows: dict[Key, dict[str, Any]] = {}
         self._waiting: list[Entry] = []
         self._written = time.monotonic()
@@ -81,6 +83,11 @@ class Store:
         """
         if self._waiting:
             self._write(self._waiting)
+
+    def close(self) -> None:
+        """Let others write to the folder."""
+        if self._lock is not None:
+            self._lock.release()
 
     def _write(self, entries: Sequence[Entry]) -> None:
         if self.folder is not None:
@@ -113,7 +120,7 @@ class Store:
 
 
 def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: bool = False) -> Store:
-    """Begin a folder, or continue the one that the same request began.
+    """Begin a folder, or continue the one that the same request began; it is locked until `Store.close`.
 
     Args:
         folder: None to keep results in memory.
@@ -121,31 +128,38 @@ def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: 
         overwrite: remove what another evaluation left. Files that are not an evaluation's stay.
 
     Raises:
-        UserError: the folder cannot be written, or holds something else.
+        UserError: the folder cannot be written, holds something else, or is being written to by another process.
     """
     if folder is None:
         return Store(None)
     path = Path(folder).expanduser()
+    if path.exists() and not path.is_dir():
+        raise UserError(f"option out is {str(folder)!r}, which is a file, expected a folder")
+    lock = FolderLock(path)
     try:
-        if path.exists() and not path.is_dir():
-            raise UserError(f"option out is {str(folder)!r}, which is a file, expected a folder")
-        path.mkdir(parents=True, exist_ok=True)
+        _claim(path, str(folder), record, overwrite)
+        store = Store(path, lock)
+        store.read_parts()
+    except BaseException:
+        lock.release()
+        raise
+    return store
+
+
+def _claim(path: Path, name: str, record: Mapping[str, Any], overwrite: bool) -> None:
+    """Make the folder that of an evaluation, or find it to be so."""
+    try:
         if overwrite:
             _clear(path)
-        if not any(path.iterdir()) or (overwrite and not (path / RUN).exists()):
+        if (overwrite and not (path / RUN).exists()) or all(file.name == LOCK for file in path.iterdir()):
             _begin(path, record)
         elif (path / RUN).exists():
             _check_same(path, record)
         else:
-            raise UserError(
-                f"option out is {str(folder)!r}, which holds other files; take another folder or --overwrite"
-            )
+            raise UserError(f"option out is {name!r}, which holds other files; take another folder or --overwrite")
         (path / PARTS).mkdir(exist_ok=True)
     except OSError as error:
-        raise UserError(f"cannot write to {str(folder)!r}: {error.strerror or error}") from None
-    store = Store(path)
-    store.read_parts()
-    return store
+        raise UserError(f"cannot write to {name!r}: {error.strerror or error}") from None
 
 
 def read_part(path: Path) -> list[dict[str, Any]]:

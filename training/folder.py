@@ -17,6 +17,7 @@ from ..agents.checkpoint import CARD, WEIGHTS
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write
 from ..envs.core.instance import load_document, require_keys
+from ..envs.core.lock import LOCK, FolderLock
 from .config import TrainConfig
 
 FORMAT, VERSION = "makespan/training-run", 1
@@ -49,6 +50,16 @@ def read_config(folder: str | Path) -> TrainConfig:
         return TrainConfig.from_dict({**data["config"], "out": str(folder)})
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
+
+
+def hold_folder(folder: Path) -> FolderLock:
+    """Keep other processes out of a run's folder.
+
+    Raises:
+        UserError: the path is a file, another process has the folder, or it cannot be made.
+    """
+    _names(folder)  # says so where it is a file's
+    return FolderLock(folder)
 
 
 def check_folder(folder: Path, config: TrainConfig, overwrite: bool) -> bool:
@@ -111,10 +122,11 @@ def sweep_folder(folder: Path) -> None:
 
 
 def _names(folder: Path) -> set[str]:
+    """What lies in a folder, without the lock."""
     if "\0" in str(folder) or (os.path.lexists(folder) and not os.path.isdir(folder)):
         raise UserError(f"cannot write to {str(folder)!r}: it is no folder's name, or that of a file")
     try:
-        return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        return {path.name for path in folder.iterdir() if path.name != LOCK} if folder.is_dir() else set()
     except OSError as error:
         raise UserError(f"cannot read folder {str(folder)!r}: {error.strerror}") from None
 

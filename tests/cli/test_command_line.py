@@ -167,3 +167,17 @@ def test_a_missing_extra_is_named(capsys, monkeypatch, tmp_path):
     line = one_line(capsys)
     assert "pip install 'makespan[train]'" in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["evaluate", SHOP, "--agents", "spt", "--instances", "ft06"], ["train", SHOP, "--seed", "0"]],
+    ids=["evaluate", "train"],
+)
+def test_a_second_process_is_kept_out_of_a_folder(arguments, tmp_path, capsys):
+    from makespan.envs.core.lock import FolderLock
+
+    with FolderLock(tmp_path / "out"):
+        assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+        assert f"is being written to by another process ({os.getpid()})" in one_line(capsys)
+        assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]

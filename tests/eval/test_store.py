@@ -5,13 +5,48 @@ import json
 import pytest
 from makespan.envs.core.errors import UserError
 from makespan.eval import store as module
-from makespan.eval.store import Entry, Key, Store, open_store, read_part, read_run
+from makespan.eval.store import Entry, Key, Store, read_part, read_run
 
 RECORD = {
     "command": "makespan evaluate x",
     "options": {"env": "x", "seeds": "0-4", "reference": None},
     "fingerprint": "f",
 }
+
+
+_open: list[Store] = []
+
+
+def open_store(folder, record, overwrite=False):
+    """A store, after those before it have been closed, as the ends of their processes would do."""
+    while _open:
+        _open.pop().close()
+    _open.append(module.open_store(folder, record, overwrite))
+    return _open[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    while _open:
+        _open.pop().close()
+
+
+def test_a_folder_has_one_writer_at_a_time(tmp_path):
+    store = open_store(tmp_path, RECORD)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="another process"):
+            module.open_store(tmp_path, RECORD, overwrite)
+    store.add(entries(64))
+    assert len(open_store(tmp_path, RECORD).rows) == 64
+
+
+def test_a_refused_folder_is_free_again(tmp_path):
+    open_store(tmp_path, RECORD)
+    for _ in range(2):
+        with pytest.raises(UserError, match="holds another evaluation"):
+            open_store(tmp_path, {**RECORD, "options": {}})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "schedules"]
 
 
 def entries(count, first=0):
@@ -132,7 +167,7 @@ def test_what_cannot_be_written_leaves_no_file(tmp_path):
     (tmp_path / "schedules").write_text("a file in its place")
     with pytest.raises(UserError, match="cannot write"):
         store.add(entries(64))
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "schedules"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "run.json", "schedules"]
 
 
 def test_without_a_folder_rows_stay_in_memory():

@@ -11,7 +11,7 @@ import pytest
 from makespan.envs.core.errors import UserError
 from makespan.training import folder as module
 from makespan.training.config import TrainConfig
-from makespan.training.folder import OURS, RUN, check_folder, claim_folder, read_config, sweep_folder
+from makespan.training.folder import OURS, RUN, check_folder, claim_folder, hold_folder, read_config, sweep_folder
 
 Tiny = Callable[..., TrainConfig]
 
@@ -200,3 +200,22 @@ def test_what_a_killed_process_leaves_is_swept_up(tiny: Tiny) -> None:
     sweep_folder(folder)
     assert set(os.listdir(folder)) == OURS | {".last.old"}, "a checkpoint between two names is not rubbish"
     assert check_folder(folder, tiny(seed=1), overwrite=True)
+
+
+def test_a_folder_has_one_writer_at_a_time(tiny: Tiny) -> None:
+    folder = Path(tiny().out)
+    with hold_folder(folder):
+        with pytest.raises(UserError, match="another process"):
+            hold_folder(folder)
+        claimed(tiny())
+        assert check_folder(folder, tiny(), overwrite=False) is False
+        with pytest.raises(UserError, match="another process"):
+            hold_folder(folder)  # emptying it has not freed it
+    with hold_folder(folder):
+        assert read_config(folder) == tiny()
+
+
+def test_a_file_cannot_be_held(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="that of a file"):
+        hold_folder(tmp_path / "file")
