@@ -6,6 +6,15 @@ compiled code. See ``makespan --help`` for the commands.
 
 __version__ = "0.1.0"
 
-from .envs.registry import register_all
+import sys as _sys
 
-register_all()
+try:
+    from .envs.registry import register_all
+
+    register_all()
+except KeyboardInterrupt:
+    # The command `makespan` loads this package before any code of its own could turn Ctrl-C into one line.
+    if not _sys.argv[:1] or _sys.argv[0].replace("\\", "/").rpartition("/")[2] not in ("makespan", "makespan.exe"):
+        raise
+    print("makespan: error: interrupted", file=_sys.stderr)
+    raise SystemExit(130) from None

@@ -14,15 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..envs.core.errors import UnknownNameError, UserError
-from . import commands
 
-COMMANDS: dict[str, Callable[..., int]] = {
-    "train": commands.train,
-    "evaluate": commands.evaluate,
-    "show": commands.show,
-    "envs": commands.envs,
-    "check": commands.check,
-}
+COMMANDS = ("train", "evaluate", "show", "envs", "check")
 _DESCRIPTION = "Environments for combinatorial scheduling, agents that play them, and honest comparisons."
 
 
@@ -67,17 +60,21 @@ def _run(arguments: list[str]) -> int:
 def _parse(arguments: list[str]) -> Callable[[], int]:
     """The command with its arguments, still to be run: what it raises or prints is no affair of the parser's.
 
+    Loads commands and parser only here, where Ctrl-C is caught.
+
     Raises:
         UserError: the arguments do not fit the command.
         SystemExit: help was asked for.
     """
     import tyro
 
+    from . import commands
+
     messages = io.StringIO()
     try:
         with contextlib.redirect_stderr(messages):
             return tyro.extras.subcommand_cli_from_dict(
-                {name: _later(command) for name, command in COMMANDS.items()},
+                {name: _later(getattr(commands, name)) for name in COMMANDS},
                 prog="makespan",
                 description=_DESCRIPTION,
                 args=arguments,

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from makespan.cli import main as module
+from makespan.cli import commands
 from makespan.cli.main import main
 
 SHOP = "makespan/JobShop-v0"
@@ -116,7 +116,7 @@ def test_interruption_is_one_line(capsys, monkeypatch):
     def interrupted(**_):
         raise KeyboardInterrupt("the run is saved")
 
-    monkeypatch.setitem(module.COMMANDS, "envs", interrupted)
+    monkeypatch.setattr(commands, "envs", interrupted)
     assert main(["envs"]) == 130
     assert capsys.readouterr().err == "makespan: error: interrupted: the run is saved\n"
 
@@ -125,7 +125,7 @@ def test_bugs_keep_their_traceback(monkeypatch):
     def broken(**_):
         raise ValueError("ours")
 
-    monkeypatch.setitem(module.COMMANDS, "envs", broken)
+    monkeypatch.setattr(commands, "envs", broken)
     with pytest.raises(ValueError, match="ours"):
         main(["envs"])
 
@@ -181,3 +181,30 @@ def test_a_second_process_is_kept_out_of_a_folder(arguments, tmp_path, capsys):
         assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
         assert f"is being written to by another process ({os.getpid()})" in one_line(capsys)
         assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize("module", ["gymnasium", "tyro", "makespan.cli.commands"])
+def test_interrupted_while_it_loads(module, tmp_path):
+    """Ctrl-C in the first half second: the import of a module is where it arrives."""
+    hook = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+    )
+    script = tmp_path / "makespan"  # as an installer writes it
+    script.write_text(f"{hook}from makespan.cli.main import main\nsys.exit(main())\n")
+    done = subprocess.run(
+        [sys.executable, str(script), "envs"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "makespan: error: interrupted\n")
+
+
+def test_whoever_imports_the_package_gets_the_interrupt(tmp_path):
+    (tmp_path / "gymnasium.py").write_text("raise KeyboardInterrupt\n")
+    program = "try:\n    import makespan\nexcept KeyboardInterrupt:\n    print('mine')\n"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout == "mine\n"
