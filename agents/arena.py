@@ -43,8 +43,9 @@ class Episode:
         seed: the world's key.
         objective: from the state, in the environment's unit.
         metrics: what happened, as plain numbers.
-        decisions: how many choices were made.
-        seconds: the agent's time for them: its share of `begin`, `act` and `finish` at the batch that was played.
+        decisions: how many choices were made in the try that counts.
+        seconds: the agent's time for this world, all tries together: its share, by choices, of what `begin`, `act` and
+            its compiled choice took for the batch that was played.
         schedule: the outcome as data, None where the environment has none.
         instance_data: the instance itself where there is one.
     """
@@ -100,7 +101,7 @@ class Arena(ABC):
         """
 
     @abstractmethod
-    def instances(self) -> list[Any]:
+    def instances(self) -> Sequence[Any]:
         """The instance of each copy, as far as whoever chooses may know it."""
 
     @abstractmethod
@@ -143,8 +144,8 @@ class EngineArena(Arena):
     def step(self, actions: NDArray[np.int64]) -> None:
         self.engine.step(actions)
 
-    def instances(self) -> list[Any]:
-        return [self.engine.known_instance(copy) for copy in range(self.num_copies)]
+    def instances(self) -> Sequence[Any]:
+        return _KnownInstances(self.engine)
 
     def imagine(self) -> Imagine | None:
         return look_ahead(self.engine)
@@ -157,6 +158,22 @@ class EngineArena(Arena):
         objective = float(engine.objectives()[copy])
         played = engine.instance(copy)
         return Outcome(engine.instance_name(copy), objective, engine.metrics(copy), engine.schedule(copy), played)
+
+
+class _KnownInstances(Sequence[Any]):
+    """The instances of an engine's copies, each made when somebody asks for it: most agents never do."""
+
+    def __init__(self, engine: BatchEngine) -> None:
+        self._engine = engine
+
+    def __len__(self) -> int:
+        return self._engine.num_copies
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[copy] for copy in range(*index.indices(len(self)))]
+        copy = range(len(self))[index]
+        return self._engine.known_instance(copy)
 
 
 class PlainArena(Arena):
@@ -297,8 +314,45 @@ def has_engine(env_id: str) -> bool:
 def play(arena: Arena, agent: Agent, cases: Sequence[Case]) -> list[Episode]:
     """Let an agent play worlds to their end; the number of cases and tries together must fit the arena's copies.
 
-    An agent with `samples` tries each world that often and the best try counts; its decisions and seconds are those of
-    all tries.
+    An agent with `samples` tries each world that often and the best try counts. Its seconds are those of all tries: the
+    others are what its decisions cost, as nodes are what a search costs.
+
+    Args:
+        arena: with exactly ``len(cases) * agent.samples`` copies.
+
+    Raises:
+        ValueError: the sizes do not fit, or the agent chose an illegal action.
+    """
+    tries = agent.samples
+    played = play_to_end(arena, agent, cases)
+    episodes = []
+    decisions = played.decisions
+    share = played.seconds / max(int(decisions.sum()), 1)
+    for index, case in enumerate(cases):
+        copies = range(index * tries, (index + 1) * tries)
+        best = min(copies, key=lambda copy: played.costs[copy])
+        seconds = share * int(decisions[copies.start : copies.stop].sum())
+        name, objective, metrics, schedule, data = arena.outcome(best)
+        episodes.append(Episode(name, case.seed, objective, metrics, int(decisions[best]), seconds, schedule, data))
+    return episodes
+
+
+class Played(NamedTuple):
+    """What came of all tries.
+
+    Attributes:
+        costs: float64 [n], the objectives, negative where they are to be large.
+        decisions: int64 [n].
+        seconds: the agent's time for all of them.
+    """
+
+    costs: NDArray[np.float64]
+    decisions: NDArray[np.int64]
+    seconds: float
+
+
+def play_to_end(arena: Arena, agent: Agent, cases: Sequence[Case]) -> Played:
+    """Let an agent play worlds to their end; copy k * samples + t is try t at case k.
 
     Args:
         arena: with exactly ``len(cases) * agent.samples`` copies.
@@ -322,23 +376,14 @@ def play(arena: Arena, agent: Agent, cases: Sequence[Case]) -> list[Episode]:
         began = time.perf_counter()
         play_out(arena.engine, *choice)
         spent += time.perf_counter() - began
-        decisions[:] = [arena.engine.metrics(copy)["decisions"] for copy in range(arena.num_copies)]
+        decisions[:] = choice.decisions
     while (running := arena.running()).any():
         began = time.perf_counter()
         actions = agent.act(arena.observation(), arena.masks())
         spent += time.perf_counter() - began
         arena.step(actions)
         decisions += running
-    episodes = []
-    share = spent / max(int(decisions.sum()), 1)
-    costs = arena.setting.sign * arena.objectives()
-    for index, case in enumerate(cases):
-        copies = range(index * tries, (index + 1) * tries)
-        best = min(copies, key=lambda copy: costs[copy])
-        made = int(decisions[copies.start : copies.stop].sum())
-        name, objective, metrics, schedule, data = arena.outcome(best)
-        episodes.append(Episode(name, case.seed, objective, metrics, made, share * made, schedule, data))
-    return episodes
+    return Played(arena.setting.sign * arena.objectives(), decisions, spent)
 
 
 def _key(agent_seed: int, case: Case, number: int) -> np.uint64:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from numba.core.event import install_timer
+
 from ..agents.agent import Agent, Setting
 from ..agents.arena import Arena, Case, Episode, open_arena, play
 from ..agents.catalogue import make_agent
@@ -32,8 +34,8 @@ ROW_KEYS = (
     "env_options",
 )
 
-# An agent's first batch is played again by its double, for the time alone, where that costs no more than this: loading
-# compiled code belongs to the process, not to a decision. A double, since agents may remember what they solved.
+# An agent's first batch is played again by its double, for the time alone, where that costs no more than this: code is
+# compiled and loaded for the process, not for a decision. A double, since agents may remember what they solved.
 _WARM_UP_SECONDS = 5.0
 
 Progress = Callable[[str, int], None]
@@ -146,11 +148,13 @@ class _Player:
             progress(plan.agents[self._index], len(keys))
 
     def _play(self, cases: Sequence[Case]) -> list[Episode]:
-        """The episodes of a batch, with times that hold no loading of compiled code."""
+        """The episodes of a batch, with times that hold no compiling or loading of code."""
         arena = self._arenas.get(len(cases) * self._agent.samples)
+        compiling: list[float] = []
         began = time.perf_counter()
-        episodes = play(arena, self._agent, cases)
-        if not self._warm and time.perf_counter() - began <= _WARM_UP_SECONDS:
+        with install_timer("numba:compile", compiling.append):
+            episodes = play(arena, self._agent, cases)
+        if not self._warm and time.perf_counter() - began - sum(compiling) <= _WARM_UP_SECONDS:
             again = play(arena, self._double(), cases)
             episodes = [_with_time_of(episode, other) for episode, other in zip(episodes, again, strict=True)]
         self._warm = True

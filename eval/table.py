@@ -147,7 +147,8 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
         + ". Relative is the mean of C_agent / C_reference - 1; the win rate counts ties as half.",
         _zero_note(rows, plan.reference),
         _gap_note(rows),
-        f"Time per decision holds the agent's own computing alone, measured at batches of up to {plan.request.batch}.",
+        "Time per decision: the agent's own computing, all tries at a world together, over the decisions of the one "
+        f"that counts, measured at batches of up to {max(row['batch'] for row in rows)}.",
     ]
     notes += [
         f"{line.agent}{f' under {table.variant}' if len(tables) > 1 else ''}: {line.remark}."

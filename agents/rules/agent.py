@@ -133,4 +133,5 @@ class RandomAgent(Agent):
 
     def compiled_choice(self, copies: int) -> CompiledChoice:
         rows = np.zeros(copies, dtype=np.int64)
-        return CompiledChoice(choose_by_rule, random_parameters(self._wait), rows, self._keys, self._decisions)
+        keys, decisions = self._keys[:copies], self._decisions[:copies]
+        return CompiledChoice(choose_by_rule, random_parameters(self._wait), rows, keys, decisions)

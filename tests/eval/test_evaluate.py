@@ -4,6 +4,7 @@ import json
 import time
 from dataclasses import replace
 
+import numba
 import numpy as np
 import pytest
 from makespan.agents.agent import Agent
@@ -172,6 +173,43 @@ def test_what_an_agent_remembers_does_not_shorten_its_time(monkeypatch):
     monkeypatch.setattr(module, "make_agent", lambda text, setting: Slow())
     row = rows_of(SHOP, "slow", instances="ft06")[0]
     assert row["decisions"] * row["seconds_per_decision"] > 0.1
+
+
+@numba.njit
+def compiled_late(x):
+    return np.sort(x).sum()
+
+
+class Compiling(Recorder):
+    """Needs code that nobody has compiled yet."""
+
+    def begin(self, copies, instances, keys, imagine):
+        compiled_late(np.arange(3.0))
+
+
+class Steady(Recorder):
+    """Takes a hundredth of a second for each try at a world."""
+
+    samples = 4
+
+    def begin(self, copies, instances, keys, imagine):
+        time.sleep(0.01 * len(copies))
+
+
+def test_all_tries_are_paid_for_by_the_decisions_of_the_one_that_counts(monkeypatch):
+    monkeypatch.setattr(module, "make_agent", lambda text, setting: Steady())
+    for batch in (1, 8):
+        for row in rows_of(SHOP, "steady", instances="ft06,la01", batch=batch):
+            assert row["decisions"] == row["metrics"]["decisions"]
+            assert row["batch"] == max(batch, 4)
+            assert 0.03 < row["decisions"] * row["seconds_per_decision"] < 0.12
+
+
+def test_compiling_is_no_part_of_a_decision_however_long_it_takes(monkeypatch):
+    monkeypatch.setattr(module, "make_agent", lambda text, setting: Compiling())
+    monkeypatch.setattr(module, "_WARM_UP_SECONDS", 0.2)
+    row = rows_of(SHOP, "compiling", instances="ft06")[0]
+    assert row["decisions"] * row["seconds_per_decision"] < 0.2
 
 
 def test_schedules_that_reach_the_store_can_be_read_and_are_valid():
