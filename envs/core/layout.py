@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arena import LINE, aligned_rows
 from .spec import ObservationSpec, Sizes
-
-_ALIGNMENT = 64
 
 
 class Layout:
@@ -35,7 +34,7 @@ class Layout:
             assert box.dtype is not None
             self.shapes[key], self.dtypes[key], self.positions[key] = box.shape, np.dtype(box.dtype), position
             position += -(-int(np.prod(box.shape)) * self.dtypes[key].itemsize // 4) * 4
-        self.row_bytes = max(-(-position // _ALIGNMENT) * _ALIGNMENT, _ALIGNMENT)
+        self.row_bytes = max(-(-position // LINE) * LINE, LINE)
         self.offsets = np.array([self.positions[key] // self.dtypes[key].itemsize for key in self.keys], dtype=np.int64)
 
 
@@ -49,7 +48,7 @@ class ObservationBlock:
 
     def __init__(self, layout: Layout, copies: int) -> None:
         self.layout = layout
-        self.memory = np.zeros((copies, layout.row_bytes), dtype=np.uint8)
+        self.memory = aligned_rows(copies, layout.row_bytes)
         self.floats: NDArray[np.float32] = self.memory.view(np.float32)
         self.integers: NDArray[np.int32] = self.memory.view(np.int32)
         self.bytes: NDArray[np.int8] = self.memory.view(np.int8)

@@ -5,9 +5,13 @@ per array and counts references on each. A pack is a table of addresses and shap
 array's entry where it uses it (``state.job[i, j, END]``), so that a call costs one word, and compiles several times
 faster. Python code uses a pack like the NamedTuple that it is made from.
 
+An array of two axes or more is a *table*: a row for each copy, each contiguous by itself, at equal distances, so that
+the rows of one copy in many tables may lie side by side (`Arena`). Compiled code names the copy first
+(``state.job[i]``, ``state.job[i, j, END]``, ``state.job[i, :, END]``) and works on rows as on any array.
+
 A pack's arrays are indexed without wrap-around: an index below zero is an error that nobody catches. Whole entries
 (``state.job[i, j, END]``) compile to a bare load or store, which tells LLVM that items of different types never share
-memory; everything else that Numba offers on arrays works as well.
+memory; everything else that Numba offers on arrays works on rows as well.
 """
 
 from __future__ import annotations
@@ -19,14 +23,17 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.typing.templates import AttributeTemplate
+from numba.core.typing.arraydecl import get_array_index_type
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_global, signature
 from numba.extending import (
     NativeValue,
     infer_getattr,
     lower_builtin,
+    lower_getattr,
     lower_getattr_generic,
     models,
     register_model,
+    type_callable,
     typeof_impl,
     unbox,
 )
@@ -38,12 +45,13 @@ from numpy.typing import NDArray
 class Pack:
     """The arrays of a NamedTuple under their names, for Python and for compiled code.
 
-    Arrays must be C-contiguous and keep their memory for as long as the pack lives; their content may change.
+    Arrays must be C-contiguous, those of two axes or more but for the first; they must keep their memory for as long as
+    the pack lives. Their content may change.
 
     Args:
         arrays: the NamedTuple.
         plain: what a problem's packs are by default; for a problem whose common options need only part of its code,
-            see `compile.compiled_part`.
+            see `compile.compiled`.
     """
 
     def __init__(self, arrays: Any, plain: bool = False) -> None:
@@ -51,10 +59,12 @@ class Pack:
         table: list[int] = []
         fields = []
         for name, array in arrays._asdict().items():
-            if not array.flags.c_contiguous:
+            row = array[0] if array.ndim > 1 and len(array) else array
+            if not row.flags.c_contiguous:
                 raise ValueError(f"array {name!r} is not C-contiguous")
-            fields.append((name, len(table), PackArray(from_dtype(array.dtype), array.ndim, "C")))
-            table += [array.ctypes.data, *array.shape]
+            numba_type = PackArray(from_dtype(array.dtype), max(array.ndim - 1, 1), "C")
+            fields.append((name, len(table), numba_type if array.ndim == 1 else PackTable(numba_type)))
+            table += [array.ctypes.data, *array.strides[: array.ndim - 1][:1], *array.shape]
         self._table = np.array(table, dtype=np.int64)
         self._address = self._table.ctypes.data
         self._numba_type = PackType(type(arrays).__name__, tuple(fields), plain)
@@ -90,10 +100,28 @@ class PackArray(types.Array):
 register_model(PackArray)(models.ArrayModel)
 
 
+class PackTable(types.Type):
+    """Numba's type of a pack's array of two axes or more; compiled code gets where its address, the distance of its
+    rows and its shape stand.
+
+    Attributes:
+        row: type of a row, the array without its first axis.
+    """
+
+    def __init__(self, row: PackArray) -> None:
+        self.row = row
+        self.dtype = row.dtype
+        self.ndim = row.ndim + 1
+        super().__init__(name=f"table of {row.name}")
+
+
+register_model(PackTable)(models.OpaqueModel)
+
+
 class PackType(types.Type):
     """Numba's type of a pack: names, positions in the table and array types of its fields, and whether it is plain."""
 
-    def __init__(self, name: str, fields: tuple[tuple[str, int, PackArray], ...], plain: bool) -> None:
+    def __init__(self, name: str, fields: tuple[tuple[str, int, PackArray | PackTable], ...], plain: bool) -> None:
         self.fields = fields
         self.plain = plain
         described = ", ".join(f"{field}: {array.dtype}{array.ndim}" for field, _, array in fields)
@@ -120,34 +148,158 @@ def _unbox(_: PackType, obj: Any, c: Any) -> NativeValue:
 class _PackAttributes(AttributeTemplate):
     key = PackType
 
-    def generic_resolve(self, typ: PackType, attr: str) -> PackArray | None:
+    def generic_resolve(self, typ: PackType, attr: str) -> PackArray | PackTable | None:
         for name, _, array in typ.fields:
             if name == attr:
                 return array
         return None
 
 
+_WORD = ir.IntType(64)
+
+
+def _word(builder: Any, words: Any, index: int) -> Any:
+    """A word of a pack's table of addresses and shapes."""
+    loaded = builder.load(builder.gep(words, [ir.Constant(_WORD, index)]))
+    # A pack's arrays never move: one load serves the whole function.
+    loaded.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return loaded
+
+
 @lower_getattr_generic(PackType)
 def _lower(context: Any, builder: Any, typ: PackType, value: Any, attr: str) -> Any:
-    word = ir.IntType(64)
     position, array_type = next((position, array) for name, position, array in typ.fields if name == attr)
-    table = builder.bitcast(value, word.as_pointer())
-    fixed = builder.module.add_metadata([])
+    words = builder.gep(builder.bitcast(value, _WORD.as_pointer()), [ir.Constant(_WORD, position)])
+    if isinstance(array_type, PackTable):
+        return builder.bitcast(words, value.type)
+    return _make_row(context, builder, array_type, _word(builder, words, 0), [_word(builder, words, 1)])
 
-    def entry(index: int) -> Any:
-        loaded = builder.load(builder.gep(table, [ir.Constant(word, position + index)]))
-        loaded.set_metadata("invariant.load", fixed)  # a pack's arrays never move: one load serves the whole function
-        return loaded
 
-    array = arrayobj.make_array(array_type)(context, builder)
-    item_size = context.get_abi_sizeof(context.get_data_type(array_type.dtype))
-    data = builder.inttoptr(entry(0), context.get_data_type(array_type.dtype).as_pointer())
-    shape = [entry(1 + axis) for axis in range(array_type.ndim)]
-    strides = [ir.Constant(word, item_size)]
+def _make_row(context: Any, builder: Any, row_type: PackArray, address: Any, shape: list[Any]) -> Any:
+    """A contiguous array at an address."""
+    item = context.get_data_type(row_type.dtype)
+    item_size = ir.Constant(_WORD, context.get_abi_sizeof(item))
+    strides = [item_size]
     for length in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], length))
-    arrayobj.populate_array(array, data, shape, strides, ir.Constant(word, item_size), None)
+    array = arrayobj.make_array(row_type)(context, builder)
+    arrayobj.populate_array(array, builder.inttoptr(address, item.as_pointer()), shape, strides, item_size, None)
     return array._getvalue()
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+@infer_getattr
+class _TableAttributes(AttributeTemplate):
+    key = PackTable
+
+    def resolve_shape(self, typ: PackTable) -> types.UniTuple:
+        return types.UniTuple(types.intp, typ.ndim)
+
+
+@lower_getattr(PackTable, "shape")
+def _table_shape(context: Any, builder: Any, typ: PackTable, value: Any) -> Any:
+    words = builder.bitcast(value, _WORD.as_pointer())
+    return cgutils.pack_array(builder, [_word(builder, words, 2 + axis) for axis in range(typ.ndim)])
+
+
+def _inner_index(index: Any) -> Any:
+    """What is left of an index into a table for the row that it names first; None if it names no row first."""
+    indices = _index_types(index)
+    if not isinstance(indices[0], types.Integer):
+        return None
+    return types.Tuple.from_types(indices[1:])
+
+
+@infer_global(operator.getitem)  # pyright: ignore[reportOptionalCall]
+class _GetFromTable(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        table, index = args
+        if not isinstance(table, PackTable) or (inner := _inner_index(index)) is None:
+            return None
+        result = get_array_index_type(table.row, inner).result if len(inner) else table.row
+        return signature(result, table, index)
+
+
+@infer_global(operator.setitem)  # pyright: ignore[reportOptionalCall]
+class _SetInTable(AbstractTemplate):
+    def generic(self, args: Any, kws: Any) -> Any:
+        table, index, value = args
+        if not isinstance(table, PackTable) or not (inner := _inner_index(index)):
+            return None
+        whole = not isinstance(get_array_index_type(table.row, inner).result, types.Array)
+        return signature(types.none, table, index, table.dtype if whole else value)
+
+
+def _table_row(context: Any, builder: Any, table_type: PackTable, table: Any, index_type: Any, index: Any) -> Any:
+    """The row that an index into a table names first, its remaining index's type, and that index."""
+    is_tuple = isinstance(index_type, types.BaseTuple)
+    indices = cgutils.unpack_tuple(builder, index, len(index_type)) if is_tuple else [index]
+    words = builder.bitcast(table, _WORD.as_pointer())
+    copy = context.cast(builder, indices[0], _index_types(index_type)[0], types.intp)
+    address = builder.add(_word(builder, words, 0), builder.mul(copy, _word(builder, words, 1)))
+    shape = [_word(builder, words, 3 + axis) for axis in range(table_type.row.ndim)]
+    row = _make_row(context, builder, table_type.row, address, shape)
+    inner_type = _inner_index(index_type)
+    return row, inner_type, context.make_tuple(builder, inner_type, indices[1:]) if indices[1:] else None
+
+
+@lower_builtin(operator.getitem, PackTable, types.Any)
+def _get_from_table(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    table_type, index_type = sig.args
+    row, inner_type, inner = _table_row(context, builder, table_type, args[0], index_type, args[1])
+    if inner is None:
+        return row
+    return _get_by_tuple(context, builder, signature(sig.return_type, table_type.row, inner_type), (row, inner))
+
+
+@lower_builtin(operator.setitem, PackTable, types.Any, types.Any)
+def _set_in_table(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    table_type, index_type, value_type = sig.args
+    row, inner_type, inner = _table_row(context, builder, table_type, args[0], index_type, args[1])
+    inner_sig = signature(sig.return_type, table_type.row, inner_type, value_type)
+    return _set(context, builder, inner_sig, (row, inner, args[2]))
+
+
+_LINE = 64
+
+
+def prefetch(table: NDArray[Any], copy: int, begin: int, end: int) -> None:
+    """Compiled code: ask for the items begin .. end - 1 of a copy's row, so that they are at hand when it is its turn.
+
+    Python code does nothing by it.
+    """
+
+
+@type_callable(prefetch)
+def _type_prefetch(context: Any) -> Any:
+    def typer(table: Any, copy: Any, begin: Any, end: Any) -> Any:
+        integers = all(isinstance(one, types.Integer) for one in (copy, begin, end))
+        return types.none if isinstance(table, PackTable) and integers else None
+
+    return typer
+
+
+@lower_builtin(prefetch, PackTable, types.Integer, types.Integer, types.Integer)
+def _prefetch(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    table_type = sig.args[0]
+    copy, begin, end = (
+        context.cast(builder, value, typ, types.intp) for value, typ in zip(args[1:], sig.args[1:], strict=True)
+    )
+    words = builder.bitcast(args[0], _WORD.as_pointer())
+    item_size = ir.Constant(_WORD, context.get_abi_sizeof(context.get_data_type(table_type.dtype)))
+    row = builder.add(_word(builder, words, 0), builder.mul(copy, _word(builder, words, 1)))
+    first = builder.and_(builder.add(row, builder.mul(begin, item_size)), ir.Constant(_WORD, -_LINE))
+    last = builder.add(row, builder.mul(end, item_size))
+    pointer, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(ir.VoidType(), [pointer, number, number, number]), "llvm.prefetch.p0"
+    )
+    with cgutils.for_range_slice(builder, first, last, ir.Constant(_WORD, _LINE)) as (address, _):
+        read, keep, data = (ir.Constant(number, value) for value in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(address, pointer), read, keep, data])
+    return context.get_dummy_value()
 
 
 # --- whole entries ----------------------------------------------------------------------------------------------------

@@ -9,35 +9,31 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.arena import Arena, Field
 from ..core.compile import compiled, entry
 from ..core.engine import BatchEngine, Kernels
 from ..core.errors import UserError
-from ..core.pack import Pack
-from . import dynamics as d
+from ..core.pack import Pack, prefetch
+from . import state as d
 from .card import OBJECTIVE
-from .dynamics import Problem, State
+from .dynamics import advance, objective, reset_state
 from .generator import random_name
 from .instance import JobShopInstance
 from .lookahead import lower_bound, signature
-from .observation import (
-    K_MASK,
-    NUM_MEMO,
-    SPEC,
-    View,
-    sizes,
-    update_after_move,
-    update_observation,
-    write_actions,
-    write_static,
-)
+from .observation import K_JOB, K_MASK, K_PRECEDES, K_WANTS, NUM_MEMO, SPEC, View, sizes
+from .observe import update_observation, write_static
+from .observe_actions import write_actions
 from .options import JobShopOptions
 from .schedule import JobShopSchedule
 from .source import InstanceSource, generate_copy
+from .state import Problem, State, is_running
+from .world import down_length, imagine, up_length
 
 STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
 # A decision may be followed by forced moves (swaps, continuations), each of which may be lost, too.
 # What is done with a copy.
 STEP, LEAVE, BEGIN, REWRITE = range(4)
+_CACHE_BYTES = 8 * 2**20
 _LOG_ROWS_PER_OPERATION = 2 * d.STEP_CAP_PER_OPERATION
 
 
@@ -48,11 +44,7 @@ class Orders(NamedTuple):
     seed: NDArray[np.int64]  # [n]
     chosen: NDArray[np.int64]  # [n], index of the instance, or -1 for a random one
     sizes: NDArray[np.int64]  # [S, 2], jobs and machines of the random ones
-
-
-@compiled
-def is_running(problem, state, i):
-    return state.clock[i, d.STATUS] == d.RUNNING
+    ahead: NDArray[np.int64]  # [1], how many items of a copy's state to ask for one step ahead; 0: nothing
 
 
 @compiled
@@ -71,7 +63,7 @@ def begin(problem, state, view, i, seed, chosen, size_table):
     """Begin an episode in copy i, on the random instance of its seed if none was chosen (-1)."""
     if chosen < 0:
         generate_copy(problem, i, seed, size_table)
-    d.reset_state(problem, state, i, seed)
+    reset_state(problem, state, i, seed)
     write_static(problem, state, view, i)
     update_observation(problem, state, view, i)
 
@@ -79,22 +71,13 @@ def begin(problem, state, view, i, seed, chosen, size_table):
 @compiled
 def play(problem, state, view, i, action):
     """Play an action in copy i, which is running, and rewrite what changed of its observation."""
-    before = state.clock[i, d.TIME]
-    moves = d.is_plain(problem) and action < state.job.shape[1]
-    left_machine = -1
     if is_legal(state, view, i, action):
-        left_machine = state.job[i, action, d.MACHINE] if moves else -1
-        d.advance(problem, state, i, action)
+        advance(problem, state, i, action)
     else:
-        moves = False
         state.clock[i, d.STATUS] = d.ILLEGAL
         state.clock[i, d.LEGAL] = 0
         state.clock[i, d.WAIT_LEGAL] = 0
-    # An operation that takes no time may end, and bring about more, while the clock stands still.
-    if moves and state.clock[i, d.TIME] == before and state.job[i, action, d.DURATION] > 0:
-        update_after_move(problem, state, view, i, action, left_machine)
-    else:
-        update_observation(problem, state, view, i)
+    update_observation(problem, state, view, i)
 
 
 @compiled
@@ -109,7 +92,7 @@ def step(problem, state, view, outcome, i, action):
     # Time that passed before the first decision (machines down at 0) belongs to the first step.
     before = state.clock[i, d.TIME] if state.clock[i, d.STEPS] > 0 else 0
     play(problem, state, view, i, action)
-    cost = d.objective(problem, state, i) - before
+    cost = objective(problem, state, i) - before
     scale = max(problem.dims[i, d.DIM_LOWER_BOUND], 1) if problem.options[d.OPT_SCALE_REWARD] == 1 else 1
     outcome.reward[i] = -cost / scale
     outcome.elapsed[i] = state.clock[i, d.TIME] - before
@@ -127,12 +110,23 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
     for i in range(low, high):
         order = orders.order[i]
         if order == STEP:
+            if orders.ahead[0] > 0 and i + 1 < high:
+                look_ahead(state, view, i + 1, orders.ahead[0])
             step(problem, state, view, outcome, i, actions[i])
         elif order == BEGIN:
             begin(problem, state, view, i, orders.seed[i], orders.chosen[i], orders.sizes)
         elif order == REWRITE:
             write_static(problem, state, view, i)
             update_observation(problem, state, view, i)
+
+
+@compiled
+def look_ahead(state, view, i, items):
+    """Ask for what a step of copy i reads and writes: its state up to the tables, and all but the operations' rows."""
+    offsets = view.offsets
+    prefetch(state.clock, i, 0, items)
+    prefetch(view.floats, i, offsets[K_JOB], offsets[K_PRECEDES])
+    prefetch(view.floats, i, offsets[K_WANTS], view.floats.shape[1])
 
 
 @compiled
@@ -146,13 +140,13 @@ def first_illegal(state, view, actions):
 @compiled
 def redraw_hidden(problem, state, keys):
     for i in range(len(keys)):
-        d.imagine(problem, state, i, keys[i])
+        imagine(problem, state, i, keys[i])
 
 
 @compiled
 def all_objectives(problem, state, values):
     for i in range(len(values)):
-        values[i] = d.objective(problem, state, i)
+        values[i] = objective(problem, state, i)
 
 
 class JobShopEngine(BatchEngine):
@@ -169,7 +163,7 @@ class JobShopEngine(BatchEngine):
 
     spec = SPEC
     objective = OBJECTIVE
-    kernels = Kernels("job_shop", is_running, d.advance, write_actions, world_seed, lower_bound, signature)
+    kernels = Kernels("job_shop", is_running, advance, write_actions, world_seed, lower_bound, signature)
     shared_fields = ("options", "law")
     recorded_fields = ("log",)
 
@@ -189,38 +183,46 @@ class JobShopEngine(BatchEngine):
         jobs, machines, longest = self.room
         super().__init__(num_copies, sizes(jobs, machines, longest), threads)
         n = num_copies
-        problem = Problem(
-            *self.options.compiled(record),
-            dims=np.zeros((n, d.NUM_DIMS), dtype=np.int64),
-            route=np.full((n, jobs, longest), -1, dtype=np.int64),
-            time=np.zeros((n, jobs, longest), dtype=np.int64),
-            head=np.zeros((n, jobs, longest + 1), dtype=np.int64),
-            length=np.zeros((n, jobs), dtype=np.int64),
-            windows=np.full((n, machines, source.most_windows, 2), d.INFINITY, dtype=np.int64),
-            load=np.zeros((n, machines, d.NUM_LOAD), dtype=np.int64),
-            scale=np.zeros((n, d.NUM_SCALES)),
-        )
         rows = _LOG_ROWS_PER_OPERATION * jobs * longest if record and self._needs_log() else 0
-        state = State(
-            clock=np.zeros((n, d.NUM_CLOCK), dtype=np.int64),
-            job=np.zeros((n, jobs, d.NUM_JOB), dtype=np.int64),
-            machine=np.zeros((n, machines, d.NUM_MACHINE), dtype=np.int64),
-            start=np.full((n, jobs, longest), -1, dtype=np.int64),
-            completion=np.full((n, jobs, longest), -1, dtype=np.int64),
-            log=np.zeros((n, rows, d.NUM_LOG), dtype=np.int64),
-            held=np.zeros((n, jobs), dtype=np.int64),
-            holder=np.zeros((n, 2 * machines), dtype=np.int64),
+        self._arena = Arena(
+            n,
+            {
+                "clock": Field((d.NUM_CLOCK,)),
+                "dims": Field((d.NUM_DIMS,)),
+                "scale": Field((d.NUM_SCALES,), np.float64),
+                "length": Field((jobs,)),
+                "job": Field((jobs, d.NUM_JOB)),
+                "machine": Field((machines, d.NUM_MACHINE)),
+                "memo": Field((jobs, NUM_MEMO)),
+                "written": Field((1,)),
+                "route": Field((jobs, longest), fill=-1),
+                "time": Field((jobs, longest)),
+                "head": Field((jobs, longest + 1)),
+                "start": Field((jobs, longest), fill=-1),
+                "completion": Field((jobs, longest), fill=-1),
+                "load": Field((machines, d.NUM_LOAD)),
+                "window": Field((machines, d.NUM_WINDOW)),
+                "windows": Field((machines, source.most_windows, 2), fill=d.INFINITY),
+                "held": Field((jobs,)),
+                "holder": Field((2 * machines,)),
+            },
         )
+        arrays = self._arena.arrays
+        problem = Problem(*self.options.compiled(record), *(arrays[name] for name in Problem._fields[2:]))
+        log = np.zeros((n, rows, d.NUM_LOG), dtype=np.int64)
+        state = State(**{name: log if name == "log" else arrays[name] for name in State._fields})
         block = self.block
-        memo = np.zeros((n, jobs, NUM_MEMO), dtype=np.int64)
-        view = View(block.floats, block.integers, block.bytes, self.layout.offsets, memo)
+        view = View(block.floats, block.integers, block.bytes, self.layout.offsets, arrays["memo"], arrays["written"])
         self.problem, self.state, self.view = Pack(problem, self.options.plain), Pack(state), Pack(view)
         # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
         self.chosen = np.full(n, -1, dtype=np.int64)
         self._outcome = Pack(self.outcome)
         self._no_actions = np.zeros(n, dtype=np.int64)
+        # What fits into the cache is at hand anyway.
+        large = self._arena.memory.nbytes + block.memory.nbytes > _CACHE_BYTES
+        ahead = np.array([self._arena.positions["route"] // arrays["clock"].itemsize * large], dtype=np.int64)
         self._stepping, self._other = (
-            Pack(Orders(np.full(n, order, dtype=np.int64), self.seeds, self.chosen, source.size_table))
+            Pack(Orders(np.full(n, order, dtype=np.int64), self.seeds, self.chosen, source.size_table, ahead))
             for order in (STEP, LEAVE)
         )
         self._code: Callable[..., None] | None = None
@@ -231,7 +233,7 @@ class JobShopEngine(BatchEngine):
         return options.law != "none" and (options.on_breakdown == "scrap" or options.clock == "busy")
 
     def _extra_arrays(self) -> tuple[NDArray[Any], ...]:
-        return self.view.memo, self.chosen
+        return self.view.memo, self.view.written, self.chosen
 
     def _choose_instances(self, copies: NDArray[np.int64], instances: Sequence[Any] | None) -> None:
         if instances is None:
@@ -352,13 +354,13 @@ class JobShopEngine(BatchEngine):
         if status == d.LEFT:
             return f"job {action} has left"
         machine = int(self.problem.route[copy, action, position])
-        if self.state.machine[copy, machine, d.UP] == 0:
+        if self.state.window[copy, machine, d.UP] == 0:
             return f"machine {machine}, the next of job {action}, is down"
         if self.state.machine[copy, machine, d.HOLDER] >= 0:
             return (
                 f"machine {machine}, the next of job {action}, holds job {self.state.machine[copy, machine, d.HOLDER]}"
             )
-        if status == d.BLOCKED and self.state.machine[copy, held, d.UP] == 0:
+        if status == d.BLOCKED and self.state.window[copy, held, d.UP] == 0:
             return f"job {action} is locked in machine {held}, which is down (unload_when_down=False)"
         return f"the move of job {action} may lead to a deadlock (deadlock='banker')"
 
@@ -401,14 +403,14 @@ class JobShopEngine(BatchEngine):
         """Calendar clock: the down-times of a machine that have begun; the busy clock's stand in the log."""
         if self.options.law == "none" or self.options.clock == "busy":
             return []
-        row = self.state.machine[copy, machine]
+        row = self.state.window[copy, machine]
         begun = int(row[d.WINDOW]) + (1 if row[d.UP] == 0 else 0)
         if self.options.law == "windows":
             return [(int(begin), int(end)) for begin, end in self.problem.windows[copy, machine, :begun]]
         seed = int(self.state.clock[copy, d.SEED])
         windows, end = [], 0
         for k in range(begun):
-            begin = end + int(d.up_length(self.problem, seed, machine, k))
-            end = begin + int(d.down_length(self.problem, seed, machine, k, 0))
+            begin = end + int(up_length(self.problem, seed, machine, k))
+            end = begin + int(down_length(self.problem, seed, machine, k, 0))
             windows.append((begin, end))
         return windows

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..core.compile import compiled
 from ..core.random import mix
-from . import dynamics as d
+from . import state as d
+from .dynamics import objective
 
 
 @compiled
@@ -19,8 +20,8 @@ def machine_free(problem, state, i, m):
     holder = machine[i, m, d.HOLDER]
     if holder >= 0 and job[i, holder, d.JOB_STATUS] in (d.PROCESSING, d.PAUSED):
         date = current_end(state, i, holder)
-    if machine[i, m, d.UP] == 0 and problem.options[d.OPT_REPAIR_VISIBLE] == 1:
-        date = max(date, machine[i, m, d.NEXT_UP])
+    if not d.is_up(problem, state, i, m) and problem.options[d.OPT_REPAIR_VISIBLE] == 1:
+        date = max(date, state.window[i, m, d.NEXT_UP])
     return date
 
 
@@ -53,7 +54,7 @@ def lower_bound(problem, state, i):
     the episode has ended.
     """
     if state.clock[i, d.STATUS] != d.RUNNING:
-        return d.objective(problem, state, i)
+        return objective(problem, state, i)
     machines = state.machine.shape[1]
     least_head, least_tail = state.holder[i, :machines], state.holder[i, machines:]
     least_head[:] = d.INFINITY
@@ -110,5 +111,5 @@ def signature(problem, state, i):
         h = absorb(h, machine[i, m, d.MACHINE_FREE])
         if problem.options[d.OPT_LAW] != d.LAW_NONE:
             for column in (d.UP, d.NEXT_DOWN, d.NEXT_UP, d.WINDOW, d.AGE, d.AGE_LIMIT):
-                h = absorb(h, machine[i, m, column])
+                h = absorb(h, state.window[i, m, column])
     return h

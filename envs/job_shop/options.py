@@ -104,7 +104,7 @@ class JobShopOptions:
 
     def compiled(self, record: bool) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The options as the arrays that the compiled dynamics read."""
-        from . import dynamics as d  # only here: to list the options nothing compiled need be loaded
+        from . import state as d  # only here: to list the options nothing compiled need be loaded
 
         blocking = {"none": d.CLASSICAL, "swap": d.SWAP, "no-swap": d.NO_SWAP}
         laws = {

@@ -14,9 +14,10 @@ from ..core.compile import compiled
 from ..core.errors import UserError
 from ..core.names import parse_name, split_list
 from ..core.random import mix, uniform
-from . import dynamics as d
+from . import state as d
 from .generator import RANDOM_TAG, draw_size, fill_random, parse_sizes, random_instance, resolve
 from .instance import JobShopInstance
+from .measure import measure
 
 _STREAM_CHOICE = 9
 
@@ -38,14 +39,14 @@ def load_copy(problem, i, times, routes, lengths, machines, windows):
             problem.windows[i, m, w, 0] = windows[m, w, 0]
             problem.windows[i, m, w, 1] = windows[m, w, 1]
     problem.dims[i, d.DIM_MACHINES] = machines
-    d.measure(problem, i)
+    measure(problem, i)
 
 
 @compiled
 def generate_copy(problem, i, seed, size_table):
     """Fill copy i with the random instance of its episode's seed."""
     key = mix(np.uint64(seed) ^ np.uint64(RANDOM_TAG))
-    row = draw_size(key, len(size_table))
+    row = draw_size(key, size_table.shape[0])
     jobs, machines = size_table[row, 0], size_table[row, 1]
     route, time, length = problem.route[i], problem.time[i], problem.length[i]
     for j in range(len(length)):
@@ -55,7 +56,7 @@ def generate_copy(problem, i, seed, size_table):
             time[j, k] = 0
     fill_random(time, route, jobs, machines, key)
     problem.dims[i, d.DIM_MACHINES] = machines
-    d.measure(problem, i)
+    measure(problem, i)
 
 
 @compiled

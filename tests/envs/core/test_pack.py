@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from makespan.envs.core.compile import compiled
-from makespan.envs.core.pack import Pack
+from makespan.envs.core.pack import Pack, prefetch
 from numpy.typing import NDArray
 
 
@@ -58,10 +58,35 @@ def test_compiled_code_writes_entries_rows_and_slices():
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_an_array_that_is_not_contiguous_is_refused():
+def test_rows_may_lie_apart():
+    wide = np.zeros((2, 5, 4), dtype=np.int64)
+    given, expected = arrays(), arrays()
+    apart = wide[:, :3]
+    apart[...] = given.table
+    write(Pack(given._replace(table=apart)), 1, 2, 7)
+    write(Pack(expected), 1, 2, 7)
+    np.testing.assert_array_equal(apart, expected.table)
+    assert not wide[:, 3:].any()
+    value = expected.table[1, 2, 3]
+    assert read(Pack(given._replace(table=apart)), 1, 2, 3) == (value, value, value, expected.table[1, 2].sum(), 3, 4)
+
+
+@pytest.mark.parametrize("cut", [np.s_[:, ::2], np.s_[:, :, :2]])
+def test_a_row_that_is_not_contiguous_is_refused(cut):
     given = arrays()
     with pytest.raises(ValueError, match="'table' is not C-contiguous"):
-        Pack(given._replace(table=given.table[:, ::2]))
+        Pack(given._replace(table=given.table[cut]))
+
+
+@compiled
+def ask(pack, i, items):
+    prefetch(pack.table, i, 0, items)
+    return pack.table[i, 0, 0]
+
+
+@pytest.mark.parametrize("items", [0, 12, 10**6])
+def test_asking_for_what_is_not_there_is_no_error(items):
+    assert ask(Pack(arrays()), 1, items) == 12
 
 
 @compiled(when_plain=-1)

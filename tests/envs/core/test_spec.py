@@ -11,8 +11,8 @@ import pytest
 from makespan.envs.core.layout import Layout, ObservationBlock
 from makespan.envs.core.pack import Pack
 from makespan.envs.core.spec import EdgeType, Feature, Image, NodeType, ObservationSpec, Series, Sizes
-from makespan.envs.job_shop.dynamics import Problem
 from makespan.envs.job_shop.observation import SPEC as JOB_SHOP
+from makespan.envs.job_shop.state import Problem
 
 SPEC = ObservationSpec(
     nodes=(NodeType("arm", (Feature("mean"), Feature("slack", "hours", -2.0, 2.0))), NodeType("place", ())),
