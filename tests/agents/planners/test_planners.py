@@ -10,9 +10,9 @@ from makespan.agents.planners import rollout as rollout_module
 from makespan.agents.planners.beam import make_search
 from makespan.agents.rules.rule import applicable_rules
 from makespan.envs.core.errors import UnknownNameError, UserError
-from makespan.envs.job_shop.dynamics import DIM_LOWER_BOUND
 from makespan.envs.job_shop.instance import JobShopInstance
 from makespan.envs.job_shop.known import bounds
+from makespan.envs.job_shop.state import DIM_LOWER_BOUND
 
 JOB_SHOP = "makespan/JobShop-v0"
 
