@@ -80,6 +80,7 @@ class Agent(ABC):
         follows_plan: whether its choices make sense only if all earlier choices of the episode were its own.
         fixed_batch: whether choices may differ, in the last bits of floating point, with the size of the batch
             (networks): evaluation then fills every batch up to the same size.
+        reads_instances: whether `begin` is handed the instances: making them takes longer than many an agent's play.
         remark: what reports say of it beside its name, for example which rule was chosen.
     """
 
@@ -87,6 +88,7 @@ class Agent(ABC):
     samples: int = 1
     follows_plan: bool = False
     fixed_batch: bool = False
+    reads_instances: bool = False
     remark: str = ""
 
     def begin(
@@ -101,7 +103,7 @@ class Agent(ABC):
         Args:
             copies: int64 [k], which.
             instances: the k instances (objects; names in plain Python environments), as far as they are known when
-                an episode begins.
+                an episode begins; none where the agent does not read them.
             keys: uint64 [k], of the agent's own randomness: the same world, agent seed and try give the same key,
                 whatever else is in the batch.
             imagine: how to look ahead; None where the environment cannot.

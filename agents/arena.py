@@ -101,7 +101,7 @@ class Arena(ABC):
         """
 
     @abstractmethod
-    def instances(self) -> Sequence[Any]:
+    def instances(self) -> list[Any]:
         """The instance of each copy, as far as whoever chooses may know it."""
 
     @abstractmethod
@@ -144,8 +144,8 @@ class EngineArena(Arena):
     def step(self, actions: NDArray[np.int64]) -> None:
         self.engine.step(actions)
 
-    def instances(self) -> Sequence[Any]:
-        return _KnownInstances(self.engine)
+    def instances(self) -> list[Any]:
+        return [self.engine.known_instance(copy) for copy in range(self.num_copies)]
 
     def imagine(self) -> Imagine | None:
         return look_ahead(self.engine)
@@ -158,22 +158,6 @@ class EngineArena(Arena):
         objective = float(engine.objectives()[copy])
         played = engine.instance(copy)
         return Outcome(engine.instance_name(copy), objective, engine.metrics(copy), engine.schedule(copy), played)
-
-
-class _KnownInstances(Sequence[Any]):
-    """The instances of an engine's copies, each made when somebody asks for it: most agents never do."""
-
-    def __init__(self, engine: BatchEngine) -> None:
-        self._engine = engine
-
-    def __len__(self) -> int:
-        return self._engine.num_copies
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[copy] for copy in range(*index.indices(len(self)))]
-        copy = range(len(self))[index]
-        return self._engine.known_instance(copy)
 
 
 class PlainArena(Arena):
@@ -368,7 +352,8 @@ def play_to_end(arena: Arena, agent: Agent, cases: Sequence[Case]) -> Played:
         [_key(arena.setting.seed, case, number) for case in cases for number in range(tries)], dtype=np.uint64
     )
     decisions = np.zeros(arena.num_copies, dtype=np.int64)
-    instances, imagine = arena.instances(), arena.imagine()
+    instances = arena.instances() if agent.reads_instances else []
+    imagine = arena.imagine()
     began = time.perf_counter()
     agent.begin(np.arange(arena.num_copies, dtype=np.int64), instances, keys, imagine)
     spent = time.perf_counter() - began

@@ -159,21 +159,19 @@ def _make_rollout(name: Name, setting: Setting) -> Agent:
     from .planners.rollout import RolloutAgent
 
     worlds = _count(name, "worlds", _WORLDS if setting.stochastic else 1)
-    return RolloutAgent(_rollout_rules(name, setting), setting, worlds, _flag(name, "wait", True))
+    return RolloutAgent(_rollout_bases(name, setting), setting, worlds, _flag(name, "wait", True))
 
 
-def _rollout_rules(name: Name, setting: Setting) -> list[Rule]:
-    """The rules named by `of`; by default the environment's handful, or all where it names none."""
-    rules = applicable_rules(setting.env_id, setting.options)
-    if "of" not in name.options:
-        return [rule for rule in rules.values() if rule.handful] or list(rules.values())
-    names = str(name.options["of"]).split("+")
-    for rule in names:
-        if rule not in rules:
-            raise UnknownNameError(f"rule in option of of agent {name.base!r}:", rule, rules)
-    if len(set(names)) != len(names):
-        raise UserError(f"option of of agent {name.base!r} names a rule twice: {name.options['of']}")
-    return [rules[rule] for rule in names]
+def _rollout_bases(name: Name, setting: Setting) -> list[Agent]:
+    """Those named by `of`; by default the environment's handful of rules, or all where it names none."""
+    from .planners.bases import make_bases
+    from .rules.agent import RuleAgent
+
+    if "of" in name.options:
+        bases = make_bases(str(name.options["of"]), setting, f"option of of agent {name.base!r}")
+        return [base.agent for base in bases]
+    rules = list(applicable_rules(setting.env_id, setting.options).values())
+    return [RuleAgent([rule], setting) for rule in ([rule for rule in rules if rule.handful] or rules)]
 
 
 def _hidden_events(setting: Setting) -> str | None:

@@ -29,7 +29,7 @@ VERSION = 1
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 MAX_WEIGHTS_BYTES = 256 * 2**20
 REQUIRED = ("format", "version", "agent", "network", "spec_hash", "spec", "env", "env_options", "weights_sha256")
-OPTIONAL = ("training", "versions", "results", "licence", "notes", "name")
+OPTIONAL = ("foresight", "training", "versions", "results", "licence", "notes", "name")
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -160,8 +160,9 @@ def load_checkpoint(folder: str | Path) -> tuple[Arrays, dict[str, Any]]:
         ("env", str, "an id"),
         ("env_options", dict, "an object"),
         ("weights_sha256", str, "a hash"),
+        ("foresight", dict, "an object"),
     ):
-        if not isinstance(card[key], kind):
+        if key in card and not isinstance(card[key], kind):
             raise FieldError(key, card[key], expected, source)
     content = read_bounded(place / WEIGHTS, MAX_WEIGHTS_BYTES)
     weights = parse_arrays(content, str(place / WEIGHTS))

@@ -15,6 +15,7 @@ from ..envs.core.engine import BatchEngine
 from ..envs.core.errors import UserError
 from ..envs.core.random import uniform
 from .agent import Agent, Imagine, Observation, Setting
+from .foresight import Foresight
 from .networks.common import SlotNetwork, to_tensors
 
 BATCH = 512
@@ -72,14 +73,24 @@ class PolicyAgent(Agent):
         network: scores the slots.
         temperature: 0 takes the best slot, else slots are drawn from softmax(score / temperature).
         samples: how often each world is played.
+        foresight: what the network sees besides the observation, None for nothing.
     """
 
     fixed_batch = True
 
-    def __init__(self, name: str, network: SlotNetwork, temperature: float = 0.0, samples: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        network: SlotNetwork,
+        temperature: float = 0.0,
+        samples: int = 1,
+        foresight: Foresight | None = None,
+    ) -> None:
         self.name, self.samples = name, samples
         self._network = network.eval()
         self._temperature = temperature
+        self._foresight = foresight
+        self._imagine: Imagine | None = None
         self._keys = np.zeros(0, dtype=np.uint64)
         self._counts = np.zeros(0, dtype=np.int64)
 
@@ -96,15 +107,20 @@ class PolicyAgent(Agent):
             self._counts = np.resize(self._counts, needed)
         self._keys[copies] = keys
         self._counts[copies] = 0
+        self._imagine = imagine
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        n = len(mask)
+        if self._foresight is not None:
+            assert self._imagine is not None
+            found = self._foresight.look(self._imagine, observation, mask, self._keys[:n], self._counts[:n])
+            observation = found.observation
         scores = legal_scores(self._network, observation, mask)
         if self._temperature > 0:
-            n = len(scores)
             noise = np.empty(scores.shape)
             gumbel_noise(self._keys[:n], self._counts[:n], noise)
             scores = scores / self._temperature + noise
-            self._counts[:n] += 1
+        self._counts[:n] += 1
         return scores.argmax(axis=1).astype(np.int64)
 
 
@@ -121,13 +137,16 @@ class PolicyBeamAgent(Agent):
 
     follows_plan = True
 
-    def __init__(self, name: str, network: SlotNetwork, setting: Setting, width: int) -> None:
+    def __init__(
+        self, name: str, network: SlotNetwork, setting: Setting, width: int, foresight: Foresight | None = None
+    ) -> None:
         if setting.stochastic:
             raise UserError(f"agent {name!r}: a beam needs a world without random events; sample instead (samples=N)")
         if setting.engine is None:
             raise UserError(f"agent {name!r}: a beam needs an environment that can look ahead (imagine)")
         self.name = name
         self._network, self._width, self._sign = network.eval(), width, setting.sign
+        self._foresight = foresight
         self._plans: dict[int, list[int]] = {}
 
     def begin(
@@ -152,9 +171,11 @@ class PolicyBeamAgent(Agent):
         total[:, 0] = 0.0
         plans: list[list[int]] = [[] for _ in range(groups * width)]
         best: list[tuple[float, list[int]]] = [(np.inf, []) for _ in range(groups)]
+        depth = 0
         while np.isfinite(total).any():
             kept = np.isfinite(total).reshape(-1, 1)
-            scores = legal_scores(self._network, engine.block.views, engine.masks * kept).astype(np.float64)
+            scores = self._scores(engine, engine.masks * kept, depth).astype(np.float64)
+            depth += 1
             joined = (total.reshape(-1, 1) + scores).reshape(groups, -1)
             order = np.argsort(-joined, axis=1, kind="stable")[:, :width]
             total = np.take_along_axis(joined, order, axis=1)
@@ -167,6 +188,14 @@ class PolicyBeamAgent(Agent):
             engine.step(chosen)
             self._collect(engine, total, plans, best)
         return [plan for _, plan in best]
+
+    def _scores(self, engine: BatchEngine, mask: NDArray[np.int8], depth: int) -> NDArray[np.float32]:
+        observation: Observation = engine.block.views
+        if self._foresight is not None:
+            keys = np.zeros(len(mask), dtype=np.uint64)  # nothing is hidden where a beam may be used
+            depths = np.full(len(mask), depth, dtype=np.int64)
+            observation = self._foresight.look(engine.imagine, observation, mask, keys, depths).observation
+        return legal_scores(self._network, observation, mask)
 
     def _collect(
         self,

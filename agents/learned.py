@@ -15,6 +15,9 @@ from ..envs.core.names import Name, check_options
 from ..envs.core.spec import ObservationSpec
 from .agent import Agent, Setting
 from .checkpoint import CARD, Arrays, checkpoint_place, load_checkpoint
+from .foresight import PREFIX, foresight_names, foresight_spec, restore_foresight
+from .scorer.agent import ScorerAgent
+from .scorer.choice import join_row, weight_shapes
 
 if TYPE_CHECKING:
     from .networks.common import SlotNetwork
@@ -40,26 +43,67 @@ def find_checkpoint(name: str) -> Path:
     raise UserError(f"checkpoint {name!r} is neither a folder nor shipped with the package")
 
 
-def load_network(folder: str | Path, spec: ObservationSpec, device: str = "auto") -> tuple[SlotNetwork, dict[str, Any]]:
-    """A checkpoint's network on an environment's observation spec, and its card.
+def load_network(
+    folder: str | Path, spec: ObservationSpec, device: str = "auto"
+) -> tuple[SlotNetwork, Arrays, dict[str, Any]]:
+    """A checkpoint's network on an environment's observation spec (with foresight, where it has it), all that the
+    checkpoint holds, and its card.
 
     Raises:
         UserError: the checkpoint is damaged, for another spec, or its tensors do not fit the network of the card.
         MissingExtraError: torch or PyTorch Geometric is not installed.
     """
-    weights, card = load_checkpoint(folder)
+    arrays, card = _load_for(folder, spec)
+    seen = spec if "foresight" not in card else foresight_spec(spec, foresight_names(card["foresight"]))
+    weights = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)}
+    import torch
+
+    with torch.device("meta"):  # without memory: what an edited card asks for may not fit into it
+        check_weights(build(card["network"], seen), weights, str(folder))
+    network = build(card["network"], seen)
+    load_weights(network, weights, str(folder))
+    return network.to(choose_device(device)).eval(), arrays, card
+
+
+def _load_for(folder: str | Path, spec: ObservationSpec) -> tuple[Arrays, dict[str, Any]]:
+    """A checkpoint's arrays and card.
+
+    Raises:
+        UserError: the checkpoint is damaged, or for another spec.
+    """
+    arrays, card = load_checkpoint(folder)
     if card["spec_hash"] != spec.hash:
         raise UserError(
             f"checkpoint {str(folder)!r} was trained on the observations of {card['env']} with spec "
             f"{card['spec_hash']!r}; those at hand have spec {spec.hash!r}"
         )
-    import torch
+    return arrays, card
 
-    with torch.device("meta"):  # without memory: what an edited card asks for may not fit into it
-        check_weights(build(card["network"], spec), weights, str(folder))
-    network = build(card["network"], spec)
-    load_weights(network, weights, str(folder))
-    return network.to(choose_device(device)).eval(), card
+
+def load_scorer(name: Name, setting: Setting) -> tuple[Arrays, ScorerAgent]:
+    """A scorer's weights, and the scorer as an agent that plays without noise.
+
+    Raises:
+        UserError: see `load_agent`; or the checkpoint is not a scorer's.
+    """
+    folder = find_checkpoint(name.base)
+    arrays, card = _load_for(folder, setting.spec)
+    if card["network"].get("kind") != "scorer":
+        raise UserError(f"checkpoint {str(folder)!r} holds a {card['agent']}, expected a scorer")
+    return arrays, scorer_agent(str(name), arrays, setting.spec, str(folder))
+
+
+def scorer_agent(
+    name: str, weights: Arrays, spec: ObservationSpec, source: str, noise: float = 0.0, samples: int = 1
+) -> ScorerAgent:
+    """A scorer by its weights.
+
+    Raises:
+        UserError: an array is missing, unknown, of another shape or type, or holds a number that is not finite.
+    """
+    needed = {key: (shape, "float32") for key, shape in weight_shapes(spec).items()}
+    check_arrays(needed, weights, source)
+    return ScorerAgent(name, join_row(weights, spec, noise)[None], samples)
 
 
 def build(network: Mapping[str, Any], spec: ObservationSpec) -> SlotNetwork:
@@ -79,8 +123,17 @@ def check_weights(network: SlotNetwork, weights: Arrays, source: str) -> None:
         UserError: a tensor is missing, unknown, of another shape or type, or holds a number that is not finite.
     """
     own = network.state_dict()
-    for name, tensor in own.items():
-        shape, kind = tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")
+    needed = {name: (tuple(tensor.shape), str(tensor.dtype).removeprefix("torch.")) for name, tensor in own.items()}
+    check_arrays(needed, weights, source)
+
+
+def check_arrays(needed: Mapping[str, tuple[tuple[int, ...], str]], weights: Arrays, source: str) -> None:
+    """Compare arrays with the shapes and types that are needed.
+
+    Raises:
+        UserError: one is missing, unknown, of another shape or type, or holds a number that is not finite.
+    """
+    for name, (shape, kind) in needed.items():
         if name not in weights:
             raise UserError(f"checkpoint {source!r} lacks the tensor {name!r}, expected with shape {shape}")
         array = weights[name]
@@ -92,7 +145,7 @@ def check_weights(network: SlotNetwork, weights: Arrays, source: str) -> None:
         if not np.isfinite(array).all():
             raise UserError(f"checkpoint {source!r}: tensor {name!r} holds a number that is not finite")
     for name in weights:
-        if name not in own:
+        if name not in needed:
             raise UserError(f"checkpoint {source!r} holds the unknown tensor {name!r}")
 
 
@@ -135,14 +188,15 @@ def load_agent(name: Name, setting: Setting) -> Agent:
 
     Options: `samples` (best of that many sampled plays), `temperature` of sampling (default 1; given, it samples),
     `greedy` (the best slot each time, which is the default, or ``false``: sample once), `beam` (width of a
-    policy-guided beam search, foreseeable worlds only, alone).
+    policy-guided beam search, foreseeable worlds only), `worlds` (imagined at each decision by a policy with
+    foresight; default as trained).
 
     Raises:
         UserError: an option has a wrong value or contradicts another; see `find_checkpoint` and `load_network`.
         MissingExtraError: torch or PyTorch Geometric is not installed.
     """
-    check_options(name, "trained agent", ("samples", "temperature", "beam", "greedy"))
-    samples, beam = (_count(name, key, default) for key, default in (("samples", 1), ("beam", 0)))
+    check_options(name, "trained agent", ("samples", "temperature", "beam", "greedy", "worlds"))
+    samples, beam = (_count(name.options, key, default) for key, default in (("samples", 1), ("beam", 0)))
     temperature = name.options.get("temperature", 1.0)
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature <= 100:
         raise FieldError("option temperature", temperature, "a number above 0 and at most 100")
@@ -152,18 +206,40 @@ def load_agent(name: Name, setting: Setting) -> Agent:
         raise FieldError("option greedy", greedy, "true or false")
     if greedy and sampled:
         raise UserError(f"agent {str(name)!r}: greedy play is the same each time; samples or temperature contradict it")
-    if beam and len(name.options) > 1:
-        raise UserError(f"agent {str(name)!r}: a beam takes no other option")
-    network, _ = load_network(find_checkpoint(name.base), setting.spec, setting.device)
+    if beam and (sampled or "greedy" in name.options):
+        raise UserError(f"agent {str(name)!r}: a beam takes no other option but worlds")
+    folder = find_checkpoint(name.base)
+    if load_checkpoint(folder)[1]["network"].get("kind") == "scorer":
+        return _load_scorer_agent(name, setting, samples, 0.0 if greedy else float(temperature))
+    network, arrays, card = load_network(folder, setting.spec, setting.device)
+    foresight = None
+    if "foresight" in card:
+        worlds = _count({**card["foresight"], **name.options}, "worlds", 1)
+        foresight = restore_foresight(card["foresight"], arrays, worlds, setting, str(folder))
+    elif "worlds" in name.options:
+        raise UserError(f"agent {str(name)!r}: option worlds is for policies with foresight, which this one has not")
     from .decoding import PolicyAgent, PolicyBeamAgent
 
     if beam:
-        return PolicyBeamAgent(str(name), network, setting, beam)
-    return PolicyAgent(str(name), network, 0.0 if greedy else float(temperature), samples)
+        return PolicyBeamAgent(str(name), network, setting, beam, foresight)
+    return PolicyAgent(str(name), network, 0.0 if greedy else float(temperature), samples, foresight)
 
 
-def _count(name: Name, key: str, default: int) -> int:
-    value = name.options.get(key, default)
+def _load_scorer_agent(name: Name, setting: Setting, samples: int, temperature: float) -> Agent:
+    """A scorer as an agent; its scores get Gumbel noise of that scale.
+
+    Raises:
+        UserError: see `load_scorer`; or the option is not for scorers.
+    """
+    for option in ("beam", "worlds"):
+        if option in name.options:
+            raise UserError(f"agent {str(name)!r}: option {option} is not for scorers")
+    weights, _ = load_scorer(name, setting)
+    return scorer_agent(str(name), weights, setting.spec, name.base, temperature, samples)
+
+
+def _count(options: Mapping[str, Any], key: str, default: int) -> int:
+    value = options.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or not default <= value <= 100_000:
         raise FieldError(f"option {key}", value, f"an integer from {default} to 100000")
     return value

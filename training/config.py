@@ -8,7 +8,7 @@ from typing import Any
 
 from ..envs.core.errors import FieldError, UnknownNameError
 
-AGENTS = {"graph-ppo": "graph", "attention-ppo": "attention"}
+AGENTS = {"graph-ppo": "graph", "attention-ppo": "attention", "scorer": "scorer"}
 """Agents that can be trained, and the network of each."""
 
 
@@ -18,7 +18,8 @@ class TrainConfig:
 
     Attributes:
         env: the environment with its options, ``makespan/JobShop-v0:p=0.005:law=bernoulli``.
-        agent: "graph-ppo" or "attention-ppo".
+        agent: "graph-ppo" or "attention-ppo", by PPO; "scorer", by evolution strategies, for which of what follows
+            only the options ``evolve_*`` count, and those on budget, validation and saving.
         out: folder of the run.
         seed: of everything random in it.
         instances: what is trained on, as the environment's option ``instance`` takes it; None for its default.
@@ -30,6 +31,13 @@ class TrainConfig:
         imitate_rate: learning rate of the warm start; falls linearly to a tenth.
         imitate_temperature: of a planner's estimates, in units of the reward: how much worse an action may be and still
             count as good.
+        foresight: rules and scorers' checkpoints, joined by ``+``: the network sees what each action comes to if they
+            go on from there, and starts from that; None for none.
+        foresight_worlds: worlds imagined for that at each decision.
+        evolve_directions: directions of a generation, D; its scorers are moved along and against each.
+        evolve_worlds: fresh worlds of a generation, on which all its scorers are compared.
+        evolve_sigma: how far they are moved; falls to a quarter.
+        evolve_rate: learning rate; falls to a tenth.
         copies: environments played side by side.
         rollout: decisions per copy between updates.
         batch: decisions per gradient step; the last step of a pass takes what is left, which may not be a single one.
@@ -52,13 +60,19 @@ class TrainConfig:
     out: str
     seed: int = 0
     instances: str | None = None
-    steps: int = 2_000_000
+    steps: int = 10**12
     minutes: float = 60.0
     imitate: str | None = None
     imitate_steps: int = 1_000_000
     imitate_share: float = 0.4
     imitate_rate: float = 1e-3
     imitate_temperature: float = 0.02
+    foresight: str | None = None
+    foresight_worlds: int = 1
+    evolve_directions: int = 32
+    evolve_worlds: int = 24
+    evolve_sigma: float = 0.08
+    evolve_rate: float = 0.03
     copies: int = 128
     rollout: int = 32
     batch: int = 128
@@ -84,7 +98,7 @@ class TrainConfig:
                 raise FieldError(f"option {name}", getattr(self, name), "a text that is not empty")
         if self.agent not in AGENTS:
             raise UnknownNameError("agent to train", self.agent, AGENTS)
-        for name in ("instances", "imitate"):
+        for name in ("instances", "imitate", "foresight"):
             if not isinstance(getattr(self, name), str | None):
                 raise FieldError(f"option {name}", getattr(self, name), "a text or nothing")
         for name, low, high in _RANGES:
@@ -95,6 +109,8 @@ class TrainConfig:
                 raise FieldError(
                     f"option {name}", value, f"{'an integer' if whole else 'a number'} from {low} to {high}"
                 )
+        if self.foresight is not None and self.gamma != 1:
+            raise FieldError("option gamma", self.gamma, "1 with foresight, whose rewards are differences of outcomes")
         if self.batch > self.copies * self.rollout:
             raise FieldError("option batch", self.batch, f"at most copies x rollout = {self.copies * self.rollout}")
         if self.copies * self.rollout % self.batch == 1:  # advantages are divided by their spread, which one has not
@@ -130,6 +146,11 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("imitate_share", 0.0, 1.0),
     ("imitate_rate", 0.0, 1.0),
     ("imitate_temperature", 1e-6, 1e6),
+    ("foresight_worlds", 1, 10_000),
+    ("evolve_directions", 1, 65_536),
+    ("evolve_worlds", 1, 65_536),
+    ("evolve_sigma", 1e-9, 1e3),
+    ("evolve_rate", 0.0, 1e3),
     ("copies", 1, 65_536),
     ("rollout", 1, 65_536),
     ("batch", 2, 10**7),
@@ -161,9 +182,9 @@ class Preset:
 PRESETS = {
     "quick": Preset(
         "at most six minutes of training on two cores",
-        {"minutes": 6.0, "steps": 1_000_000, "validate_every": 30.0, "save_every": 15.0},
+        {"minutes": 6.0, "validate_every": 30.0, "save_every": 15.0},
     ),
-    "full": Preset("two hours on two cores, or less on a GPU", {"minutes": 120.0, "steps": 50_000_000, "copies": 128}),
+    "full": Preset("two hours on two cores, or less on a GPU", {"minutes": 120.0}),
 }
 
 

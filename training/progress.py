@@ -13,7 +13,7 @@ from rich.progress import Progress as Bar
 from .config import TrainConfig
 
 if TYPE_CHECKING:
-    from .run import Run
+    from .base import Run
     from .validation import Validation
 
 
@@ -59,19 +59,15 @@ class Progress:
                 f"on {self._config.validation_worlds} held-out worlds the {self._rule}"
             )
 
-    def phase(self, name: str, total: float | None) -> None:
-        """A new bar."""
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(name, total=total, state="")
+    def phase(self, name: str) -> None:
+        """What the run does from now on."""
+        if self._task is None:
+            self._task = self._bar.add_task(name, total=1.0, state="")
+        self._bar.update(self._task, description=name)
 
-    def advance_to(self, done: int) -> None:
-        """How much of the phase is done."""
-        self._bar.update(self._task, completed=done)
-
-    def fit(self, step: int, total: int, agreement: float) -> None:
-        """A gradient step of imitation."""
-        self._bar.update(self._task, completed=step, total=total, state=f"agreement {agreement:.0%}")
+    def advance_to(self, share: float) -> None:
+        """How much of the budget is spent."""
+        self._bar.update(self._task, completed=share)
 
     def trained(self, steps: int, score: float | None) -> None:
         """A rollout has ended; `score` is the mean objective of the episodes that ended in it."""
@@ -79,9 +75,7 @@ class Progress:
             self._score = score
         held_out = "" if math.isnan(self._held_out) else f" | held-out {self._held_out:.4g}"
         rule = f" | {self._rule}" if self._rule else ""
-        self._bar.update(
-            self._task, completed=steps, state=f"{steps:,} decisions | training {self._score:.4g}{held_out}{rule}"
-        )
+        self._bar.update(self._task, state=f"{steps:,} decisions | training {self._score:.4g}{held_out}{rule}")
 
     def validated(self, score: float) -> None:
         """A validation's mean objective."""
@@ -92,7 +86,7 @@ class Progress:
         best, validation = run.counters.best, run.validation
         if best is None:
             return
-        text = f"{run.model.num_timesteps:,} decisions in {run.counters.seconds:.0f} s; best held-out score {best:.4g}"
+        text = f"{run.decisions:,} decisions in {run.counters.seconds:.0f} s; best held-out score {best:.4g}"
         if validation.rule is not None and validation.rule_score:
             share = best / validation.rule_score - 1.0
             text += f", {abs(share):.1%} {'below' if share < 0 else 'above'} the {self._rule}"

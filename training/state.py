@@ -68,9 +68,8 @@ def load_state(path: Path, model: MaskablePPO, bridge: Bridge) -> dict[str, Any]
         model.num_timesteps, model._n_updates = int(meta["num_timesteps"]), int(meta["n_updates"])
         if isinstance(bridge.env, SchedulingVectorEnv) and "starts" in arrays:
             bridge.env.restore({name[4:]: array for name, array in arrays.items() if name.startswith("env.")})
-            observation = bridge.env.engine.block.copies()
-            bridge.resume(observation)
-            model._last_obs = observation
+            steps = model.num_timesteps // bridge.num_envs
+            model._last_obs = bridge.resume(bridge.env.engine.block.copies(), steps)
             model._last_episode_starts = arrays["starts"]
     except UserError:
         raise

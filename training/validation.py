@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..agents.agent import Setting
+from ..agents.agent import Agent, Setting
 from ..agents.arena import Case, open_arena, play
 from ..agents.catalogue import make_agent
-from ..agents.decoding import PolicyAgent
-from ..agents.networks.common import SlotNetwork
 from ..agents.rules.rule import applicable_rules
 from ..envs.core.errors import UserError
 from ..envs.core.random import combine
@@ -40,11 +38,16 @@ class Validation:
         self.rule: str | None = None
         self.rule_score = float("nan")
         for rule in applicable_rules(env_id, self.setting.options):
-            score = self._score(make_agent(rule, self.setting))
+            score = self.score(make_agent(rule, self.setting))
             if self.rule is None or self.is_better(score, self.rule_score):
                 self.rule, self.rule_score = rule, score
 
-    def _score(self, agent: Any) -> float:
+    def score(self, agent: Agent) -> float:
+        """Mean objective of an agent that plays each world once.
+
+        Raises:
+            UserError: an episode ended with an objective that is no number.
+        """
         objectives = [episode.objective for episode in play(self._arena, agent, self._cases)]
         score = float(np.mean(objectives))
         if not math.isfinite(score):
@@ -53,10 +56,6 @@ class Validation:
                 f"environment {self.setting.env_id!r} ended with objective {worst}, expected a finite number"
             )
         return score
-
-    def score(self, network: SlotNetwork) -> float:
-        """Mean objective of the network's greedy play."""
-        return self._score(PolicyAgent("policy", network))
 
     def is_better(self, score: float, other: float) -> bool:
         """Whether a mean objective is better than another."""

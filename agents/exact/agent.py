@@ -44,6 +44,7 @@ class CpSatAgent(Agent):
     """
 
     follows_plan = True
+    reads_instances = True
 
     def __init__(self, setting: Setting, seconds: float, workers: int, warm: bool) -> None:
         self.name = "cp-sat"

@@ -11,6 +11,7 @@ from ...envs.core.spec import ObservationSpec
 from .attention import AttentionConfig, AttentionNetwork
 from .common import SlotNetwork
 from .graph import GraphConfig, GraphNetwork
+from .prior import PriorNetwork
 
 _KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "graph": (GraphNetwork, GraphConfig),
@@ -18,24 +19,29 @@ _KINDS: dict[str, tuple[type[Any], type[Any]]] = {
 }
 
 
-def network_config(kind: str, given: Mapping[str, Any]) -> dict[str, int]:
-    """The full configuration of a kind of network, defaults filled in.
+def network_config(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The full configuration of a kind of network, defaults filled in; ``prior`` is kept where there is one.
 
     Raises:
-        UserError: the kind or a key is unknown, or a value is no positive integer.
+        UserError: the kind or a key is unknown, or a value is no positive integer (no name, for ``prior``).
     """
     if kind not in _KINDS:
         raise UnknownNameError("network", kind, _KINDS)
     config_class = _KINDS[kind][1]
     names = [field.name for field in fields(config_class)]
-    for key, value in given.items():
+    sizes = {key: value for key, value in given.items() if key != "prior"}
+    for key, value in sizes.items():
         if key not in names:
             raise UnknownNameError(f"option of network {kind!r}:", key, names)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 4096:
             raise FieldError(f"network {key}", value, "an integer from 1 to 4096")
-    config = asdict(config_class(**given))
+    config = asdict(config_class(**sizes))
     if config["width"] % config.get("heads", 1):
         raise FieldError("network heads", config["heads"], f"a divisor of the width {config['width']}")
+    if "prior" in given:
+        if not isinstance(given["prior"], str):
+            raise FieldError("network prior", given["prior"], "the name of an action feature")
+        config["prior"] = given["prior"]
     return config
 
 
@@ -43,8 +49,10 @@ def build_network(kind: str, spec: ObservationSpec, config: Mapping[str, Any]) -
     """A fresh network for an observation spec; any sizes of observations fit it.
 
     Raises:
-        UserError: as `network_config`.
+        UserError: as `network_config`, or the spec lacks the action feature that is the prior.
     """
     full = network_config(kind, config)
+    prior = full.pop("prior", None)
     network_class, config_class = _KINDS[kind]
-    return network_class(spec, config_class(**full))
+    network = network_class(spec, config_class(**full))
+    return network if prior is None else PriorNetwork(network, prior)

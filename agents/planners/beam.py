@@ -252,6 +252,7 @@ class BeamAgent(Agent):
     """
 
     follows_plan = True
+    reads_instances = True
 
     def __init__(self, setting: Setting, width: int, wait: bool) -> None:
         self.name = "beam"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 
-from ...envs.core.errors import UserError
+from ...envs.core.errors import UnknownNameError, UserError
 from ...envs.core.names import OptionValue, parse_name
 
 
@@ -99,3 +99,20 @@ def rules_of(env_id: str) -> dict[str, Rule]:
 def applicable_rules(env_id: str, options: Mapping[str, OptionValue]) -> dict[str, Rule]:
     """Those rules of an environment that have a meaning under its options."""
     return {name: rule for name, rule in rules_of(env_id).items() if rule.obstacle(options) is None}
+
+
+def named_rule(name: str, env_id: str, options: Mapping[str, OptionValue], where: str) -> Rule:
+    """A rule of an environment by its name.
+
+    Args:
+        name: of the rule.
+        env_id, options: of the environment.
+        where: what the name stands in, for the message.
+
+    Raises:
+        UserError: the rule is unknown, or has no meaning under the options.
+    """
+    rules = applicable_rules(env_id, options)
+    if name not in rules:
+        raise UnknownNameError(f"rule in {where}:", name, rules)
+    return rules[name]

@@ -59,6 +59,7 @@ class Spy(Agent):
     """Plays the first legal action and searches all that it is handed."""
 
     name = "spy"
+    reads_instances = True
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting

@@ -55,7 +55,7 @@ def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_weights_come_back_bit_for_bit(saved: Path) -> None:
-    network, read = load_network(saved, SPEC)
+    network, _, read = load_network(saved, SPEC)
     for name, array in fresh().items():
         assert np.array_equal(weights_of(network)[name], array)
     assert read["env"] == JOB_SHOP
@@ -89,7 +89,7 @@ def test_finding(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         assert find_checkpoint("runs/a") == Path("runs/a") / name
     os.rename("runs/a/best", "runs/a/.best.old")
     assert find_checkpoint("runs/a") == Path("runs/a/best"), "a save that was cut off does not demote it to the last"
-    assert load_network(find_checkpoint("runs/a"), SPEC)[1]["env"] == JOB_SHOP
+    assert load_network(find_checkpoint("runs/a"), SPEC)[2]["env"] == JOB_SHOP
     monkeypatch.setenv("HOME", str(tmp_path))
     assert find_checkpoint("~/x") == saved
 

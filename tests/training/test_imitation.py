@@ -11,8 +11,9 @@ from makespan.agents.catalogue import make_agent
 from makespan.envs.core.errors import UserError
 from makespan.envs.core.player import play_out
 from makespan.training.config import TrainConfig
+from makespan.training.ppo import PPORun as Run
 from makespan.training.progress import Progress
-from makespan.training.run import Run, train
+from makespan.training.run import train
 from makespan.training.teacher import Teacher
 
 Tiny = Callable[..., TrainConfig]
@@ -105,7 +106,7 @@ def test_a_rule_is_learnt(tiny: Tiny, agent: str) -> None:
         run.bridge.step(actions)
     assert np.mean(agreed) > 0.85
     # And it plays like it, on worlds it has not seen.
-    assert run.validation.score(network) == pytest.approx(run.validation._score(rule), rel=0.1)
+    assert run.validation.score(run.player()) == pytest.approx(run.validation.score(rule), rel=0.1)
 
 
 def test_a_run_that_imitates_first(tiny: Tiny) -> None:

@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 from makespan.agents.checkpoint import load_checkpoint, parse_arrays
-from makespan.training.callback import Interrupted
+from makespan.training.books import Interrupted
 from makespan.training.config import TrainConfig
 from makespan.training.folder import OURS, STATE
+from makespan.training.ppo import PPORun as Run
 from makespan.training.progress import Progress
-from makespan.training.run import Run, train
+from makespan.training.run import train
 
 Tiny = Callable[..., TrainConfig]
 

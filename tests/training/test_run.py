@@ -19,8 +19,9 @@ from makespan.envs.core.errors import UserError
 from makespan.training.bridge import make_vector_env
 from makespan.training.config import TrainConfig
 from makespan.training.folder import OURS, STATE
+from makespan.training.ppo import PPORun as Run
 from makespan.training.progress import Progress
-from makespan.training.run import Run, train
+from makespan.training.run import train
 
 Tiny = Callable[..., TrainConfig]
 LEARNS: dict[str, Any] = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from makespan.agents.arena import Case, EngineArena, open_arena, play
 from makespan.agents.catalogue import known_agents, make_agent
-from makespan.agents.planners import rollout as rollout_module
+from makespan.agents.planners import playouts as playouts_module
 from makespan.agents.planners.beam import make_search
 from makespan.agents.rules.rule import applicable_rules
 from makespan.envs.core.errors import UnknownNameError, UserError
@@ -180,7 +180,7 @@ def test_rollout_takes_the_best_mean_with_ties_to_the_lowest_slot() -> None:
         masks = arena.masks()
         actions = agent.act(arena.observation(), masks)
         worlds = np.zeros((2, 3), dtype=np.uint64)
-        rollout_module.world_keys(keys, np.full(2, step), worlds)
+        playouts_module.world_keys(keys, np.full(2, step), worlds)
         for copy in np.flatnonzero(arena.running()).tolist():
             values = {}
             for action in np.flatnonzero(masks[copy]).tolist():
@@ -201,7 +201,7 @@ def test_rollout_does_not_depend_on_the_batch_or_the_memory(monkeypatch: pytest.
     options = {"law": "exponential", "mtbf": 150.0, "instance": "random:size=4x4"}
     name = "rollout:of=spt+mwkr:worlds=2"
     together = objectives(name, [None] * 4, [5, 6, 7, 8], **options)
-    monkeypatch.setattr(rollout_module, "MEMORY", 1)
+    monkeypatch.setattr(playouts_module, "MEMORY", 1)
     assert objectives(name, [None], [7], **options) == together[2:3]
 
 
@@ -235,7 +235,7 @@ def test_imagined_worlds_do_not_record() -> None:
 
 def test_rollout_options() -> None:
     setting = open_arena(JOB_SHOP, 1).setting
-    assert len(make_agent("rollout", setting).rules) == 5  # type: ignore[attr-defined]
+    assert len(make_agent("rollout", setting)._playouts._agents) == 5  # type: ignore[attr-defined]
     with pytest.raises(UnknownNameError, match="did you mean 'mwkr'"):
         make_agent("rollout:of=spt+mwk", setting)
     with pytest.raises(UserError, match="twice"):

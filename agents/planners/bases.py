@@ -1,0 +1,94 @@
+"""Bases: who goes on after an action in playouts, by name: rules of the environment and trained scorers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ...envs.core.errors import UserError
+from ...envs.core.names import parse_name
+from ..agent import Agent, Setting
+from ..checkpoint import Arrays
+from ..rules.agent import RuleAgent
+from ..rules.rule import named_rule
+
+SCORER = "scorer"
+
+
+class Base(NamedTuple):
+    """Who goes on.
+
+    Attributes:
+        name: of the rule; ``scorer`` for a trained one, numbered from the second on.
+        agent: plays in compiled code.
+        weights: of a scorer, so that whoever depends on it can keep it; empty for rules.
+    """
+
+    name: str
+    agent: Agent
+    weights: Arrays
+
+
+def make_bases(names: str, setting: Setting, where: str) -> list[Base]:
+    """Bases by their names, joined by ``+``: rules, and paths of scorers' checkpoints (with a slash).
+
+    Args:
+        names: ``spt+checkpoints/job_shop_scorer``.
+        setting: of the environment.
+        where: what the names stand in, for the message.
+
+    Raises:
+        UserError: a rule is unknown or has no meaning here, a checkpoint is no scorer's, or a name is given twice.
+    """
+    given = names.split("+")
+    if len(set(given)) != len(given):
+        raise UserError(f"{where} names somebody twice: {names}")
+    bases: list[Base] = []
+    for name in given:
+        if "/" in name:
+            from ..learned import load_scorer
+
+            weights, agent = load_scorer(parse_name(name, "agent"), setting)
+            bases.append(Base(_scorer_name(bases), agent, weights))
+        else:
+            bases.append(_rule_base(name, setting, where))
+    return bases
+
+
+def _rule_base(name: str, setting: Setting, where: str) -> Base:
+    rule = named_rule(name, setting.env_id, setting.options, where)
+    return Base(name, RuleAgent([rule], setting), {})
+
+
+def _scorer_name(bases: Sequence[Base]) -> str:
+    before = sum(1 for base in bases if base.weights)
+    return SCORER if not before else f"{SCORER}-{before + 1}"
+
+
+def keep_bases(bases: Sequence[Base]) -> Arrays:
+    """What a checkpoint must hold so that `restore_bases` finds the same bases again."""
+    return {f"{base.name}.{name}": array for base in bases for name, array in base.weights.items()}
+
+
+def restore_bases(names: Sequence[str], arrays: Mapping[str, Any], setting: Setting, where: str) -> list[Base]:
+    """The bases that a checkpoint was trained with.
+
+    Args:
+        names: of the bases.
+        arrays: what `keep_bases` gave.
+        setting: of the environment.
+        where: the checkpoint, for messages.
+
+    Raises:
+        UserError: a rule is unknown or has no meaning here, or a scorer's weights are missing or do not fit.
+    """
+    from ..learned import scorer_agent
+
+    bases: list[Base] = []
+    for name in names:
+        if name.split("-")[0] == SCORER:
+            weights = {key[len(name) + 1 :]: array for key, array in arrays.items() if key.startswith(f"{name}.")}
+            bases.append(Base(name, scorer_agent(name, weights, setting.spec, where), weights))
+        else:
+            bases.append(_rule_base(name, setting, where))
+    return bases

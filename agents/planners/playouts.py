@@ -1,0 +1,93 @@
+"""Playouts: what actions come to if an agent goes on from there, in imagined worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...envs.core.compile import compiled
+from ...envs.core.errors import UserError
+from ...envs.core.player import play_out
+from ...envs.core.random import combine
+from ..agent import Agent, Imagine, Setting
+
+MEMORY = 2**28  # bytes of imagined copies at a time
+
+
+@compiled
+def world_keys(keys, decisions, worlds):
+    """Fill `worlds` [n, K] with the keys of the worlds that n copies imagine at their present decision."""
+    for i in range(len(worlds)):
+        present = combine(keys[i], decisions[i])
+        for world in range(worlds.shape[1]):
+            worlds[i, world] = combine(present, world)
+
+
+class Playouts:
+    """Plays actions, then agents to the end, on an engine's imagined copies.
+
+    Args:
+        agents: B agents, of which one goes on after the action: rules and scorers, which play in compiled code and
+            keep nothing from one decision to the next.
+        setting: of the environment; needs an engine.
+
+    Raises:
+        UserError: an agent does not play in compiled code.
+    """
+
+    def __init__(self, agents: Sequence[Agent], setting: Setting) -> None:
+        self._agents = list(agents)
+        self._sign = setting.sign
+        for agent in agents:
+            if agent.compiled_choice(1) is None or agent.samples > 1:
+                raise UserError(f"agent {agent.name!r} cannot go on after an action; rules and scorers can")
+
+    def costs(
+        self,
+        imagine: Imagine,
+        copies: NDArray[np.int64],
+        actions: NDArray[np.int64],
+        worlds: NDArray[np.uint64],
+    ) -> NDArray[np.float64]:
+        """Final costs (the objective, negative where it is to be large) of actions: float64 [P, B, K].
+
+        Args:
+            imagine: how to look ahead.
+            copies, actions: int64 [P], what is tried where.
+            worlds: uint64 [n, K], keys of the worlds that each of the n copies imagines (see `world_keys`): all
+                actions of a copy meet the same ones.
+        """
+        shape = (len(copies), worlds.shape[1])
+        costs = np.empty((len(self._agents), *shape))
+        if not len(copies):
+            return costs.transpose(1, 0, 2)
+        pairs, numbers = (index.ravel() for index in np.indices(shape))
+        flat = costs.reshape(len(self._agents), -1)
+        room = max(MEMORY // imagine(copies[:1], worlds[copies[:1], 0]).copy_bytes, 1)
+        for first in range(0, len(pairs), room):
+            part = slice(first, first + room)
+            pair = pairs[part]
+            keys = worlds[copies[pair], numbers[part]]
+            for row, agent in zip(flat, self._agents, strict=True):
+                row[part] = self._play(imagine, copies[pair], actions[pair], agent, keys)
+        return costs.transpose(1, 0, 2)
+
+    def _play(
+        self,
+        imagine: Imagine,
+        copies: NDArray[np.int64],
+        actions: NDArray[np.int64],
+        agent: Agent,
+        keys: NDArray[np.uint64],
+    ) -> NDArray[np.float64]:
+        """Costs of one imagined world each: the action, then the agent to the end."""
+        engine = imagine(copies, keys)
+        engine.step(actions, check=False)
+        numbers = np.arange(len(copies), dtype=np.int64)
+        agent.begin(numbers, [], keys, None)
+        choice = agent.compiled_choice(len(copies))
+        assert choice is not None
+        play_out(engine, *choice, observe=False)
+        return self._sign * engine.objectives().astype(np.float64)

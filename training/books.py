@@ -1,0 +1,88 @@
+"""A run's books: limits, validation, saving, progress, and a clean stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .base import Run
+
+
+class Interrupted(KeyboardInterrupt):
+    """Training ended before its steps were spent.
+
+    Attributes:
+        by_user: it was asked to (Ctrl-C), rather than out of time.
+    """
+
+    def __init__(self, message: str, by_user: bool) -> None:
+        self.by_user = by_user
+        super().__init__(message)
+
+
+class Books:
+    """Keeps a run's books. Everything happens between two updates, where the state is whole."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._asked_to_stop = False
+        self._previous: Any = None
+
+    def open(self) -> None:
+        """The run begins, or goes on."""
+        now = time.monotonic()
+        self._began = now - self._run.counters.seconds
+        self._validated = self._saved = self._iteration = now
+        self._decisions_before = self._run.decisions
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGINT, self._stop)
+
+    def _stop(self, *_: Any) -> None:
+        """First Ctrl-C: stop at the next whole state. A second one stops at once, losing at most one save interval."""
+        self._asked_to_stop = True
+        self._run.progress.say("stopping after this update; Ctrl-C again to stop at once")
+        self.release()
+
+    def release(self) -> None:
+        """Give Ctrl-C its former meaning."""
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+            self._previous = None
+
+    def between_updates(self) -> None:
+        """Count the time; validate and save where it is due.
+
+        Raises:
+            Interrupted: the time is spent, or somebody asked to stop.
+            UserError: training diverged, or something cannot be written.
+        """
+        run, now = self._run, time.monotonic()
+        run.refuse_divergence()
+        longest = now - self._iteration
+        self._iteration = now
+        run.counters.seconds = now - self._began
+        out_of_time = run.counters.seconds + longest > 60.0 * run.config.minutes
+        if self._asked_to_stop or out_of_time:
+            raise Interrupted(
+                f"{run.config.out} is saved; the same command goes on from there", by_user=self._asked_to_stop
+            )
+        run.progress.advance_to(run.spent())
+        if now - self._validated >= run.config.validate_every or not run.counters.validations:
+            self._log_speed(now)
+            score = run.validate()
+            run.progress.validated(score)
+            self._validated = time.monotonic()
+        if now - self._saved >= run.config.save_every:
+            run.counters.seconds = time.monotonic() - self._began
+            run.save()
+            self._saved = time.monotonic()
+
+    def _log_speed(self, now: float) -> None:
+        made = self._run.decisions - self._decisions_before
+        seconds = now - self._validated
+        if made and seconds > 0:
+            self._run.logger.record("time/decisions_per_second", made / seconds)
+        self._decisions_before = self._run.decisions

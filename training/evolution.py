@@ -1,0 +1,141 @@
+"""A training run by evolution strategies: scorers are moved about at random and follow those that did better.
+
+Salimans, Ho, Chen, Sidor & Sutskever, "Evolution strategies as a scalable alternative to reinforcement learning",
+arXiv 1703.03864; ranks as there, here for each world by itself, so that large instances do not drown small ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from ..agents.agent import Agent
+from ..agents.arena import Case, open_arena, play_to_end
+from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
+from ..agents.scorer.agent import ScorerAgent
+from ..agents.scorer.choice import FIRST_WEIGHT, HIDDEN, split_row, weight_shapes
+from ..envs.core.errors import UserError
+from ..envs.core.files import atomic_write, read_bounded
+from .base import Run
+from .books import Books
+from .bridge import training_seed
+
+MAX_BYTES = 2**28
+_MOMENTUM, _SECOND = 0.9, 0.99
+_SMALLEST = 1e-8
+_DECAY = 5e-4
+
+
+class EvolutionRun(Run):
+    """One run of evolution strategies on a scorer.
+
+    Each generation draws D directions, plays the weights moved along and against each of them on the same W fresh
+    worlds, and follows the mean of the directions weighted by their difference in rank, by Adam. Step size and rate
+    fall geometrically, to a quarter and a tenth, while the budget is spent. Everything random in a generation is drawn
+    from the seed and its number, so that a run is resumed by its numbers alone.
+    """
+
+    def prepare(self) -> None:
+        config = self.config
+        self._members = 2 * config.evolve_directions
+        self._arena = open_arena(self.env_id, self._members * config.evolve_worlds, self.env_options, device="cpu")
+        rng = np.random.default_rng([config.seed, 0])
+        parts = []
+        for name, shape in weight_shapes(self.spec).items():
+            spread = 0.0 if "bias" in name else 0.3 if name == "score" else 1.0 / np.sqrt(shape[0])
+            parts.append(spread * rng.normal(size=shape).reshape(-1))
+        self._mean = np.concatenate(parts)
+        self._first = np.zeros_like(self._mean)
+        self._second = np.zeros_like(self._mean)
+        self._generation = 0
+        self._decisions = 0
+
+    @property
+    def decisions(self) -> int:
+        return self._decisions
+
+    @property
+    def network(self) -> dict[str, Any]:
+        return {"kind": "scorer", "hidden": HIDDEN}
+
+    def weights(self) -> Arrays:
+        return split_row(self._rows(self._mean[None])[0], self.spec)
+
+    def player(self) -> Agent:
+        return ScorerAgent("scorer", self._rows(self._mean[None]))
+
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self._mean).all())
+
+    @staticmethod
+    def _rows(weights: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Rows that choose without noise."""
+        return np.pad(weights, ((0, 0), (FIRST_WEIGHT, 0))).astype(np.float32)
+
+    def learn(self, books: Books) -> None:
+        books.open()
+        self.progress.phase("training")
+        while self._decisions < self.config.steps:
+            books.between_updates()
+            self._evolve()
+
+    def _evolve(self) -> None:
+        """One generation."""
+        config, done = self.config, self.spent()
+        self._generation += 1
+        rng = np.random.default_rng([config.seed, self._generation])
+        step = config.evolve_sigma * 0.25**done
+        directions = rng.normal(size=(config.evolve_directions, len(self._mean)))
+        moved = step * np.concatenate([directions, -directions])
+        costs = self._costs(self._rows(self._mean + moved))
+        # In (-1/2, 1/2), a world's best scorer first; ties share their rank.
+        ranks = (rankdata(costs, axis=0) - 1.0) / (len(costs) - 1.0) - 0.5
+        fitness = -ranks.mean(axis=1).reshape(2, -1)
+        slope = (fitness[0] - fitness[1]) @ directions
+        length = np.linalg.norm(slope)
+        if length > 0:
+            slope *= np.sqrt(len(slope)) / length
+        self._first = _MOMENTUM * self._first + (1.0 - _MOMENTUM) * slope
+        self._second = _SECOND * self._second + (1.0 - _SECOND) * slope**2
+        first = self._first / (1.0 - _MOMENTUM**self._generation)
+        second = self._second / (1.0 - _SECOND**self._generation)
+        self._mean += config.evolve_rate * 0.1**done * first / (np.sqrt(second) + _SMALLEST)
+        self._mean *= 1.0 - _DECAY
+        score = float(self.validation.setting.sign * costs.mean())
+        self.logger.record("evolution/objective", score)
+        self.progress.trained(self._decisions, score)
+
+    def _costs(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Costs of members on the generation's worlds, float64 [members, worlds]."""
+        worlds = self.config.evolve_worlds
+        first = training_seed(self.config.seed, self._generation)
+        cases = [Case(None, first + number) for number in range(worlds)] * self._members
+        played = play_to_end(self._arena, ScorerAgent("scorer", table), cases)
+        self._decisions += int(played.decisions.sum())
+        return played.costs.reshape(self._members, worlds)
+
+    def save_state(self, path: Path) -> None:
+        meta = {**vars(self.counters), "generation": self._generation, "decisions": self._decisions}
+        arrays: Arrays = {"mean": self._mean, "first": self._first, "second": self._second}
+        arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
+        atomic_write(path, dump_arrays(arrays))
+
+    def load_state(self, path: Path) -> Mapping[str, Any]:
+        arrays = parse_arrays(read_bounded(path, MAX_BYTES), str(path))
+        try:
+            meta = json.loads(arrays["meta"].tobytes())
+            self._generation, self._decisions = int(meta.pop("generation")), int(meta.pop("decisions"))
+            loaded = [arrays[name] for name in ("mean", "first", "second")]
+        except (LookupError, ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None
+        for array in loaded:
+            if array.shape != self._mean.shape or array.dtype != np.float64 or not np.isfinite(array).all():
+                raise UserError(f"{path}: not the state of such a run (weights of shape {array.shape})")
+        self._mean, self._first, self._second = (array.copy() for array in loaded)
+        return meta
