@@ -6,7 +6,8 @@ import json as json_format
 from dataclasses import asdict
 
 from ..envs.core.check import Finding, check_contract
-from ..envs.core.names import Name, parse_name
+from ..envs.core.names import Name
+from ..eval.plan import parse_environment
 
 _STYLES = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
@@ -24,9 +25,8 @@ def run(env: str, json: bool = False) -> int:
     Raises:
         UserError: the id is unknown, or an option is wrong.
     """
-    env_id, colon, rest = env.strip().partition(":")
-    name = Name(env_id, parse_name(f"env{colon}{rest}", "environment").options)
-    findings = check_contract(env_id, name.options)
+    name = Name(*parse_environment(env))
+    findings = check_contract(name.base, name.options)
     broken = sum(finding.outcome == "failed" for finding in findings)
     if json:
         report = {

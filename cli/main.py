@@ -37,6 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     except KeyboardInterrupt as interrupt:
         return _fail(f"interrupted{f': {interrupt}' if str(interrupt) else ''}", 130)
+    except MemoryError as error:
+        return _fail(
+            f"not enough memory; play fewer worlds, tries or nodes at once: {error or 'nothing more is known'}", 2
+        )
     except BrokenPipeError:  # whoever read our output has gone
         _drop_output()
         return 1

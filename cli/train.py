@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 from tyro.conf import arg
 
 from ..envs.core.card import dataclass_options
-from ..envs.core.errors import MissingExtraError, UserError
+from ..envs.core.errors import FieldError, MissingExtraError, UserError
 from ..training.config import PRESETS, TrainConfig, with_preset
 
 _MAIN = ("env", "agent", "out")
@@ -78,6 +78,8 @@ def run(
         MissingExtraError: torch or what belongs to it is not installed.
         KeyboardInterrupt: the user stopped it; the run is saved.
     """
+    if not out.strip():
+        raise FieldError("option out", out, "the name of a folder")
     given = {item.name: getattr(options, item.name) for item in fields(options)}
     given = {name: value for name, value in given.items() if value is not None}
     if resume:

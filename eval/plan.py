@@ -122,8 +122,14 @@ def make_plan(request: Request) -> Plan:
     require_integer("option agent-seed", request.agent_seed, 0, LARGEST_AGENT_SEED)
     env_id, options = parse_environment(request.env)
     agents = _agents(request.agents)
+    _items("seeds", request.seeds)
     seeds = parse_seeds(request.seeds)
     choices = [{**options, **swept} for swept in _sweep(env_id, options, request.sweep)]
+    if request.instances is not None and "instance" in choices[0]:
+        raise UserError(
+            f"instances are given twice: {request.instances!r} by --instances and {choices[0]['instance']!r} as option "
+            "of the environment"
+        )
     # Made once for each choice of options, so that a wrong value is met before anything is played.
     envs = [_make(env_id, choice) for choice in choices]
     objective = _objective(envs[0])
@@ -156,7 +162,10 @@ def parse_environment(text: str) -> tuple[str, dict[str, OptionValue]]:
     """
     base, colon, rest = text.strip().partition(":")
     find_env(base)
-    return base, dict(parse_name(f"env{colon}{rest}", "environment").options)
+    try:
+        return base, dict(parse_name(f"env{colon}{rest}", "environment").options)
+    except UserError as error:
+        raise UserError(str(error).replace(f"'env{colon}", f"'{base}{colon}")) from None
 
 
 def resolve_instances(env: gymnasium.Env[Any, Any], text: str | None) -> list[Any] | None:
@@ -170,7 +179,7 @@ def resolve_instances(env: gymnasium.Env[Any, Any], text: str | None) -> list[An
     """
     if text is None:
         return None
-    items = split_list(text)
+    items = _items("instances", text)
     if all(_is_family(item) for item in items):
         return None
     unwrapped: Any = env.unwrapped
@@ -243,8 +252,16 @@ def _room(env_id: str, text: str | None, instances: list[Any] | None) -> dict[st
     return {"instance": instances} if hasattr(creator, "resolve_instances") else {}
 
 
+def _items(option: str, text: str) -> list[str]:
+    """The items of an option's list, which a mistake in it names."""
+    try:
+        return split_list(text)
+    except UserError as error:
+        raise UserError(f"option {option}: {error}") from None
+
+
 def _agents(text: str) -> list[str]:
-    agents = split_list(text)
+    agents = _items("agents", text)
     for agent in agents:
         parse_name(agent, "agent")
         if agents.count(agent) > 1:
@@ -262,7 +279,7 @@ def _sweep(env_id: str, options: dict[str, OptionValue], sweeps: Sequence[str]) 
             raise FieldError("option sweep", sweep, "OPTION=VALUE,VALUE,... of the environment, for example p=0,0.005")
         if key in options or key in table:
             raise UserError(f"option sweep is {sweep!r}, but {key!r} is given already")
-        table[key] = [parse_value(value) for value in split_list(values)]
+        table[key] = [parse_value(value) for value in _items("sweep", values)]
         if len(set(table[key])) != len(table[key]):
             raise UserError(f"option sweep is {sweep!r}, which names a value twice")
     return [dict(zip(table, values, strict=True)) for values in itertools.product(*table.values())]

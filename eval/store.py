@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..envs.core.errors import UserError
+from ..envs.core.errors import FieldError, UserError
 from ..envs.core.files import atomic_write
 from ..envs.core.instance import load_document, require_integer, require_list
 from ..envs.core.lock import LOCK, FolderLock
@@ -133,6 +133,8 @@ def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: 
     if folder is None:
         return Store(None)
     path = Path(folder).expanduser()
+    if not str(folder).strip():
+        raise FieldError("option out", str(folder), "the name of a folder")
     if path.exists() and not path.is_dir():
         raise UserError(f"option out is {str(folder)!r}, which is a file, expected a folder")
     lock = FolderLock(path)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from makespan.cli import commands
 from makespan.cli.main import main
@@ -121,6 +122,15 @@ def test_interruption_is_one_line(capsys, monkeypatch):
     assert capsys.readouterr().err == "makespan: error: interrupted: the run is saved\n"
 
 
+def test_too_little_memory_is_one_line(capsys, monkeypatch):
+    def greedy(**_):
+        np.zeros((2**20, 2**40), dtype=np.uint8)
+
+    monkeypatch.setattr(commands, "envs", greedy)
+    assert main(["envs"]) == 2
+    assert "not enough memory" in one_line(capsys)
+
+
 def test_bugs_keep_their_traceback(monkeypatch):
     def broken(**_):
         raise ValueError("ours")
@@ -208,3 +218,8 @@ def test_whoever_imports_the_package_gets_the_interrupt(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == "mine\n"
+
+
+def test_training_needs_the_name_of_a_folder(capsys):
+    assert main(["train", SHOP, "--out", ""]) == 2
+    assert "option out is ''" in one_line(capsys)

@@ -132,6 +132,13 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
     assert len(open_store(tmp_path, RECORD).rows) == 64
 
 
+def test_nothing_is_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="option out is ''"):
+        open_store("", RECORD)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
