@@ -161,6 +161,11 @@ class _SourceCache(caching.FunctionCache):
                 source_stamp=self._impl.locator.get_source_stamp(),
             )
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Numba would first load all that only compiling needs, which takes longer than the rest of a warm start."""
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         # Numba would pickle the closure, and pickled dispatchers differ from process to process. The folder's hash and
         # the variant in the file's name say the same and stay.

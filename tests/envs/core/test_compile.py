@@ -122,6 +122,13 @@ def test_two_first_runs_at_once_are_safe(tree, tmp_path):
     assert finish(start(tree, cache)) == [[50, 10, 15], [1, 1], [0]]
 
 
+def test_a_warm_start_loads_nothing_that_only_compiling_needs(tree, tmp_path):
+    code = "import sys\nfrom makespan.envs.toy.outer import outer\nprint(outer(4))\n"
+    code += "print(int('numba.np.arraymath' in sys.modules))\n"
+    assert finish(start(tree, tmp_path / "cache", code)) == [[50], [1]]
+    assert finish(start(tree, tmp_path / "cache", code)) == [[50], [0]]
+
+
 def test_importing_the_package_brings_in_neither_torch_nor_compiled_code():
     code = (
         "import sys, makespan\n"
