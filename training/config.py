@@ -69,10 +69,10 @@ class TrainConfig:
     imitate_temperature: float = 0.02
     foresight: str | None = None
     foresight_worlds: int = 1
-    evolve_directions: int = 32
+    evolve_directions: int = 16
     evolve_worlds: int = 24
-    evolve_sigma: float = 0.08
-    evolve_rate: float = 0.03
+    evolve_sigma: float = 0.2
+    evolve_rate: float = 0.06
     copies: int = 128
     rollout: int = 32
     batch: int = 128

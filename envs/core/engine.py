@@ -14,7 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .layout import Layout, ObservationBlock
+from .layout import ObservationBlock, layout_of
 from .spec import ObservationSpec, Sizes
 
 
@@ -86,7 +86,7 @@ class BatchEngine(ABC):
             raise ValueError(f"num_copies is {num_copies}, expected at least 1")
         self.num_copies = num_copies
         self.sizes = sizes
-        self.layout = Layout(self.spec, sizes)
+        self.layout = layout_of(self.spec, sizes)
         self.block = ObservationBlock(self.layout, num_copies)
         self.outcome = Outcome(
             np.zeros(num_copies),
@@ -279,8 +279,14 @@ class BatchEngine(ABC):
         """
         chosen = np.asarray(copies, dtype=np.int64)
         imagined = self._empty_like(len(chosen))
-        for mine, theirs in zip(self._arrays(recorded=False), imagined._arrays(recorded=False), strict=True):
-            theirs[...] = mine[chosen]
+        self._copy_to(imagined, chosen)
         imagined._redraw_hidden(np.asarray(keys, dtype=np.uint64))
-        imagined._write_all()
         return imagined
+
+    def _copy_to(self, other: BatchEngine, chosen: NDArray[np.int64]) -> None:
+        """Make the copies of another engine, made by `_empty_like`, equal to the chosen ones of this.
+
+        The observation, which holds nothing that is hidden, is copied with the rest.
+        """
+        for mine, theirs in zip(self._arrays(recorded=False), other._arrays(recorded=False), strict=True):
+            theirs[...] = mine[chosen]

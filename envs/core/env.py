@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any, ClassVar
 
 import gymnasium
@@ -70,7 +71,7 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         self.render_mode = render_mode
         self.on_illegal = on_illegal
         self.engine: BatchEngine = type(self).make_engine(num_copies=1, record=True, **options)
-        self.observation_space = self.engine.layout.space  # pyright: ignore[reportAttributeAccessIssue]
+        self.observation_space = deepcopy(self.engine.layout.space)  # pyright: ignore[reportAttributeAccessIssue]
         self.action_space: spaces.Discrete = spaces.Discrete(  # pyright: ignore[reportIncompatibleVariableOverride]
             self.engine.sizes.actions
         )
@@ -195,7 +196,7 @@ class SchedulingVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]
         self.engine: BatchEngine = type(self).make_engine(
             num_copies=num_envs, record=record, threads=threads, **options
         )
-        self.single_observation_space = self.engine.layout.space
+        self.single_observation_space = deepcopy(self.engine.layout.space)
         self.single_action_space = spaces.Discrete(self.engine.sizes.actions)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)

@@ -38,6 +38,17 @@ class Layout:
         self.offsets = np.array([self.positions[key] // self.dtypes[key].itemsize for key in self.keys], dtype=np.int64)
 
 
+_known: dict[str, Layout] = {}
+
+
+def layout_of(spec: ObservationSpec, sizes: Sizes) -> Layout:
+    """The layout for a spec and sizes, made once: planners make engines by the thousand, and spaces take long."""
+    key = f"{spec.hash} {sorted(sizes.nodes.items())} {sorted(sizes.edges.items())} {sizes.actions}"
+    if key not in _known:
+        _known[key] = Layout(spec, sizes)
+    return _known[key]
+
+
 class ObservationBlock:
     """The observations of n copies.
 

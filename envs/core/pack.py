@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -62,12 +63,11 @@ class Pack:
             row = array[0] if array.ndim > 1 and len(array) else array
             if not row.flags.c_contiguous:
                 raise ValueError(f"array {name!r} is not C-contiguous")
-            numba_type = PackArray(from_dtype(array.dtype), max(array.ndim - 1, 1), "C")
-            fields.append((name, len(table), numba_type if array.ndim == 1 else PackTable(numba_type)))
+            fields.append((name, len(table), _item_type(array.dtype, array.ndim)))
             table += [array.ctypes.data, *array.strides[: array.ndim - 1][:1], *array.shape]
         self._table = np.array(table, dtype=np.int64)
         self._address = self._table.ctypes.data
-        self._numba_type = PackType(type(arrays).__name__, tuple(fields), plain)
+        self._numba_type = _pack_type(type(arrays).__name__, tuple(fields), plain)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -126,6 +126,18 @@ class PackType(types.Type):
         self.plain = plain
         described = ", ".join(f"{field}: {array.dtype}{array.ndim}" for field, _, array in fields)
         super().__init__(name=f"{'plain ' if plain else ''}{name}({described})")
+
+
+@cache
+def _item_type(dtype: np.dtype[Any], ndim: int) -> PackArray | PackTable:
+    """Numba's type of a pack's array; made once, like those of packs, since planners make packs by the thousand."""
+    row = PackArray(from_dtype(dtype), max(ndim - 1, 1), "C")
+    return row if ndim == 1 else PackTable(row)
+
+
+@cache
+def _pack_type(name: str, fields: tuple[tuple[str, int, types.Type], ...], plain: bool) -> PackType:
+    return PackType(name, fields, plain)
 
 
 register_model(PackType)(models.OpaqueModel)

@@ -288,6 +288,16 @@ class JobShopEngine(BatchEngine):
         source = self.source.without_windows() if self.options.hides_windows else self.source
         return JobShopEngine(num_copies, source, self.options, False, self.room)
 
+    def _copy_to(self, other: BatchEngine, chosen: NDArray[np.int64]) -> None:
+        assert isinstance(other, JobShopEngine)
+        if other._arena.memory.shape[1] != self._arena.memory.shape[1]:  # without room for windows that are hidden
+            super()._copy_to(other, chosen)
+            return
+        mine = (self._arena.memory, self.block.memory, self.chosen, *self.outcome, self.seeds)
+        theirs = (other._arena.memory, other.block.memory, other.chosen, *other.outcome, other.seeds)
+        for source, target in zip(mine, theirs, strict=True):
+            np.take(source, chosen, axis=0, out=target, mode="clip")  # "raise" would copy twice
+
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
 

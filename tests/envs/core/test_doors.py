@@ -458,3 +458,13 @@ def test_imagine_at_the_single_door_in_later_episodes():
 def test_engine_needs_a_copy():
     with pytest.raises(ValueError, match="num_copies is 0"):
         engine_for(shop([[1]], [[0]]), 0)
+
+
+def test_spaces_are_not_shared() -> None:
+    """Layouts are; but whoever seeds one environment's space must not seed another's."""
+    first, second = (gymnasium.make("makespan/JobShop-v0") for _ in range(2))
+    first.observation_space.seed(0)
+    second.observation_space.seed(0)
+    drawn = first.observation_space.sample()["globals"]
+    first.observation_space.sample()
+    assert (second.observation_space.sample()["globals"] == drawn).all()
