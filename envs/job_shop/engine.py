@@ -122,7 +122,7 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
 
 @compiled
 def look_ahead(state, view, i, items):
-    """Ask for what a step of copy i reads and writes: its state up to the tables, and all but the operations' rows."""
+    """Ask for what a step of copy i reads and writes: its state but for dates of the past, and all but the operations' rows."""
     offsets = view.offsets
     prefetch(state.clock, i, 0, items)
     prefetch(view.floats, i, offsets[K_JOB], offsets[K_PRECEDES])
@@ -195,9 +195,9 @@ class JobShopEngine(BatchEngine):
                 "machine": Field((machines, d.NUM_MACHINE)),
                 "memo": Field((jobs, NUM_MEMO)),
                 "written": Field((1,)),
+                "head": Field((jobs, longest + 1)),
                 "route": Field((jobs, longest), fill=-1),
                 "time": Field((jobs, longest)),
-                "head": Field((jobs, longest + 1)),
                 "start": Field((jobs, longest), fill=-1),
                 "completion": Field((jobs, longest), fill=-1),
                 "load": Field((machines, d.NUM_LOAD)),
@@ -220,7 +220,7 @@ class JobShopEngine(BatchEngine):
         self._no_actions = np.zeros(n, dtype=np.int64)
         # What fits into the cache is at hand anyway.
         large = self._arena.memory.nbytes + block.memory.nbytes > _CACHE_BYTES
-        ahead = np.array([self._arena.positions["route"] // arrays["clock"].itemsize * large], dtype=np.int64)
+        ahead = np.array([self._arena.positions["start"] // arrays["clock"].itemsize * large], dtype=np.int64)
         self._stepping, self._other = (
             Pack(Orders(np.full(n, order, dtype=np.int64), self.seeds, self.chosen, source.size_table, ahead))
             for order in (STEP, LEAVE)
