@@ -122,7 +122,7 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
 
 @compiled
 def look_ahead(state, view, i, items):
-    """Ask for what a step of copy i reads and writes: its state but for dates of the past, and all but the operations' rows."""
+    """Ask for what a step of copy i reads and writes: its state, and of the observation all but operations' rows."""
     offsets = view.offsets
     prefetch(state.clock, i, 0, items)
     prefetch(view.floats, i, offsets[K_JOB], offsets[K_PRECEDES])

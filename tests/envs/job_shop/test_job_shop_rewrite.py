@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from makespan.envs.job_shop import engine as engine_module
 from makespan.envs.job_shop.env import make_engine
 from makespan.envs.job_shop.instance import JobShopInstance
+from makespan.envs.job_shop.moves import survey
 
 FAMILY = "random:size=6x6+10x5+4x7"
 REVISITS = JobShopInstance.from_routes(
@@ -54,6 +56,34 @@ def _same(engine, view, written, key):
     begin = engine.layout.positions[key]
     size = view[0].nbytes
     return np.array_equal(engine.block.memory[:, begin : begin + size], written[:, begin : begin + size])
+
+
+@pytest.mark.parametrize("options", CASES, ids=lambda case: "-".join(str(value) for value in case.values())[:60])
+def test_the_sums_over_jobs_and_machines_are_those_of_a_new_survey(options):
+    engine = make_engine(8, **{"instance": FAMILY, **options})
+    engine.reset(np.arange(8))
+    random = np.random.default_rng(4)
+    for step in range(150):
+        engine.step((engine.masks * (random.random(engine.masks.shape) + 0.01)).argmax(axis=1))
+        kept = engine.state.clock.copy()
+        for copy in range(8):
+            survey(engine.problem, engine.state, copy)
+        np.testing.assert_array_equal(engine.state.clock, kept)
+        ended = np.flatnonzero(~engine.is_running())
+        engine.reset(8 + 8 * step + ended, copies=ended)
+
+
+def test_asking_for_the_next_copy_ahead_changes_nothing(monkeypatch):
+    engines = [make_engine(8, instance=FAMILY)]
+    monkeypatch.setattr(engine_module, "_CACHE_BYTES", 0)
+    engines.append(make_engine(8, instance=FAMILY))
+    assert [int(engine._stepping.ahead[0] > 0) for engine in engines] == [0, 1]
+    for engine in engines:
+        engine.reset(np.arange(8))
+        for _ in range(60):
+            engine.step(engine.masks.argmax(axis=1))
+    for mine, theirs in zip(engines[0].snapshot().arrays, engines[1].snapshot().arrays, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_a_piece_lost_in_its_first_operation_has_no_remaining_time():
