@@ -17,6 +17,7 @@ from ..envs.core.random import uniform
 from .agent import Agent, Imagine, Observation, Setting
 from .foresight import Foresight
 from .networks.common import SlotNetwork, to_tensors
+from .streams import Streams
 
 BATCH = 512
 _LARGEST_TABLES = 2**27  # numbers that a batch's tables of nodes by nodes may hold: half a gibibyte
@@ -91,8 +92,7 @@ class PolicyAgent(Agent):
         self._temperature = temperature
         self._foresight = foresight
         self._imagine: Imagine | None = None
-        self._keys = np.zeros(0, dtype=np.uint64)
-        self._counts = np.zeros(0, dtype=np.int64)
+        self._streams = Streams()
 
     def begin(
         self,
@@ -101,26 +101,21 @@ class PolicyAgent(Agent):
         keys: NDArray[np.uint64],
         imagine: Imagine | None,
     ) -> None:
-        needed = int(copies.max()) + 1
-        if needed > len(self._keys):
-            self._keys = np.resize(self._keys, needed)
-            self._counts = np.resize(self._counts, needed)
-        self._keys[copies] = keys
-        self._counts[copies] = 0
+        self._streams.begin(copies, keys)
         self._imagine = imagine
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
-        n = len(mask)
+        keys, counts = self._streams.of(len(mask))
         if self._foresight is not None:
             assert self._imagine is not None
-            found = self._foresight.look(self._imagine, observation, mask, self._keys[:n], self._counts[:n])
+            found = self._foresight.look(self._imagine, observation, mask, keys, counts)
             observation = found.observation
         scores = legal_scores(self._network, observation, mask)
         if self._temperature > 0:
             noise = np.empty(scores.shape)
-            gumbel_noise(self._keys[:n], self._counts[:n], noise)
+            gumbel_noise(keys, counts, noise)
             scores = scores / self._temperature + noise
-        self._counts[:n] += 1
+        counts += 1
         return scores.argmax(axis=1).astype(np.int64)
 
 

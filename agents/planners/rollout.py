@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..agent import Agent, Imagine, Observation, Setting
-from .playouts import Playouts, world_keys
+from ..streams import Streams
+from .playouts import Playouts, check_worlds, draw_worlds
 
 
 class RolloutAgent(Agent):
@@ -25,7 +26,7 @@ class RolloutAgent(Agent):
     Args:
         agents: who go on after the action, see `Playouts`.
         setting: of the environment; needs an engine.
-        worlds: imagined worlds at each decision, K.
+        worlds: imagined worlds at each decision, K; 0 for the one in which nothing unforeseen happens.
         wait: whether special actions (WAIT) are tried as well; they always are where nothing else is legal.
 
     Raises:
@@ -36,11 +37,11 @@ class RolloutAgent(Agent):
         self.name = "rollout"
         self._playouts = Playouts(agents, setting)
         self._special = len(setting.spec.special_actions)
+        check_worlds(worlds, setting)
         self._num_worlds = worlds
         self._wait = wait
         self._imagine: Imagine | None = None
-        self._keys = np.zeros(0, dtype=np.uint64)
-        self._decisions = np.zeros(0, dtype=np.int64)
+        self._streams = Streams()
 
     def begin(
         self,
@@ -50,12 +51,7 @@ class RolloutAgent(Agent):
         imagine: Imagine | None,
     ) -> None:
         assert imagine is not None
-        missing = int(copies.max()) + 1 - len(self._keys)
-        if missing > 0:
-            self._keys = np.append(self._keys, np.zeros(missing, dtype=np.uint64))
-            self._decisions = np.append(self._decisions, np.zeros(missing, dtype=np.int64))
-        self._keys[copies] = keys
-        self._decisions[copies] = 0
+        self._streams.begin(copies, keys)
         self._imagine = imagine
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
@@ -66,9 +62,9 @@ class RolloutAgent(Agent):
         tried = legal.copy()
         if self._special and not self._wait:
             tried[:, -self._special :] &= ~legal[:, : -self._special].any(axis=1, keepdims=True)
-        worlds = np.zeros((len(mask), self._num_worlds), dtype=np.uint64)
-        world_keys(self._keys, self._decisions, worlds)
-        self._decisions[: len(mask)] += legal.any(axis=1)
+        keys, decisions = self._streams.of(len(mask))
+        worlds = draw_worlds(keys, decisions, self._num_worlds)
+        decisions += legal.any(axis=1)
         # Where only one action may be tried there is nothing to find out.
         copies, actions = np.nonzero(tried & (tried.sum(axis=1, keepdims=True) > 1))
         values = np.full(mask.shape, np.inf)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ...envs.core.errors import UserError
 from ...envs.core.spec import ObservationSpec
 from ..agent import Agent, CompiledChoice, Imagine, Observation, Setting
+from ..streams import Streams
 from .choice import choose_by_rule, random_parameters, random_slots, rule_parameters
 from .rule import ConflictSet, Rule
 
@@ -109,8 +110,7 @@ class RandomAgent(Agent):
         self.name = "random"
         self._wait = wait
         self._special = len(setting.spec.special_actions)
-        self._keys = np.zeros(0, dtype=np.uint64)
-        self._decisions = np.zeros(0, dtype=np.int64)
+        self._streams = Streams()
 
     def begin(
         self,
@@ -119,19 +119,13 @@ class RandomAgent(Agent):
         keys: NDArray[np.uint64],
         imagine: Imagine | None,
     ) -> None:
-        missing = int(copies.max()) + 1 - len(self._keys)
-        if missing > 0:
-            self._keys = np.append(self._keys, np.zeros(missing, dtype=np.uint64))
-            self._decisions = np.append(self._decisions, np.zeros(missing, dtype=np.int64))
-        self._keys[copies] = keys
-        self._decisions[copies] = 0
+        self._streams.begin(copies, keys)
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
         actions = np.zeros(len(mask), dtype=np.int64)
-        random_slots(np.ascontiguousarray(mask), self._special, self._wait, self._keys, self._decisions, actions)
+        random_slots(np.ascontiguousarray(mask), self._special, self._wait, *self._streams.of(len(mask)), actions)
         return actions
 
     def compiled_choice(self, copies: int) -> CompiledChoice:
         rows = np.zeros(copies, dtype=np.int64)
-        keys, decisions = self._keys[:copies], self._decisions[:copies]
-        return CompiledChoice(choose_by_rule, random_parameters(self._wait), rows, keys, decisions)
+        return CompiledChoice(choose_by_rule, random_parameters(self._wait), rows, *self._streams.of(copies))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
 from ..agent import Agent, CompiledChoice, Imagine, Observation
+from ..streams import Streams
 from .choice import NOISE, choose_by_scorer, score_slots
 
 
@@ -52,8 +53,7 @@ class ScorerAgent(Agent):
     def __init__(self, name: str, table: NDArray[np.float32], samples: int = 1) -> None:
         self.name, self.samples = name, samples
         self._table = np.ascontiguousarray(table, dtype=np.float32)
-        self._keys = np.zeros(0, dtype=np.uint64)
-        self._decisions = np.zeros(0, dtype=np.int64)
+        self._streams = Streams()
 
     def begin(
         self,
@@ -62,12 +62,7 @@ class ScorerAgent(Agent):
         keys: NDArray[np.uint64],
         imagine: Imagine | None,
     ) -> None:
-        needed = int(copies.max()) + 1
-        if needed > len(self._keys):
-            self._keys = np.resize(self._keys, needed)
-            self._decisions = np.resize(self._decisions, needed)
-        self._keys[copies] = keys
-        self._decisions[copies] = 0
+        self._streams.begin(copies, keys)
 
     def _rows(self, copies: int) -> NDArray[np.int64]:
         return np.arange(copies, dtype=np.int64) * len(self._table) // copies
@@ -78,10 +73,8 @@ class ScorerAgent(Agent):
         features = np.ascontiguousarray(observation["actions/features"]).reshape(n, -1)
         state = np.ascontiguousarray(observation["globals"])
         given = np.ascontiguousarray(mask)
-        choose_all(features, state, given, self._table, self._rows(n), self._keys[:n], self._decisions[:n], chosen)
+        choose_all(features, state, given, self._table, self._rows(n), *self._streams.of(n), chosen)
         return chosen
 
     def compiled_choice(self, copies: int) -> CompiledChoice:
-        return CompiledChoice(
-            choose_by_scorer, self._table, self._rows(copies), self._keys[:copies], self._decisions[:copies]
-        )
+        return CompiledChoice(choose_by_scorer, self._table, self._rows(copies), *self._streams.of(copies))
