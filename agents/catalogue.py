@@ -70,10 +70,11 @@ def known_agents(setting: Setting) -> list[str]:
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
-def _count(name: Name, key: str, default: int) -> int:
+def _count(name: Name, key: str, default: int, least: int = 1) -> int:
     value = name.options.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _LARGEST_COUNT:
-        raise FieldError(f"option {key} of agent {name.base!r}", value, f"an integer from 1 to {_LARGEST_COUNT}")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _LARGEST_COUNT:
+        expected = f"an integer from {least} to {_LARGEST_COUNT}"
+        raise FieldError(f"option {key} of agent {name.base!r}", value, expected)
     return value
 
 
@@ -158,7 +159,7 @@ def _without_rollout(setting: Setting) -> str | None:
 def _make_rollout(name: Name, setting: Setting) -> Agent:
     from .planners.rollout import RolloutAgent
 
-    worlds = _count(name, "worlds", _WORLDS if setting.stochastic else 1)
+    worlds = _count(name, "worlds", _WORLDS if setting.stochastic else 1, least=0)
     return RolloutAgent(_rollout_bases(name, setting), setting, worlds, _flag(name, "wait", True))
 
 

@@ -20,7 +20,7 @@ from ..envs.core.spec import Feature, ObservationSpec
 from .agent import Imagine, Observation, Setting
 from .checkpoint import Arrays
 from .planners.bases import Base, keep_bases, make_bases, restore_bases
-from .planners.playouts import Playouts, world_keys
+from .planners.playouts import Playouts, check_worlds, draw_worlds
 
 UNIT = 0.05
 """Share of the reward scale that a regret of 1 stands for: differences between good actions are a few hundredths."""
@@ -55,25 +55,19 @@ class Foresight:
 
     Args:
         bases: who goes on.
-        setting: of the environment; needs an engine.
-        worlds: imagined worlds at each decision, K.
+        setting: of an environment that can look ahead and scales its rewards by the instance.
+        worlds: imagined worlds at each decision, K; 0 for the one in which nothing unforeseen happens.
 
     Raises:
-        UserError: the environment cannot look ahead, does not scale its rewards by the instance, or a base does
-            not play in compiled code.
+        UserError: a base does not play in compiled code.
 
     Attributes:
         spec: what the observation holds with the features added.
     """
 
     def __init__(self, bases: Sequence[Base], setting: Setting, worlds: int) -> None:
-        if setting.engine is None:
-            raise UserError("foresight needs an environment that can look ahead (imagine)")
-        if setting.options.get("reward_scale", "instance") != "instance":
-            raise FieldError(
-                "option reward_scale", setting.options["reward_scale"], "'instance', where foresight is used"
-            )
         self._playouts = Playouts([base.agent for base in bases], setting)
+        check_worlds(worlds, setting)
         self._worlds = worlds
         self._bases = list(bases)
         self.spec = foresight_spec(setting.spec, [base.name for base in bases])
@@ -112,8 +106,7 @@ class Foresight:
             mask: int8 [n, A]; all zero for copies whose episode has ended.
             keys, decisions: uint64 and int64 [n], what the imagined worlds are drawn from.
         """
-        worlds = np.zeros((len(mask), self._worlds), dtype=np.uint64)
-        world_keys(keys ^ _TAG, decisions, worlds)
+        worlds = draw_worlds(keys ^ _TAG, decisions, self._worlds)
         copies, actions = np.nonzero(mask)
         found = self._playouts.costs(imagine, copies, actions, worlds).mean(axis=2)
         running = np.flatnonzero(mask.any(axis=1))
@@ -152,9 +145,18 @@ def make_foresight(of: str, worlds: int, setting: Setting) -> Foresight:
     """Foresight by bases given by their names, see `make_bases`.
 
     Raises:
-        UserError: see `make_bases` and `Foresight`.
+        UserError: the environment cannot look ahead or does not scale its rewards by the instance; or see `make_bases`.
     """
+    _refuse_blindness(setting)
     return Foresight(make_bases(of, setting, "foresight"), setting, worlds)
+
+
+def _refuse_blindness(setting: Setting) -> None:
+    """Raise where nobody can look ahead, before somebody asks for the rules of an environment that has none."""
+    if setting.engine is None:
+        raise UserError("foresight needs an environment that can look ahead (imagine)")
+    if setting.options.get("reward_scale", "instance") != "instance":
+        raise FieldError("option reward_scale", setting.options["reward_scale"], "'instance', where foresight is used")
 
 
 def restore_foresight(
@@ -170,8 +172,10 @@ def restore_foresight(
         source: the checkpoint, for messages.
 
     Raises:
-        UserError: see `restore_bases` and `Foresight`.
+        UserError: the environment cannot look ahead or does not scale its rewards by the instance; or see
+            `restore_bases`.
     """
+    _refuse_blindness(setting)
     kept = {name[len(PREFIX) :]: array for name, array in arrays.items() if name.startswith(PREFIX)}
     return Foresight(restore_bases(foresight_names(described), kept, setting, source), setting, worlds)
 

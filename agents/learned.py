@@ -54,8 +54,10 @@ def load_network(
         MissingExtraError: torch or PyTorch Geometric is not installed.
     """
     arrays, card = _load_for(folder, spec)
-    seen = spec if "foresight" not in card else foresight_spec(spec, foresight_names(card["foresight"]))
-    weights = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)}
+    seen, weights = spec, arrays
+    if "foresight" in card:
+        seen = foresight_spec(spec, foresight_names(card["foresight"]))
+        weights = {name: array for name, array in arrays.items() if not name.startswith(PREFIX)}
     import torch
 
     with torch.device("meta"):  # without memory: what an edited card asks for may not fit into it
@@ -214,7 +216,7 @@ def load_agent(name: Name, setting: Setting) -> Agent:
     network, arrays, card = load_network(folder, setting.spec, setting.device)
     foresight = None
     if "foresight" in card:
-        worlds = _count({**card["foresight"], **name.options}, "worlds", 1)
+        worlds = _count({**card["foresight"], **name.options}, "worlds", 0)
         foresight = restore_foresight(card["foresight"], arrays, worlds, setting, str(folder))
     elif "worlds" in name.options:
         raise UserError(f"agent {str(name)!r}: option worlds is for policies with foresight, which this one has not")

@@ -33,7 +33,7 @@ class TrainConfig:
             count as good.
         foresight: rules and scorers' checkpoints, joined by ``+``: the network sees what each action comes to if they
             go on from there, and starts from that; None for none.
-        foresight_worlds: worlds imagined for that at each decision.
+        foresight_worlds: worlds imagined for that at each decision; 0 for the one in which nothing unforeseen happens.
         evolve_directions: directions of a generation, D; its scorers are moved along and against each.
         evolve_worlds: fresh worlds of a generation, on which all its scorers are compared.
         evolve_sigma: how far they are moved; falls to a quarter.
@@ -146,7 +146,7 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("imitate_share", 0.0, 1.0),
     ("imitate_rate", 0.0, 1.0),
     ("imitate_temperature", 1e-6, 1e6),
-    ("foresight_worlds", 1, 10_000),
+    ("foresight_worlds", 0, 10_000),
     ("evolve_directions", 1, 65_536),
     ("evolve_worlds", 1, 65_536),
     ("evolve_sigma", 1e-9, 1e3),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...envs.core.errors import UserError
-from ...envs.core.names import parse_name
+from ...envs.core.names import check_options, parse_name
 from ..agent import Agent, Setting
 from ..checkpoint import Arrays
 from ..rules.agent import RuleAgent
@@ -38,7 +38,8 @@ def make_bases(names: str, setting: Setting, where: str) -> list[Base]:
         where: what the names stand in, for the message.
 
     Raises:
-        UserError: a rule is unknown or has no meaning here, a checkpoint is no scorer's, or a name is given twice.
+        UserError: a rule is unknown or has no meaning here, a checkpoint is no scorer's or is given options, or a name
+            is given twice.
     """
     given = names.split("+")
     if len(set(given)) != len(given):
@@ -48,7 +49,9 @@ def make_bases(names: str, setting: Setting, where: str) -> list[Base]:
         if "/" in name:
             from ..learned import load_scorer
 
-            weights, agent = load_scorer(parse_name(name, "agent"), setting)
+            checkpoint = parse_name(name, "agent")
+            check_options(checkpoint, "scorer", ())
+            weights, agent = load_scorer(checkpoint, setting)
             bases.append(Base(_scorer_name(bases), agent, weights))
         else:
             bases.append(_rule_base(name, setting, where))
@@ -80,7 +83,8 @@ def restore_bases(names: Sequence[str], arrays: Mapping[str, Any], setting: Sett
         where: the checkpoint, for messages.
 
     Raises:
-        UserError: a rule is unknown or has no meaning here, or a scorer's weights are missing or do not fit.
+        UserError: a rule is unknown or has no meaning here, a scorer's weights are missing or do not fit, or an array
+            is nobody's.
     """
     from ..learned import scorer_agent
 
@@ -91,4 +95,7 @@ def restore_bases(names: Sequence[str], arrays: Mapping[str, Any], setting: Sett
             bases.append(Base(name, scorer_agent(name, weights, setting.spec, where), weights))
         else:
             bases.append(_rule_base(name, setting, where))
+    strange = sorted(arrays.keys() - keep_bases(bases).keys())
+    if strange:
+        raise UserError(f"checkpoint {where!r} holds the unknown tensor {strange[0]!r}")
     return bases

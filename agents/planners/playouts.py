@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
-from ...envs.core.errors import UserError
+from ...envs.core.errors import FieldError, UserError
 from ...envs.core.player import play_out
-from ...envs.core.random import combine
+from ...envs.core.random import TYPICAL, combine
 from ..agent import Agent, Imagine, Setting
 
 MEMORY = 2**28  # bytes of imagined copies at a time
@@ -23,6 +23,29 @@ def world_keys(keys, decisions, worlds):
         present = combine(keys[i], decisions[i])
         for world in range(worlds.shape[1]):
             worlds[i, world] = combine(present, world)
+
+
+def check_worlds(count: int, setting: Setting) -> None:
+    """Raise where no world can be imagined in which nothing unforeseen happens, and one is asked for.
+
+    Raises:
+        FieldError: none can.
+    """
+    if count == 0 and (setting.engine is None or not setting.engine.imagines_typical):
+        raise FieldError("option worlds", count, f"an integer from 1, since {setting.env_id} has no typical world")
+
+
+def draw_worlds(keys: NDArray[np.uint64], decisions: NDArray[np.int64], count: int) -> NDArray[np.uint64]:
+    """Keys of the worlds that n copies imagine at their present decision: uint64 [n, max(count, 1)].
+
+    Args:
+        keys, decisions: uint64 and int64 [n], what they are drawn from.
+        count: how many; 0 for the one in which nothing unforeseen happens.
+    """
+    worlds = np.full((len(keys), max(count, 1)), TYPICAL, dtype=np.uint64)
+    if count:
+        world_keys(keys, decisions, worlds)
+    return worlds
 
 
 class Playouts:

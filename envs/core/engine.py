@@ -77,6 +77,8 @@ class BatchEngine(ABC):
     shared_fields: ClassVar[tuple[str, ...]] = ()  # fields of `problem` without a leading axis n
     recorded_fields: ClassVar[tuple[str, ...]] = ()  # fields of `state` that only `schedule` reads
 
+    imagines_typical: ClassVar[bool] = False
+
     problem: Any
     state: Any
     view: Any
@@ -273,7 +275,8 @@ class BatchEngine(ABC):
 
         Args:
             copies: integers [k], which copies to imagine; one may be named many times.
-            keys: uint64 [k], one per imagined copy; the same key imagines the same future.
+            keys: uint64 [k], one per imagined copy; the same key imagines the same future. `random.TYPICAL` asks for
+                the future in which nothing unforeseen happens, where the problem has one (`imagines_typical`).
 
         What was recorded for `schedule` stays behind: copying it would cost more than the imagined play.
         """

@@ -16,6 +16,8 @@ _M2 = np.uint64(0x94D049BB133111EB)
 _U30, _U27, _U31, _U11, _U2 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11), np.uint64(2)
 _UNIT = 2.0**-53
 _LATER_EPISODES = 2**62
+TYPICAL = np.uint64(2**64 - 1)
+"""Key of an imagined world in which nothing unforeseen happens (certainty equivalence), see `BatchEngine.imagine`."""
 
 
 @compiled(inline="never")

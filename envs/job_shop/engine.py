@@ -166,6 +166,7 @@ class JobShopEngine(BatchEngine):
     kernels = Kernels("job_shop", is_running, advance, write_actions, world_seed, lower_bound, signature)
     shared_fields = ("options", "law")
     recorded_fields = ("log",)
+    imagines_typical = True
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.compile import compiled
-from ..core.random import combine, uniform
+from ..core.random import TYPICAL, combine, uniform
 from .state import (
     AGE,
     AGE_LIMIT,
@@ -29,11 +29,14 @@ from .state import (
 )
 
 _STREAM_BREAKDOWN = 1
+TYPICAL_SEED = -1  # no machine that is up breaks down again
 
 
 @compiled
 def up_length(problem, seed, machine, k):
-    """Length of the up time before breakdown k >= 0 of a machine, at least 1."""
+    """Length of the up time before breakdown k >= 0 of a machine, at least 1; endless in a typical world."""
+    if seed == TYPICAL_SEED:
+        return INFINITY
     u = uniform(seed, _STREAM_BREAKDOWN, machine, k, 0)
     if problem.options[OPT_LAW] == LAW_BERNOULLI:
         p = problem.law[0]
@@ -107,7 +110,7 @@ def imagine(problem, state, i, key):
     """Draw anew, from `key`, every breakdown of copy i that the decision maker cannot know, given what it has seen."""
     clock, window = state.clock, state.window
     seed = np.int64(combine(key, clock[i, STEPS]) >> np.uint64(2))
-    clock[i, SEED] = seed
+    clock[i, SEED] = TYPICAL_SEED if key == TYPICAL else seed
     law = problem.options[OPT_LAW]
     if law == LAW_NONE:
         return

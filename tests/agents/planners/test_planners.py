@@ -241,9 +241,20 @@ def test_rollout_options() -> None:
     with pytest.raises(UserError, match="twice"):
         make_agent("rollout:of=spt+spt", setting)
     with pytest.raises(UserError, match="worlds"):
-        make_agent("rollout:worlds=0", setting)
+        make_agent("rollout:worlds=-1", setting)
     with pytest.raises(UnknownNameError, match="'world'"):
         make_agent("rollout:world=2", setting)
+
+
+def test_no_world_at_all_is_the_typical_one() -> None:
+    """Where nothing is random that is the only one; where machines break down it is one in which no more do."""
+    assert objectives("rollout:worlds=0", ["la01"], [0]) == objectives("rollout:worlds=1", ["la01"], [0])
+    options = {"law": "bernoulli", "p": 0.01}
+    names = ["rollout:of=nextfree:worlds=0", "nextfree"]
+    planned, greedy = (objectives(name, ["la01"] * 10, range(10), **options) for name in names)
+    assert np.mean(planned) < 0.97 * np.mean(greedy)
+    again = objectives(names[0], ["la01"] * 10, range(10), **options)
+    assert planned == again
 
 
 def test_beam_in_construct_mode_is_better_than_every_rule() -> None:

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from makespan.envs.core.random import TYPICAL
+from makespan.envs.job_shop import state as d
 from support.job_shop import engine_for, machine_rows, play, random_actions, rules, shop, shops, visible
 from support.plain_shop import lengths_of
 
@@ -45,15 +47,42 @@ def after_seven(law, seed, **options):
 @MODEST
 @given(shops(jobs=(2, 4), machines=(2, 3), least_time=0, most_time=9, windows=True), rules(), st.integers(0, 2**62))
 def test_what_is_visible_stays_and_equals_a_full_rewrite(instance, options, seed):
-    """Imagined copies are written from scratch, so this also holds the incremental writer against the full one."""
+    """Written anew, imagined copies show the same: the incremental writer against the full one."""
     engine = engine_for(instance, 3, seed, **options)
     rng = np.random.default_rng(seed)
     while engine.is_running().any():
         imagined = engine.imagine([2, 0, 1, 0], rng.integers(0, 2**62, 4))
-        for mine, theirs in enumerate([2, 0, 1, 0]):
-            assert visible(imagined, mine) == visible(engine, theirs)
-            assert imagined.metrics(mine) == engine.metrics(theirs)
+        for rewritten in (False, True):
+            if rewritten:
+                imagined._write_all()
+            for mine, theirs in enumerate([2, 0, 1, 0]):
+                assert visible(imagined, mine) == visible(engine, theirs)
+                assert imagined.metrics(mine) == engine.metrics(theirs)
         engine.step(random_actions(rng, engine.masks))
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("repair_visible", [True, False])
+@pytest.mark.parametrize("clock", ["calendar", "busy"])
+def test_in_a_typical_world_no_machine_that_is_up_breaks_down(law, repair_visible, clock):
+    times = [[20, 30, 25], [30, 20, 15], [25, 25, 20], [10, 40, 30], [35, 5, 10], [15, 25, 35]]
+    routes = [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 2, 1], [1, 0, 2], [2, 1, 0]]
+    engine = engine_for(
+        shop(times, routes, name="typical"), 1, 3, repair_visible=repair_visible, clock=clock, **LAWS[law]
+    )
+    rng = np.random.default_rng(0)
+    seen = 0
+    while engine.is_running().any():
+        typical = engine.imagine([0, 0], np.full(2, TYPICAL))
+        down = typical.state.window[:, :, d.UP] == 0
+        seen += int(down[0].sum())
+        begun = typical.state.window[:, :, d.WINDOW].copy()
+        while typical.is_running().any():
+            typical.step(random_actions(np.random.default_rng(1), typical.masks))
+        # Those that were down have been mended at most once; nobody else has gone down.
+        assert (typical.state.window[:, :, d.WINDOW] - begun <= down).all()
+        engine.step(random_actions(rng, engine.masks))
+    assert seen > 0
 
 
 @MODEST
