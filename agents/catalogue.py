@@ -62,7 +62,10 @@ def make_agent(text: str, setting: Setting) -> Agent:
 
 
 def known_agents(setting: Setting) -> list[str]:
-    """Names that `make_agent` takes under this setting, rules first; checkpoints are paths and not listed."""
+    """Names that `make_agent` takes under this setting, rules first; checkpoints are paths and not listed.
+
+    Without rules `rollout` is listed, too, though it needs to be told which scorer goes on.
+    """
     rules = applicable_rules(setting.env_id, setting.options)
     return [*rules, *(name for name, kind in _KINDS.items() if name not in rules and kind.obstacle(setting) is None)]
 
@@ -152,10 +155,6 @@ def _without_imagination(setting: Setting) -> str | None:
     return None
 
 
-def _without_rollout(setting: Setting) -> str | None:
-    return _without_imagination(setting) or _without_rules(setting)
-
-
 def _make_rollout(name: Name, setting: Setting) -> Agent:
     from .planners.rollout import RolloutAgent
 
@@ -164,13 +163,19 @@ def _make_rollout(name: Name, setting: Setting) -> Agent:
 
 
 def _rollout_bases(name: Name, setting: Setting) -> list[Agent]:
-    """Those named by `of`; by default the environment's handful of rules, or all where it names none."""
+    """Those named by `of`; by default the environment's handful of rules, or all where it names none.
+
+    Raises:
+        UserError: see `make_bases`; or nobody is named, and the environment has no rules.
+    """
     from .planners.bases import make_bases
     from .rules.agent import RuleAgent
 
     if "of" in name.options:
         bases = make_bases(str(name.options["of"]), setting, f"option of of agent {name.base!r}")
         return [base.agent for base in bases]
+    if _without_rules(setting):
+        raise UserError("agent 'rollout' needs option of, the path of a scorer, where an environment has no rules")
     rules = list(applicable_rules(setting.env_id, setting.options).values())
     return [RuleAgent([rule], setting) for rule in ([rule for rule in rules if rule.handful] or rules)]
 
@@ -217,7 +222,7 @@ def _make_cp_sat(name: Name, setting: Setting) -> Agent:
 _KINDS = {
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),
-    "rollout": _Kind(("of", "worlds", "wait"), _make_rollout, _without_rollout),
+    "rollout": _Kind(("of", "worlds", "wait"), _make_rollout, _without_imagination),
     "beam": _Kind(("width", "wait"), _make_beam, _without_beam),
     "cp-sat": _Kind(("time", "workers", "warm"), _make_cp_sat, _without_cp_sat),
 }

@@ -440,6 +440,23 @@ def test_a_rollout_that_goes_on_by_a_scorer(saved: Path) -> None:
     assert outcomes(arena, both, cases) == outcomes(arena, both, cases)
 
 
+def test_a_rollout_where_there_are_no_rules(saved: Path) -> None:
+    """A scorer goes on as well in an environment that has an engine but no rules."""
+    shop = gymnasium.registry[JOB_SHOP]
+    gymnasium.register(id="test/Shop-v0", entry_point=shop.entry_point, vector_entry_point=shop.vector_entry_point)
+    try:
+        arena, cases = open_arena("test/Shop-v0", 3, {"instance": "random:size=4x3+3x5"}), seeds(range(3))
+        found = outcomes(arena, make_agent("rollout:of=./x", arena.setting), cases)
+        usual = arena_of(3)
+        assert found == outcomes(usual, make_agent("rollout:of=./x", usual.setting), cases)
+        with pytest.raises(
+            UserError, match="agent 'rollout' needs option of, the path of a scorer, where an environment has"
+        ):
+            make_agent("rollout", arena.setting)
+    finally:
+        del gymnasium.registry["test/Shop-v0"]
+
+
 def test_what_cannot_go_on_in_a_rollout(saved: Path, tmp_path: Path) -> None:
     save_network(tmp_path / "graph")
     setting = arena_of(1).setting
@@ -505,7 +522,7 @@ class Knapsack(gymnasium.Env[Any, Any]):
 
 @pytest.fixture
 def knapsack() -> Any:
-    gymnasium.register(id="test/Knapsack-v0", entry_point=Knapsack)
+    gymnasium.register(id="test/Knapsack-v0", entry_point=Knapsack)  # type: ignore[arg-type]
     yield "test/Knapsack-v0"
     del gymnasium.registry["test/Knapsack-v0"]
 
