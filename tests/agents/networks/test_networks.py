@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -330,3 +331,88 @@ def test_a_fresh_network_has_no_preference(kind: str) -> None:
 def test_wrong_configurations(kind: str, given: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         network_config(kind, given)
+
+
+# --- a network that begins as a rule ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_begins_by_taking_the_least_of_a_feature(kind: str) -> None:
+    """Whatever else the slots say: the scores are minus a multiple of the feature, and a fresh network adds little."""
+    torch.manual_seed(0)
+    made = build_network(kind, spec(), {**TINY, "prior": "q"}).eval()
+    arrays = observation(spec(), batch=50)
+    logits, values = play(made, arrays)
+    cost, legal = arrays["actions/features"][..., 1], arrays["action_mask"] == 1
+    slope = np.log1p(np.exp(10.0))
+    assert np.abs(logits + slope * cost)[legal].max() < 0.5
+    for row in range(50):
+        ordered = np.sort(cost[row, legal[row]])
+        if ordered[1] - ordered[0] > 0.1:
+            best = np.where(legal[row], logits[row], -np.inf).argmax()
+            assert cost[row, best] == ordered[0]
+    torch.manual_seed(0)
+    plain = build_network(kind, spec(), TINY).eval()
+    close(values, play(plain, arrays)[1])
+    close(logits, play(plain, arrays)[0] - slope * cost)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_how_much_the_feature_counts_is_learned(kind: str) -> None:
+    made = build_network(kind, spec(), {**TINY, "prior": "q"})
+    logits, _ = made(to_tensors(observation(spec()), "cpu"))
+    logits.square().sum().backward()
+    gradient = dict(made.named_parameters())["multiple"].grad
+    assert gradient is not None
+    assert gradient.abs() > 0
+    with torch.no_grad():
+        dict(made.named_parameters())["multiple"].fill_(-30.0)
+    arrays = observation(spec())
+    close(play(made.eval(), arrays)[0], play(made.inner, arrays)[0])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_network_within_works_steadily_where_it_should(kind: str) -> None:
+    """Bit for bit: a copy's scores do not depend on which others are in the batch."""
+    made = network(kind, spec(), seed=1)
+    torch.manual_seed(1)
+    prior = build_network(kind, spec(), {**TINY, "prior": "r"})
+    prior.load_state_dict({f"inner.{name}": tensor for name, tensor in made.state_dict().items()}, strict=False)
+    prior.eval().steady = True
+    one, other = observation(spec(), seed=1, batch=8), observation(spec(), seed=2, batch=8)
+    mixed = {key: np.concatenate([one[key][:4], other[key][4:]]) for key in one}
+    assert np.array_equal(play(prior, one)[0][:4], play(prior, mixed)[0][:4])
+    assert prior.inner.steady  # type: ignore[union-attr]
+    prior.steady = False
+    play(prior, one)
+    assert not prior.inner.steady  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_prior_survives_its_card(kind: str) -> None:
+    config = network_config(kind, {**TINY, "prior": "q"})
+    assert config["prior"] == "q"
+    assert "prior" not in network_config(kind, TINY)
+    again = json.loads(json.dumps(config))
+    first, second = (build_network(kind, spec(), given) for given in ({**TINY, "prior": "q"}, again))
+    second.load_state_dict(first.state_dict())
+    arrays = observation(spec())
+    assert np.array_equal(play(first.eval(), arrays)[0], play(second.eval(), arrays)[0])
+    assert network_config(kind, again) == config
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        ("z", "unknown action feature of the option network prior: 'z'; known: p, q, r"),
+        ("g", "unknown action feature of the option network prior: 'g'"),
+        ("", "unknown action feature of the option network prior: ''"),
+        (1, "network prior is 1, expected the name of an action feature"),
+        (None, "network prior is None"),
+        (["q"], r"network prior is \['q'\]"),
+    ],
+)
+def test_wrong_priors(prior: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        build_network("graph", spec(), {**TINY, "prior": prior})
+    assert "\n" not in str(caught.value)
