@@ -1,4 +1,4 @@
-# make demo   train an agent in front of you and measure it against the dispatching rules (about ten minutes)
+# make demo   train agents in front of you and measure them against the dispatching rules (about ten minutes)
 # make test   run the tests
 # make help   everything else
 #
@@ -19,13 +19,13 @@ SHELL := /bin/sh
 DEMO_ENV := makespan/JobShop-v0
 DEMO_OUT := runs/demo
 DEMO_RULES := spt,lpt,fifo,lifo,mwkr,lwkr,fdd-mwkr,mopnr,lopnr,spt-twkr,lrm,srm,winq,nextfree,cr,random
-DEMO_AGENTS := $(DEMO_RULES),best-rule,$(DEMO_OUT)/best
+DEMO_AGENTS := $(DEMO_RULES),best-rule,$(DEMO_OUT)/scorer,$(DEMO_OUT)/graph
 # Public instances whose optimum under blocking with swaps is proved.
 DEMO_INSTANCES := la01-la10,la16-la20,orb01-orb10
 DEMO_TRAINING := random:size=6x6+10x5+10x10
 
 help:
-	@echo 'make demo       train graph-ppo on the blocking job shop, then measure it against the dispatching rules'
+	@echo 'make demo       train two agents on the blocking job shop, then measure them against the dispatching rules'
 	@echo 'make test       run the tests (make test-all: the slow ones too)'
 	@echo 'make lint       ruff: style and formatting; make format mends it'
 	@echo 'make types      basedpyright'
@@ -62,9 +62,14 @@ demo: $(VENV)/.installed-demo
 	@$(MAKE) --no-print-directory demo-train demo-evaluate demo-show
 
 demo-train: $(VENV)/.installed-demo
-	@echo '== training graph-ppo from scratch, six minutes at most; the folder $(DEMO_OUT) is continued if it is there'
-	$(BIN)/makespan train $(DEMO_ENV) --agent graph-ppo --preset quick --seed 0 \
-		--instances $(DEMO_TRAINING) --imitate rollout --out $(DEMO_OUT)
+	@echo '== training from scratch, six minutes at most; what is in $(DEMO_OUT) already is continued'
+	@echo '== first a scorer, by evolution strategies'
+	$(BIN)/makespan train $(DEMO_ENV) --agent scorer --preset quick --minutes 3 --seed 0 \
+		--instances $(DEMO_TRAINING) --out $(DEMO_OUT)/scorer
+	@echo '== then a graph network that sees where each move leads if the scorer or a rule goes on, by PPO'
+	$(BIN)/makespan train $(DEMO_ENV) --agent graph-ppo --preset quick --minutes 3 --seed 0 \
+		--instances $(DEMO_TRAINING) --foresight $(DEMO_OUT)/scorer+nextfree+lrm --foresight-worlds 0 \
+		--entropy 0.001 --gae-lambda 0.9 --out $(DEMO_OUT)/graph
 
 demo-evaluate: $(VENV)/.installed-demo
 	@echo '== measuring it on instances it has never seen: without breakdowns, then with them (p = 0.005)'
@@ -75,7 +80,7 @@ demo-evaluate: $(VENV)/.installed-demo
 
 demo-show: $(VENV)/.installed-demo
 	@echo '== drawing a schedule of the trained agent'
-	$(BIN)/makespan show results/demo --agent $(DEMO_OUT)/best --out results/demo/gantt.png
+	$(BIN)/makespan show results/demo --agent $(DEMO_OUT)/graph --out results/demo/gantt.png
 	@echo 'The Gantt chart is results/demo/gantt.png; tables and pictures are in results/demo and results/demo-breakdowns.'
 
 # --- checks -----------------------------------------------------------------------------------------------------------
