@@ -109,6 +109,10 @@ class TrainConfig:
                 raise FieldError(
                     f"option {name}", value, f"{'an integer' if whole else 'a number'} from {low} to {high}"
                 )
+        if AGENTS[self.agent] == "scorer":
+            for name in ("imitate", "foresight"):
+                if getattr(self, name) is not None:
+                    raise FieldError(f"option {name}", getattr(self, name), "nothing for a scorer, which only evolves")
         if self.foresight is not None and self.gamma != 1:
             raise FieldError("option gamma", self.gamma, "1 with foresight, whose rewards are differences of outcomes")
         if self.batch > self.copies * self.rollout:

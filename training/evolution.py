@@ -25,6 +25,7 @@ from ..envs.core.files import atomic_write, read_bounded
 from .base import Run
 from .books import Books
 from .bridge import training_seed
+from .validation import refuse_strange_objectives
 
 MAX_BYTES = 2**28
 _MOMENTUM, _SECOND = 0.9, 0.99
@@ -48,7 +49,7 @@ class EvolutionRun(Run):
         rng = np.random.default_rng([config.seed, 0])
         parts = []
         for name, shape in weight_shapes(self.spec).items():
-            spread = 0.0 if "bias" in name else 0.3 if name == "score" else 1.0 / np.sqrt(shape[0])
+            spread = 0.0 if "bias" in name else 0.3 if name == "score" else 1.0 / np.sqrt(max(shape[0], 1))
             parts.append(spread * rng.normal(size=shape).reshape(-1))
         self._mean = np.concatenate(parts)
         self._first = np.zeros_like(self._mean)
@@ -112,11 +113,16 @@ class EvolutionRun(Run):
         self.progress.trained(self._decisions, score)
 
     def _costs(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Costs of members on the generation's worlds, float64 [members, worlds]."""
+        """Costs of members on the generation's worlds, float64 [members, worlds].
+
+        Raises:
+            UserError: an episode ended with an objective that is no number.
+        """
         worlds = self.config.evolve_worlds
         first = training_seed(self.config.seed, self._generation)
         cases = [Case(None, first + number) for number in range(worlds)] * self._members
         played = play_to_end(self._arena, ScorerAgent("scorer", table), cases)
+        refuse_strange_objectives(self._arena.setting.sign * played.costs, self.env_id)
         self._decisions += int(played.decisions.sum())
         return played.costs.reshape(self._members, worlds)
 
@@ -131,6 +137,8 @@ class EvolutionRun(Run):
         try:
             meta = json.loads(arrays["meta"].tobytes())
             self._generation, self._decisions = int(meta.pop("generation")), int(meta.pop("decisions"))
+            if min(self._generation, self._decisions) < 0:
+                raise ValueError(f"generation {self._generation}, decisions {self._decisions}")
             loaded = [arrays[name] for name in ("mean", "first", "second")]
         except (LookupError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..agents.agent import Agent, Setting
 from ..agents.arena import Case, open_arena, play
@@ -49,14 +49,21 @@ class Validation:
             UserError: an episode ended with an objective that is no number.
         """
         objectives = [episode.objective for episode in play(self._arena, agent, self._cases)]
-        score = float(np.mean(objectives))
-        if not math.isfinite(score):
-            worst = next(objective for objective in objectives if not math.isfinite(objective))
-            raise UserError(
-                f"environment {self.setting.env_id!r} ended with objective {worst}, expected a finite number"
-            )
-        return score
+        refuse_strange_objectives(objectives, self.setting.env_id)
+        return float(np.mean(objectives))
 
     def is_better(self, score: float, other: float) -> bool:
         """Whether a mean objective is better than another."""
         return self.setting.sign * score < self.setting.sign * other
+
+
+def refuse_strange_objectives(objectives: ArrayLike, env_id: str) -> None:
+    """Raise where an episode of an environment ended with an objective that is no finite number.
+
+    Raises:
+        UserError: one did.
+    """
+    given = np.asarray(objectives, dtype=np.float64).ravel()
+    strange = given[~np.isfinite(given)]
+    if len(strange):
+        raise UserError(f"environment {env_id!r} ended with objective {strange[0]}, expected a finite number")
