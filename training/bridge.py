@@ -73,7 +73,7 @@ class Bridge(VecEnv):
         elapsed: float64 [n], simulated time of the last step.
         truncated: bool [n], which copies were cut at the last step.
         bootstrap: float64 [n], value of the state at which a copy was cut, else 0; set by whoever has a value network.
-        observation: the last one, arrays [n, ...].
+        observation: the last one as the environment gave it, without what is foreseen, arrays [n, ...].
         ended: bool [n], whose episode ended at the last step.
         finished: objectives of the episodes that ended since `take_finished` was called.
     """
@@ -132,8 +132,8 @@ class Bridge(VecEnv):
     def resume(self, observation: dict[str, NDArray[Any]], steps: int) -> dict[str, NDArray[Any]]:
         """Go on with episodes that the environment already stands in, after so many steps; the whole observation."""
         self.steps = steps
-        observation = self._look(observation)
         self.observation = observation
+        observation = self._look(observation)
         self.ended = np.zeros(self.num_envs, dtype=np.bool_)
         self._masks = observation["action_mask"].astype(np.bool_)
         return observation
@@ -144,9 +144,9 @@ class Bridge(VecEnv):
     def step_wait(self) -> Any:
         observation, reward, terminated, truncated, info = self.env.step(self._actions)
         self.steps += 1
+        self.observation = observation
         if self._foresight is not None:
             observation, reward = self._look_and_reward(observation, terminated, truncated, info)
-        self.observation = observation
         self._masks = observation["action_mask"].astype(np.bool_)
         self.elapsed = np.asarray(info.get("elapsed", np.ones(self.num_envs)), dtype=np.float64)
         self.truncated = truncated & ~terminated

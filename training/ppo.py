@@ -10,20 +10,23 @@ import torch
 
 from ..agents.agent import Agent
 from ..agents.catalogue import make_agent
-from ..agents.checkpoint import Arrays
+from ..agents.checkpoint import Arrays, parse_arrays
 from ..agents.decoding import PolicyAgent
-from ..agents.foresight import PRIOR, Foresight, make_foresight
+from ..agents.foresight import PRIOR, Foresight, make_foresight, restore_foresight
 from ..agents.learned import choose_device, weights_of
+from ..agents.planners.bases import base_names
 from ..envs.core.errors import UserError
+from ..envs.core.files import read_bounded
 from .base import Run
 from .books import Books
 from .bridge import Bridge, make_vector_env, training_seed
 from .buffer import ElapsedRolloutBuffer
 from .callback import RunCallback
 from .config import AGENTS
+from .folder import STATE
 from .learner import Learner
 from .policy import SlotPolicy
-from .state import load_state, save_state
+from .state import MAX_BYTES, load_state, save_state
 from .teacher import Teacher
 
 
@@ -36,15 +39,28 @@ class PPORun(Run):
         self.bridge = Bridge(make_vector_env(self.env_id, config.copies, self.env_options))
         self._network: dict[str, Any] = {"kind": AGENTS[config.agent], "width": config.width, "layers": config.layers}
         self.seen_spec = self.spec
-        self.foresight: Foresight | None = None
-        if config.foresight is not None:
-            self.foresight = make_foresight(config.foresight, config.foresight_worlds, setting)
+        self.foresight = self._make_foresight()
+        if self.foresight is not None:
             self.bridge.foresee(self.foresight, setting.sign, config.seed)
             self.seen_spec = self.foresight.spec
             self._network["prior"] = PRIOR
         self.learning_rate = config.learning_rate
         self.model = self._make_model()
         self.model.teacher = self._find_teacher()
+
+    def _make_foresight(self) -> Foresight | None:
+        """Foresight as the config asks for it; of a run that goes on, with the scorers that it began with.
+
+        Those at their paths may have been deleted or trained further in the meantime.
+        """
+        config, setting, state = self.config, self.validation.setting, self.folder / STATE
+        if config.foresight is None:
+            return None
+        if self.is_new or not state.is_file():
+            return make_foresight(config.foresight, config.foresight_worlds, setting)
+        kept = parse_arrays(read_bounded(state, MAX_BYTES), str(state))
+        of = {"of": base_names(config.foresight)}
+        return restore_foresight(of, kept, config.foresight_worlds, setting, str(state))
 
     def _make_model(self) -> Learner:
         config = self.config
@@ -93,8 +109,11 @@ class PPORun(Run):
         return self._network
 
     def weights(self) -> Arrays:
-        foreseen = {} if self.foresight is None else self.foresight.arrays()
-        return {**weights_of(self.policy.network), **foreseen}
+        return {**weights_of(self.policy.network), **self._foreseen()}
+
+    def _foreseen(self) -> Arrays:
+        """What foresight needs."""
+        return {} if self.foresight is None else self.foresight.arrays()
 
     def player(self) -> Agent:
         self.policy.set_training_mode(False)
@@ -110,7 +129,7 @@ class PPORun(Run):
         return {} if self.foresight is None else {"foresight": self.foresight.described()}
 
     def save_state(self, path: Path) -> None:
-        save_state(path, self.model, self.bridge, vars(self.counters))
+        save_state(path, self.model, self.bridge, vars(self.counters), self._foreseen())
 
     def load_state(self, path: Path) -> Mapping[str, Any]:
         saved = load_state(path, self.model, self.bridge)

@@ -23,8 +23,10 @@ from .policy import SlotPolicy
 MAX_BYTES = 8 * 2**30
 
 
-def save_state(path: Path, model: MaskablePPO, bridge: Bridge, counters: Mapping[str, Any]) -> None:
+def save_state(path: Path, model: MaskablePPO, bridge: Bridge, counters: Mapping[str, Any], foreseen: Arrays) -> None:
     """Write weights, optimiser, random streams, the environments' episodes and the counters, whole or not at all.
+
+    What foresight needs (see `Foresight.arrays`) is written, too, and read by whoever makes it again.
 
     Must be called between an update and the next rollout, or before the first one. Plain Python environments cannot be
     saved: after a resume their copies begin new episodes.
@@ -34,6 +36,7 @@ def save_state(path: Path, model: MaskablePPO, bridge: Bridge, counters: Mapping
     """
     policy = cast(SlotPolicy, model.policy)
     arrays: Arrays = {f"network.{name}": array for name, array in weights_of(policy.network).items()}
+    arrays.update(foreseen)
     for number, values in policy.optimizer.state_dict()["state"].items():
         arrays.update({f"optimizer.{number}.{name}": value.numpy(force=True) for name, value in values.items()})
     arrays["random.torch"] = torch.get_rng_state().numpy()

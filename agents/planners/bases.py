@@ -45,27 +45,32 @@ def make_bases(names: str, setting: Setting, where: str) -> list[Base]:
     if len(set(given)) != len(given):
         raise UserError(f"{where} names somebody twice: {names}")
     bases: list[Base] = []
-    for name in given:
-        if "/" in name:
+    for name, path in zip(base_names(names), given, strict=True):
+        if "/" in path:
             from ..learned import load_scorer
 
-            checkpoint = parse_name(name, "agent")
+            checkpoint = parse_name(path, "agent")
             check_options(checkpoint, "scorer", ())
             weights, agent = load_scorer(checkpoint, setting)
-            bases.append(Base(_scorer_name(bases), agent, weights))
+            bases.append(Base(name, agent, weights))
         else:
             bases.append(_rule_base(name, setting, where))
     return bases
 
 
+def base_names(names: str) -> list[str]:
+    """What `make_bases` calls the bases: rules by their names, scorers by their number."""
+    called: list[str] = []
+    scorers = 0
+    for name in names.split("+"):
+        scorers += "/" in name
+        called.append(name if "/" not in name else SCORER if scorers == 1 else f"{SCORER}-{scorers}")
+    return called
+
+
 def _rule_base(name: str, setting: Setting, where: str) -> Base:
     rule = named_rule(name, setting.env_id, setting.options, where)
     return Base(name, RuleAgent([rule], setting), {})
-
-
-def _scorer_name(bases: Sequence[Base]) -> str:
-    before = sum(1 for base in bases if base.weights)
-    return SCORER if not before else f"{SCORER}-{before + 1}"
 
 
 def keep_bases(bases: Sequence[Base]) -> Arrays:

@@ -90,11 +90,18 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "imitation of a rule": {"imitate": "spt", "imitate_steps": 96},
     "mixed sizes": {"instances": "random:size=3x3+2x4"},
+    "foresight": {
+        "env": "makespan/JobShop-v0:law=bernoulli:p=0.02",
+        "instances": "random:size=3x3+2x4",
+        "foresight": "lrm+spt",
+        "foresight_worlds": 2,
+    },
+    "imitation with foresight": {"foresight": "lrm", "imitate": "spt", "imitate_steps": 96},
 }
 
 
-# By default the two that differ most from the rest.
-_QUICK = ("attention", "imitation")
+# By default those that differ most from the rest.
+_QUICK = ("attention", "imitation", "foresight")
 _SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS if name not in _QUICK]
 
 
