@@ -19,25 +19,26 @@ class TrainConfig:
     Attributes:
         env: the environment with its options, ``makespan/JobShop-v0:p=0.005:law=bernoulli``.
         agent: "graph-ppo" or "attention-ppo", by PPO; "scorer", by evolution strategies, for which of what follows
-            only the options ``evolve_*`` count, and those on budget, validation and saving.
+            only the options ``evolve_*`` count, and those on budget, validation and saving (the networks' other ones
+            are ignored, `imitate` and `foresight` refused).
         out: folder of the run.
         seed: of everything random in it.
-        instances: what is trained on, as the environment's option ``instance`` takes it; None for its default.
+        instances: what is trained on, as the environment's option ``instance`` takes it; by default its own choice.
         steps: decisions to train for.
         minutes: wall time after which training ends in any case.
-        imitate: an agent (a rule, ``best-rule``, a checkpoint) to imitate first; None for none.
+        imitate: an agent (a rule, ``best-rule``, a checkpoint) to imitate first; by default none.
         imitate_steps: decisions of the warm start at most.
         imitate_share: of the minutes that the warm start may take.
         imitate_rate: learning rate of the warm start; falls linearly to a tenth.
         imitate_temperature: of a planner's estimates, in units of the reward: how much worse an action may be and still
             count as good.
         foresight: rules and scorers' checkpoints, joined by ``+``: the network sees what each action comes to if they
-            go on from there, and starts from that; None for none.
+            go on from there, and starts from that; by default none.
         foresight_worlds: worlds imagined for that at each decision; 0 for the one in which nothing unforeseen happens.
-        evolve_directions: directions of a generation, D; its scorers are moved along and against each.
-        evolve_worlds: fresh worlds of a generation, on which all its scorers are compared.
-        evolve_sigma: how far they are moved; falls to a quarter.
-        evolve_rate: learning rate; falls to a tenth.
+        evolve_directions: of a scorer: directions of a generation, which moves its weights along and against each.
+        evolve_worlds: of a scorer: fresh worlds of a generation, on which all that come of it are compared.
+        evolve_sigma: of a scorer: how far weights are moved to see what comes of it; falls to a quarter.
+        evolve_rate: of a scorer: learning rate; falls to a tenth.
         copies: environments played side by side.
         rollout: decisions per copy between updates.
         batch: decisions per gradient step; the last step of a pass takes what is left, which may not be a single one.
