@@ -78,7 +78,7 @@ def state_of(folder: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def equal(one: str, other: str, validations: bool = True) -> None:
     (arrays, meta), (expected, expected_meta) = state_of(one), state_of(other)
-    assert arrays.keys() == expected.keys() >= {"mean", "first", "second"}
+    assert arrays.keys() == expected.keys() >= {"mean", "first", "second", "average"}
     for name, array in arrays.items():
         assert np.array_equal(array, expected[name]), name
     if not validations:
