@@ -19,19 +19,20 @@ def show(estimate: dict[str, Any]) -> str:
 
 
 def table(entries: list[dict[str, Any]]) -> str:
-    """One row per agent, two columns per evaluation."""
+    """One row per agent, two columns per evaluation; a dash where an agent does not play."""
     titles = []
     for entry in entries:
         options = ", ".join(f"{key}={value}" for key, value in entry["env_options"].items()) or "no breakdowns"
         titles.append(f"{options}: gap, %")
         titles.append(f"against {entry['reference']}, %")
     lines = [f"| agent | {' | '.join(titles)} |", "| --- |" + " ---: |" * len(titles)]
-    for agent in entries[0]["agents"]:
+    for agent in dict.fromkeys(agent for entry in entries for agent in entry["agents"]):
         cells = []
         for entry in entries:
-            line = entry["agents"][agent]
-            cells.append(show(line["gap"]))
-            cells.append("0" if agent == entry["reference"] else show(line["relative"]))
+            line = entry["agents"].get(agent)
+            cells.append("–" if line is None else show(line["gap"]))
+            own = agent == entry["reference"]
+            cells.append("–" if line is None else "0" if own else show(line["relative"]))
         lines.append(f"| `{agent}` | {' | '.join(cells)} |")
     worlds = " and ".join(str(entry["worlds"]) for entry in entries)
     lines.append("")
