@@ -17,7 +17,7 @@ from ..agents.arena import Case
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.ids import find_env, make_single, single_creator, takes_option
 from ..envs.core.instance import require_integer
-from ..envs.core.names import OptionValue, expand_range, parse_name, parse_seeds, parse_value, split_list
+from ..envs.core.names import Name, OptionValue, expand_range, parse_name, parse_seeds, parse_value, split_list
 
 LARGEST_BATCH = 65_536
 LARGEST_AGENT_SEED = 2**62
@@ -303,13 +303,18 @@ def _fingerprint(instances: list[Any] | None, agents: list[str]) -> str:
     for instance in instances or ():
         data = instance.to_dict() if hasattr(instance, "to_dict") else str(instance)
         digest.update(json.dumps(data, sort_keys=True, default=str).encode())
-    for agent in agents:
-        name = parse_name(agent, "agent")
-        folder = Path(name.base).expanduser()
-        if name.is_path and folder.is_dir():
+    paths = [path for agent in agents for path in _checkpoints(parse_name(agent, "agent"))]
+    for folder in (Path(path).expanduser() for path in paths):
+        if folder.is_dir():
             for file in sorted(path for path in folder.rglob("*.safetensors") if path.is_file()):
                 digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _checkpoints(name: Name) -> list[str]:
+    """Paths of the checkpoints that an agent's name holds: its own, or those of who goes on in a rollout."""
+    names = [name.base, *str(name.options.get("of", "")).split("+")]
+    return [path for path in names if "/" in path]
 
 
 def _text(value: OptionValue) -> str:

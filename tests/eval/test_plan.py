@@ -170,6 +170,16 @@ def test_the_fingerprint_sees_what_names_hide(tmp_path):
     assert plan(agents=f"{tmp_path}/net:samples=2").fingerprint != before
 
 
+def test_the_fingerprint_sees_scorers_that_go_on_in_rollouts(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "weights.safetensors").write_bytes(b"one")
+    before = [plan(agents=f"rollout:of={of}").fingerprint for of in (f"{tmp_path}/s", f"lrm+{tmp_path}/s:worlds=2")]
+    assert before[0] == before[1] != plan(agents="rollout:of=lrm").fingerprint
+    (tmp_path / "s" / "weights.safetensors").write_bytes(b"two")
+    assert plan(agents=f"rollout:of={tmp_path}/s").fingerprint != before[0]
+    assert plan(agents=f"rollout:of=lrm+{tmp_path}/s:worlds=2").fingerprint != before[0]
+
+
 def test_a_request_is_its_command():
     request = Request(
         SHOP, "mwkr,spt", "./my files/*.json", sweep=("p=0,1", "law=none,bernoulli"), batch=8, agent_seed=3
