@@ -138,7 +138,7 @@ def test_what_learners_receive_lies_in_the_space(options: dict[str, Any]) -> Non
 
 def test_a_cut_earns_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """What an episode that is cut would have cost nobody knows; its last state's value is added by the buffer."""
-    bridge, _, _ = foreseeing(3)
+    bridge, _, _ = foreseeing(3, **BREAKDOWNS)
     real = bridge.env.step
 
     def cut(actions: Any) -> Any:
