@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,15 @@ def fresh(network: dict[str, Any] = NETWORK, seed: int = 0) -> Arrays:
         for weight in made.parameters():
             weight.normal_(0.0, 0.4)
     return weights_of(made)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    """Threads of networks this small would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -105,6 +115,26 @@ def test_what_ships_is_found_from_anywhere(saved: Path, tmp_path: Path, monkeypa
     assert find_checkpoint("checkpoints/x") == tmp_path / "x"
     save_checkpoint(tmp_path / "checkpoints" / "x", fresh(), card())
     assert find_checkpoint("checkpoints/x") == Path("checkpoints/x"), "a path wins"
+
+
+SHIPPED = sorted(path.parent for path in Path(str(resources.files("makespan.checkpoints"))).glob("*/card.json"))
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+def test_what_ships_plays(folder: Path) -> None:
+    """Better than at random on a shop that it has not seen, with and without breakdowns; and it is small."""
+    data = json.loads((folder / CARD).read_text())
+    assert data["env"] == JOB_SHOP
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 2 * 2**20
+    for options in ({}, {"law": "bernoulli", "p": 0.01}):
+        arena = open_arena(JOB_SHOP, 8, {"instance": "random:size=7x6", **options}, device="cpu")
+        cases = [Case(None, seed) for seed in range(8)]
+        names = (f"checkpoints/{folder.name}", "random")
+        one, other = (
+            np.mean([episode.objective for episode in play(arena, make_agent(name, arena.setting), cases)])
+            for name in names
+        )
+        assert one < 0.95 * other
 
 
 @pytest.mark.parametrize(
