@@ -95,6 +95,15 @@ def _seconds(name: Name, key: str, default: float) -> float:
     return float(value)
 
 
+def _choice(name: Name, key: str, choices: Sequence[str]) -> str:
+    """One of the choices, the first by default."""
+    value = name.options.get(key, choices[0])
+    if value not in choices:
+        expected = " or ".join(repr(choice) for choice in choices)
+        raise FieldError(f"option {key} of agent {name.base!r}", value, expected)
+    return str(value)
+
+
 # --- kinds ------------------------------------------------------------------------------------------------------------
 
 
@@ -201,10 +210,18 @@ def _make_beam(name: Name, setting: Setting) -> Agent:
 
 def _without_cp_sat(setting: Setting) -> str | None:
     """Why the exact solver cannot plan for this setting, or its plan cannot be kept."""
+    if setting.stochastic and setting.env_id == "makespan/JobShop-v0":
+        return (
+            "breakdowns that nobody can foresee cannot be planned for; use law=none (or windows with known_windows), "
+            "or 'cp-plan', which repairs its plan as they come"
+        )
+    return _without_cp_plan(setting)
+
+
+def _without_cp_plan(setting: Setting) -> str | None:
+    """Why a plan of the exact solver cannot be kept."""
     if setting.env_id != "makespan/JobShop-v0":
         return "it is no job shop"
-    if setting.stochastic:
-        return "breakdowns that nobody can foresee cannot be planned for; use law=none (or windows with known_windows)"
     if not setting.options.get("allow_wait", True):
         return "an exact schedule waits at times; use allow_wait=true"
     if setting.options.get("deadlock", "end") == "banker":
@@ -219,10 +236,22 @@ def _make_cp_sat(name: Name, setting: Setting) -> Agent:
     return CpSatAgent(setting, _seconds(name, "time", 60.0), _count(name, "workers", 1), warm)
 
 
+def _make_cp_plan(name: Name, setting: Setting) -> Agent:
+    from .exact.cp_plan import REPAIRS, CpPlanAgent
+
+    seconds, warm = _seconds(name, "time", 60.0), _flag(name, "warm", True)
+    repair = _choice(name, "repair", REPAIRS)
+    if "retime" in name.options and repair != "resolve":
+        raise UserError(f"agent {name.base!r}: option retime is the time of a new plan; it needs repair=resolve")
+    retime = _seconds(name, "retime", seconds / 10)
+    return CpPlanAgent(setting, seconds, _count(name, "workers", 1), warm, repair, retime)
+
+
 _KINDS = {
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),
     "rollout": _Kind(("of", "worlds", "wait"), _make_rollout, _without_imagination),
     "beam": _Kind(("width", "wait"), _make_beam, _without_beam),
     "cp-sat": _Kind(("time", "workers", "warm"), _make_cp_sat, _without_cp_sat),
+    "cp-plan": _Kind(("time", "workers", "warm", "repair", "retime"), _make_cp_plan, _without_cp_plan),
 }

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...envs.core.engine import BatchEngine
 from ...envs.core.errors import UserError
 from ...envs.core.player import play_out
+from ...envs.core.random import TYPICAL
 from ...envs.job_shop.instance import JobShopInstance
 from ...envs.job_shop.options import JobShopOptions
 from ...envs.job_shop.schedule import JobShopSchedule
@@ -18,6 +20,8 @@ from ..agent import Agent, Imagine, Observation, Setting
 from ..rules.choice import choose_by_rule, rule_parameters
 from ..rules.rule import applicable_rules
 from .job_shop import ExactResult, solve_job_shop
+from .plan import PlanFollower
+from .start import WindowTable
 
 
 def options_of(setting: Setting) -> JobShopOptions:
@@ -27,11 +31,26 @@ def options_of(setting: Setting) -> JobShopOptions:
     return JobShopOptions(**given)
 
 
+def played_schedule(
+    engine: BatchEngine, copy: int, instance: JobShopInstance, options: JobShopOptions, windows: WindowTable
+) -> JobShopSchedule:
+    """What has been played in a copy of an imagined engine, which records no down-times: they are given."""
+    jobs, steps = instance.times.shape
+    return JobShopSchedule(
+        instance,
+        options.blocking,
+        engine.state.start[copy, :jobs, :steps].copy(),
+        engine.state.completion[copy, :jobs, :steps].copy(),
+        on_breakdown=options.on_breakdown,
+        unload_when_down=options.unload_when_down,
+        downtime=windows,
+    )
+
+
 class CpSatAgent(Agent):
     """Solves each instance with CP-SAT and replays the schedule found, shifted to the left.
 
-    In event mode the next job of the plan enters each machine as soon as it may, and the agent waits otherwise; in
-    construct mode the operations are appended in the order of their planned starts. An instance is solved once.
+    How the plan is followed says `PlanFollower`. An instance is solved once.
 
     Args:
         setting: of the job shop; its world must hold no hidden events.
@@ -52,11 +71,8 @@ class CpSatAgent(Agent):
         self._setting = setting
         self._options = options_of(setting)
         self._seconds, self._workers, self._warm = seconds, workers, warm
-        self._solved: dict[str, JobShopInstance] = {}
-        self._plans: dict[int, _Plan] = {}
-        features = [feature.name for feature in setting.spec.nodes[0].features]
-        self._unstarted = [features.index("unreleased"), features.index("waiting")]
-        self._conflict = setting.spec.action_column("known_window_conflict")
+        self._solved: dict[str, tuple[JobShopInstance, WindowTable]] = {}
+        self._follower = PlanFollower(setting, self._options)
 
     def begin(
         self,
@@ -67,30 +83,35 @@ class CpSatAgent(Agent):
     ) -> None:
         assert imagine is not None
         for copy, instance in zip(copies.tolist(), instances, strict=True):
+            windows = self._windows(instance, copy, imagine)
             known = self._solved.get(instance.name)
-            if known is None or not known.same_as(instance):
-                self.results[instance.name] = self._solve(instance, copy, imagine)
-                self._solved[instance.name] = instance
+            if known is None or not known[0].same_as(instance) or known[1] != windows:
+                self.results[instance.name] = self._solve(instance, windows, copy, imagine)
+                self._solved[instance.name] = instance, windows
             schedule = self.results[instance.name].schedule
             assert schedule is not None
-            self._plans[copy] = _Plan(schedule)
+            self._follower.follow(copy, schedule)
 
     def bound(self, instance: JobShopInstance) -> int | None:
         """The proved lower bound on the makespan of an instance that has been solved, else None."""
         result = self.results.get(instance.name)
         return None if result is None else result.bound
 
-    def _solve(self, instance: JobShopInstance, copy: int, imagine: Imagine) -> ExactResult:
+    def _windows(self, instance: JobShopInstance, copy: int, imagine: Imagine) -> WindowTable:
+        """The down-times to plan for, per machine; empty where there are none."""
+        return instance.windows if self._options.law == "windows" else ()
+
+    def _solve(self, instance: JobShopInstance, windows: WindowTable, copy: int, imagine: Imagine) -> ExactResult:
         options = self._options
         result = solve_job_shop(
             instance,
             options.blocking,
             self._seconds,
             workers=self._workers,
-            windows=None if options.law == "windows" else (),
+            windows=windows,
             on_breakdown=options.on_breakdown,
             unload_when_down=options.unload_when_down,
-            start=self._best_rule_schedule(instance, copy, imagine) if self._warm else None,
+            start=self._best_rule_schedule(instance, windows, copy, imagine) if self._warm else None,
             seed=self._setting.seed % 2**31,
         )
         if result.schedule is None:
@@ -100,11 +121,13 @@ class CpSatAgent(Agent):
             )
         return result
 
-    def _best_rule_schedule(self, instance: JobShopInstance, copy: int, imagine: Imagine) -> JobShopSchedule | None:
+    def _best_rule_schedule(
+        self, instance: JobShopInstance, windows: WindowTable, copy: int, imagine: Imagine
+    ) -> JobShopSchedule | None:
         """The best schedule that a rule finishes without losing a piece, None where none does."""
         rules = list(applicable_rules(self._setting.env_id, self._setting.options).values())
         n = len(rules)
-        engine = imagine(np.full(n, copy, dtype=np.int64), np.zeros(n, dtype=np.uint64))
+        engine = imagine(np.full(n, copy, dtype=np.int64), np.full(n, TYPICAL))
         parameters = rule_parameters(rules, self._setting.spec)
         rows, decisions = np.arange(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         play_out(engine, choose_by_rule, parameters, rows, np.zeros(n, dtype=np.uint64), decisions, observe=False)
@@ -113,86 +136,7 @@ class CpSatAgent(Agent):
         if not sound:
             return None
         best = min(sound, key=lambda number: metrics[number]["time"])
-        jobs, steps = instance.times.shape
-        return JobShopSchedule(
-            instance,
-            self._options.blocking,
-            engine.state.start[best, :jobs, :steps].copy(),
-            engine.state.completion[best, :jobs, :steps].copy(),
-            on_breakdown=self._options.on_breakdown,
-            unload_when_down=self._options.unload_when_down,
-            downtime=instance.windows if self._options.law == "windows" else (),
-        )
+        return played_schedule(engine, best, instance, self._options, windows)
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
-        actions = np.zeros(len(mask), dtype=np.int64)
-        operations = observation["actions/nodes"][:, :, 1]
-        status = observation["nodes/operation"]
-        unstarted = status[:, :, self._unstarted].max(axis=2) > 0
-        longest = status.shape[1] // (mask.shape[1] - 1)
-        # A piece that a known window would destroy is kept back until the window is over.
-        spared = self._options.law == "windows" and self._options.on_breakdown == "scrap"
-        doomed = (observation["actions/features"][:, :, self._conflict] > 0) & spared
-        for copy in np.flatnonzero(mask.any(axis=1)).tolist():
-            plan = self._plans[copy]
-            if self._options.mode == "construct":
-                actions[copy] = plan.next_start(operations[copy], mask[copy], longest)
-            else:
-                allowed = mask[copy].astype(np.bool_) & ~doomed[copy]
-                actions[copy] = plan.next_entry(operations[copy], allowed, longest, unstarted[copy])
-        # Only where zero times leave the order of one instant open can the plan's next move be shut off, WAIT with it.
-        illegal = np.take_along_axis(mask, actions[:, None], axis=1)[:, 0] == 0
-        return np.where(illegal, mask.argmax(axis=1), actions)
-
-
-class _Plan:
-    """The order of a schedule's operations.
-
-    Attributes:
-        rank: int64 [n, L], the place of each operation in the order of (start, release, completion); padded: large.
-        machines: int32 [n, L], -1 where padded.
-    """
-
-    def __init__(self, schedule: JobShopSchedule) -> None:
-        instance = schedule.instance
-        self.machines = instance.machines
-        self.num_machines = instance.num_machines
-        self.rank = np.full(instance.times.shape, np.iinfo(np.int64).max, dtype=np.int64)
-        operations = [(j, k) for j, length in enumerate(instance.lengths.tolist()) for k in range(length)]
-        operations.sort(key=lambda o: (schedule.start[o], schedule.release(*o), schedule.completion[o], o[1]))
-        for place, operation in enumerate(operations):
-            self.rank[operation] = place
-
-    def next_start(self, operations: NDArray[np.int32], mask: NDArray[np.int8], longest: int) -> int:
-        """The job whose next operation starts first.
-
-        Args:
-            operations: int32 [A], the operation node that each slot refers to.
-            mask: int8 [A].
-            longest: operation nodes per job.
-        """
-        return min(np.flatnonzero(mask).tolist(), key=lambda job: self.rank[job, operations[job] - job * longest])
-
-    def next_entry(
-        self, operations: NDArray[np.int32], allowed: NDArray[np.bool_], longest: int, unstarted: NDArray[np.bool_]
-    ) -> int:
-        """The job that enters its next machine as the next one of the plan there, else WAIT (the last slot).
-
-        Args:
-            operations: int32 [A], the operation node that each slot refers to.
-            allowed: bool [A], the slots to choose from.
-            longest: operation nodes per job.
-            unstarted: bool [operation nodes], which operations have not started.
-        """
-        slots = len(allowed) - 1
-        jobs, steps = len(self.rank), len(self.rank[0])
-        waiting = unstarted.reshape(slots, longest)[:jobs, :steps]
-        first = np.full(self.num_machines, np.iinfo(np.int64).max)
-        np.minimum.at(first, self.machines[waiting], self.rank[waiting])
-        chosen, least = slots, np.iinfo(np.int64).max
-        for job in np.flatnonzero(allowed[:-1]).tolist():
-            k = operations[job] - job * longest
-            rank = self.rank[job, k]
-            if rank == first[self.machines[job, k]] and rank < least:
-                chosen, least = job, rank
-        return chosen
+        return self._follower.act(observation, mask)

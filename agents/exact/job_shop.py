@@ -13,6 +13,8 @@ a job's last operation, else R is the start of the successor. The makespan max C
 * Down-times: `resume` has every window of the machine before, inside or after the operation; `repeat` ends a cut
   operation a full processing time after the window in front of the first gap that is long enough; `scrap` lets
   operations start only where they survive, so that no piece is ever lost, not even on purpose.
+* From a start state on: what has begun keeps its start and its expected completion, everything else starts from now on,
+  and only pairs of stays of which one has not begun are open. A machine that is down is one with a window under way.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from ...envs.job_shop.schedule import (
     is_down,
     validate,
 )
+from .start import StartState
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -69,13 +72,14 @@ class ExactResult:
 
 @dataclass(frozen=True)
 class JobShopProblem:
-    """An instance with the rules of the shop and its known down-times, one tuple per machine."""
+    """An instance with the rules of the shop, its known down-times, one tuple per machine, and where it stands."""
 
     instance: JobShopInstance
     blocking: str
     on_breakdown: str
     unload_when_down: bool
     windows: tuple[tuple[tuple[int, int], ...], ...]
+    state: StartState
 
     def stays(self, job: int) -> list[list[Operation]]:
         """The job's operations in runs between moves: one each in the classical shop, by machine under blocking."""
@@ -98,10 +102,13 @@ class JobShopProblem:
         return () if self.unload_when_down or self.blocking == "none" else self.windows[machine]
 
     def schedule(self, start: np.ndarray) -> JobShopSchedule:
-        """The schedule with these starts [n, L]; no piece may be lost."""
-        completion = np.full_like(start, -1)
+        """The schedule with these starts [n, L]; no piece may be lost.
+
+        What has begun ends as the start state says. Down-times that are over by then are not part of the schedule.
+        """
+        completion = self.state.completion.copy()
         for j, length in enumerate(self.instance.lengths.tolist()):
-            for k in range(length):
+            for k in range(int((completion[j] >= 0).sum()), length):
                 windows = self.windows[self.machine((j, k))]
                 completion[j, k], _ = completion_time(
                     int(start[j, k]), self.processing_time((j, k)), windows, self.on_breakdown
@@ -128,6 +135,7 @@ def solve_job_shop(
     on_breakdown: str = "resume",
     unload_when_down: bool = True,
     start: JobShopSchedule | None = None,
+    state: StartState | None = None,
     known_bound: int = 0,
     seed: int = 0,
     work: float | None = None,
@@ -138,19 +146,22 @@ def solve_job_shop(
         blocking: "none" (classical), "swap" (BWS) or "no-swap" (BNS).
         seconds: wall time, at least 0; building the model counts.
         workers: threads.
-        windows: known down-times per machine, sorted and apart; None takes the instance's own.
+        windows: known down-times per machine, sorted and apart; None takes the instance's own, or the state's.
         on_breakdown: "resume", "repeat" or "scrap".
         start: a finished schedule of the same problem to begin from; the result is never worse.
+        state: where the shop stands; None for one in which nothing has begun. The schedule found holds what has begun,
+            with the completions that the state expects, and only down-times that end after the state's time.
         known_bound: a lower bound on the makespan from elsewhere, such as the optimum without down-times.
         seed: of the solver.
         work: limit in CP-SAT's deterministic time. With one worker and seconds enough the result is then reproducible.
 
     Raises:
-        FieldError: an argument is none of these, or `start` does not fit the problem.
+        FieldError: an argument is none of these, `start` does not fit the problem, the state contradicts itself, or
+            no schedule leads on from it (a deadlock).
         MissingExtraError: ortools is not installed.
     """
     began = time.perf_counter()
-    problem = _problem(instance, blocking, windows, on_breakdown, unload_when_down)
+    problem = _problem(instance, blocking, windows, on_breakdown, unload_when_down, state)
     if start is not None:
         _check_start(problem, start)
     bound = max(lower_bound(instance), known_bound)
@@ -165,6 +176,8 @@ def solve_job_shop(
         found = problem.schedule(model.starts(solver))
         if start is None or found.makespan < start.makespan:
             schedule = found
+    elif status == model.cp.INFEASIBLE and not problem.state.is_empty:
+        raise FieldError("state", "one without a schedule", "one from which every job can be finished")
     elif status != model.cp.UNKNOWN:
         raise RuntimeError(f"CP-SAT says {solver.status_name(status)} of a model that always has a solution")
     # A run that ends before the search reports minus infinity.
@@ -183,13 +196,19 @@ def _cp_sat() -> ModuleType:
 
 
 def _problem(
-    instance: JobShopInstance, blocking: str, windows: Windows | None, on_breakdown: str, unload_when_down: bool
+    instance: JobShopInstance,
+    blocking: str,
+    windows: Windows | None,
+    on_breakdown: str,
+    unload_when_down: bool,
+    state: StartState | None,
 ) -> JobShopProblem:
     if blocking not in BLOCKING:
         raise FieldError("blocking", blocking, f"one of {BLOCKING}")
     if on_breakdown not in ON_BREAKDOWN:
         raise FieldError("on_breakdown", on_breakdown, f"one of {ON_BREAKDOWN}")
-    given = instance.windows if windows is None else windows
+    own = instance.windows if state is None else state.windows
+    given = own if windows is None else windows
     if len(given) not in (0, instance.num_machines):
         raise FieldError("windows", given, f"no entry or {instance.num_machines}, one per machine")
     table = tuple(tuple((int(b), int(e)) for b, e in machine) for machine in given)
@@ -197,7 +216,11 @@ def _problem(
         bounds = [bound for window in machine for bound in window]
         if any(late <= early for early, late in pairwise([-1, *bounds])):
             raise FieldError(f"windows[{m}]", machine, "windows (begin, end) that are sorted and apart")
-    return JobShopProblem(instance, blocking, on_breakdown, unload_when_down, table or ((),) * instance.num_machines)
+    table = table or ((),) * instance.num_machines
+    if state is None:
+        state = StartState.empty(instance, table)
+    state.check(instance, blocking)
+    return JobShopProblem(instance, blocking, on_breakdown, unload_when_down, table, state)
 
 
 def _check_start(problem: JobShopProblem, start: JobShopSchedule) -> None:
@@ -214,16 +237,44 @@ def _check_start(problem: JobShopProblem, start: JobShopSchedule) -> None:
     for m, windows in enumerate(problem.windows):
         if [w for w in start.windows(m) if w[0] < start.makespan] != [w for w in windows if w[0] < start.makespan]:
             raise FieldError("start", start.windows(m), f"machine {m} to be down in {windows}")
+    if not problem.state.is_empty:
+        # Down-times that are over are unknown: `validate` could not tell why what has begun took so long.
+        _check_start_from_state(problem, start)
+        return
     violations = validate(start)
     if violations:
         raise FieldError("start", violations[0], "a valid schedule")
+
+
+def _check_start_from_state(problem: JobShopProblem, start: JobShopSchedule) -> None:
+    state = problem.state
+    begun = state.start >= 0
+    if not np.array_equal(start.start[begun], state.start[begun]):
+        raise FieldError("start", "one in which operations began at other times", "a schedule from the state on")
+    real = np.arange(begun.shape[1]) < problem.instance.lengths[:, None]
+    if (start.start[real & ~begun] < state.time).any():
+        raise FieldError("start", f"one that begins operations before {state.time}", "a schedule from the state on")
+    if not np.array_equal(problem.schedule(start.start).completion, start.completion):
+        raise FieldError("start", "one with other completions", "a schedule under the down-times that are known")
+
+
+def _horizon(problem: JobShopProblem) -> int:
+    """A time by which every job can have left."""
+    state, instance = problem.state, problem.instance
+    if state.is_empty:
+        return serial_schedule(problem).makespan
+    # At every time before, something is processed, or a machine is down or about to be.
+    begun = state.start >= 0
+    busy = np.maximum(state.completion[begun] - state.time, 0).sum() + instance.times[~begun].sum()
+    down = sum(e - b + int(instance.times.max()) for machine in problem.windows for b, e in machine)
+    return state.time + int(busy) + down
 
 
 def serial_schedule(problem: JobShopProblem) -> JobShopSchedule:
     """One job after the other, each operation as early as it survives: valid in every mode, and so a horizon."""
     instance = problem.instance
     start = np.full(instance.times.shape, -1, dtype=np.int64)
-    now = 0
+    now = problem.state.time
     for j in range(instance.num_jobs):
         left = -1
         for stay in problem.stays(j):
@@ -265,7 +316,7 @@ class _Model:
     def __init__(self, cp: ModuleType, problem: JobShopProblem, bound: int, start: JobShopSchedule | None) -> None:
         self.cp, self.problem = cp, problem
         self.model: cp_model.CpModel = cp.CpModel()
-        self.horizon = (start or serial_schedule(problem)).makespan
+        self.horizon = _horizon(problem) if start is None else start.makespan
         self.begin: dict[Operation, Any] = {}
         self.end: dict[Operation, Any] = {}
         self.stays = [problem.stays(j) for j in range(problem.instance.num_jobs)]
@@ -299,6 +350,8 @@ class _Model:
 
     def _add_hints(self, start: JobShopSchedule) -> None:
         for operation, variable in self.begin.items():
+            if self.has_begun(operation):
+                continue
             self.model.add_hint(variable, int(start.start[operation]))
             if not self._is_plain(operation):
                 self.model.add_hint(self.end[operation], int(start.completion[operation]))
@@ -307,24 +360,40 @@ class _Model:
         """Windows that can matter: those that begin before the horizon."""
         return [w for w in self.problem.windows[self.problem.machine(operation)] if w[0] < self.horizon]
 
+    def _cuts(self, operation: Operation) -> list[tuple[int, int]]:
+        """Windows that can cut the operation where it has not begun: those that begin later than now."""
+        return [w for w in self._windows(operation) if w[0] > self.problem.state.time]
+
     def _is_plain(self, operation: Operation) -> bool:
         """Whether C = S + p holds by the start's domain alone."""
-        return self.problem.on_breakdown == "scrap" or not self._windows(operation)
+        return self.problem.on_breakdown == "scrap" or not self._cuts(operation)
 
     def _add_job(self, stays: list[list[Operation]]) -> None:
         previous = None
         for stay in stays:
             locks = self.problem.locks(self.problem.machine(previous)) if previous is not None else ()
             for operation in stay:
-                self._add_operation(operation, locks if operation == stay[0] else ())
+                if self.has_begun(operation):
+                    self._add_begun(operation)
+                else:
+                    self._add_operation(operation, locks if operation == stay[0] else ())
             for operation, following in pairwise(stay):
-                self._add_continuation(operation, following)
-            if previous is not None:
+                if not self.has_begun(following):
+                    self._add_continuation(operation, following)
+            if previous is not None and not self.has_begun(stay[0]):
                 self.model.add(self.begin[stay[0]] >= self.end[previous])
             previous = stay[-1]
 
+    def has_begun(self, operation: Operation) -> bool:
+        return self.problem.state.has_begun(operation)
+
+    def _add_begun(self, operation: Operation) -> None:
+        state = self.problem.state
+        self.begin[operation] = self.model.new_constant(int(state.start[operation]))
+        self.end[operation] = self.model.new_constant(int(state.completion[operation]))
+
     def _add_operation(self, operation: Operation, locks: Sequence[tuple[int, int]]) -> None:
-        head, tail = self._head_and_tail(operation)
+        head, tail = self._head(operation), self._tail(operation)
         time = self.problem.processing_time(operation)
         latest = self.horizon - time - tail
         domain = self._start_domain(operation, head, latest)
@@ -341,9 +410,15 @@ class _Model:
         else:
             self._add_repeat(operation, time)
 
-    def _head_and_tail(self, operation: Operation) -> tuple[int, int]:
-        times = self.problem.instance.times[operation[0]]
-        return int(times[: operation[1]].sum()), int(times[operation[1] + 1 :].sum())
+    def _head(self, operation: Operation) -> int:
+        """Earliest start of an operation that has not begun, were its job alone."""
+        state, (job, k) = self.problem.state, operation
+        begun = int((state.start[job] >= 0).sum())
+        ready = max(state.time, int(state.completion[job, begun - 1]) if begun else 0)
+        return ready + int(self.problem.instance.times[job, begun:k].sum())
+
+    def _tail(self, operation: Operation) -> int:
+        return int(self.problem.instance.times[operation[0], operation[1] + 1 :].sum())
 
     def _start_domain(self, operation: Operation, earliest: int, latest: int) -> Any:
         """Times at which the machine is up; under `scrap` such that the operation survives."""
@@ -360,7 +435,7 @@ class _Model:
     def _add_resume(self, operation: Operation, time: int) -> None:
         begin, end = self.begin[operation], self.end[operation]
         pauses = []
-        for b, e in self._windows(operation):
+        for b, e in self._cuts(operation):
             before, inside, after = (self.model.new_bool_var("") for _ in range(3))
             self.model.add_exactly_one(before, inside, after)
             self.model.add(begin >= e).only_enforce_if(before)
@@ -373,7 +448,7 @@ class _Model:
     def _add_repeat(self, operation: Operation, time: int) -> None:
         """C = S + p unless S lies within p of a window's begin; then a fixed time."""
         begin, end = self.begin[operation], self.end[operation]
-        windows = self._windows(operation)
+        windows = self._cuts(operation)
         machine_windows = self.problem.windows[self.problem.machine(operation)]
         plain = self.model.new_bool_var("")
         cases = [plain]
@@ -397,8 +472,12 @@ class _Model:
 
     def _add_continuation(self, operation: Operation, following: Operation) -> None:
         """The next operation on the machine starts at once, or at the end of a window that begins just then."""
+        if self.has_begun(operation):
+            ready = max(int(self.problem.state.completion[operation]), self.problem.state.time)
+            self.model.add(self.begin[following] == first_up(ready, self._windows(operation)))
+            return
         delays = []
-        for b, e in self._windows(operation):
+        for b, e in self._cuts(operation):
             cut = self.model.new_bool_var("")
             self.model.add(self.end[operation] == b).only_enforce_if(cut)
             self.model.add(self.end[operation] != b).only_enforce_if(~cut)
@@ -406,10 +485,16 @@ class _Model:
         self.model.add(self.begin[following] == self.end[operation] + sum(delays))
 
     def _add_no_overlap(self) -> None:
+        state = self.problem.state
         by_machine = defaultdict(list)
         for operation, begin in self.begin.items():
             time = self.problem.processing_time(operation)
-            if self._is_plain(operation):
+            if self.has_begun(operation):
+                begun, ended = (int(table[operation]) for table in (state.start, state.completion))
+                if ended <= state.time:
+                    continue
+                interval = self.model.new_fixed_size_interval_var(begun, ended - begun, f"{operation}")
+            elif self._is_plain(operation):
                 interval = self.model.new_fixed_size_interval_var(begin, time, f"{operation}")
             else:
                 size = self.model.new_int_var(time, self.horizon, "")
@@ -419,9 +504,13 @@ class _Model:
             self.model.add_no_overlap(intervals)
 
     def _add_blocking(self) -> None:
-        """One Boolean per pair of stays of different jobs on a machine, and ranks where they are needed."""
+        """One Boolean per pair of open stays of different jobs on a machine, and ranks where they are needed.
+
+        Of two stays of which one has begun that one comes first; of two that have begun the past has decided.
+        """
         self.rank: dict[Operation, Any] = {}
-        has_zero = any(self.problem.processing_time(operation) == 0 for operation in self.begin)
+        open_times = [self.problem.processing_time(o) for o in self.begin if not self.has_begun(o)]
+        has_zero = 0 in open_times
         if has_zero or self.problem.blocking == "no-swap":
             self._add_ranks()
         by_machine = defaultdict(list)
@@ -430,14 +519,21 @@ class _Model:
                 by_machine[self.problem.machine(stay[0])].append((job, s))
         for members in by_machine.values():
             for x, y in combinations(members, 2):
-                if x[0] != y[0]:
+                if x[0] == y[0]:
+                    continue
+                begun = [self.has_begun(self.stays[job][s][0]) for job, s in (x, y)]
+                if any(begun):
+                    if not all(begun):
+                        self._add_order(*((x, y) if begun[0] else (y, x)), None)
+                else:
                     first = self.model.new_bool_var(f"{x}<{y}")
                     self._add_order(x, y, first)
                     self._add_order(y, x, ~first)
 
     def _add_ranks(self) -> None:
-        total = sum(len(stays) for stays in self.stays)
-        for stays in self.stays:
+        remaining = [[stay for stay in stays if not self.has_begun(stay[0])] for stays in self.stays]
+        total = sum(len(stays) for stays in remaining)
+        for stays in remaining:
             for s, stay in enumerate(stays):
                 latest = total - len(stays) + s
                 self.rank[stay[0]] = self.model.new_int_var(s, latest, f"rank{stay[0]}")
@@ -445,16 +541,22 @@ class _Model:
                 self.model.add(self.rank[following[0]] > self.rank[stay[0]])
 
     def _add_order(self, x: tuple[int, int], y: tuple[int, int], before: Any) -> None:
-        """Where `before`, stay y takes the machine over from stay x; stays as (job, number in its route)."""
+        """Stay y, which has not begun, takes the machine over from stay x; stays as (job, number in its route).
+
+        Args:
+            before: literal under which it is so; None: always.
+        """
         entry = self.stays[y[0]][y[1]][0]
         stays = self.stays[x[0]]
         following = stays[x[1] + 1][0] if x[1] + 1 < len(stays) else None
         release = self.end[stays[x[1]][-1]] if following is None else self.begin[following]
-        self.model.add(self.begin[entry] >= release).only_enforce_if(before)
-        if not self.rank:
-            return
-        if following is None:
-            self.model.add(self.rank[entry] > self.rank[stays[x[1]][0]]).only_enforce_if(before)
-        else:
-            least = 1 if self.problem.blocking == "no-swap" else 0
-            self.model.add(self.rank[entry] >= self.rank[following] + least).only_enforce_if(before)
+        orders = [self.begin[entry] >= release]
+        if self.rank:
+            # A move that has been made has no rank: it came before all others.
+            mover, least = (stays[x[1]][0], 1) if following is None else (following, self.problem.blocking == "no-swap")
+            if mover in self.rank:
+                orders.append(self.rank[entry] >= self.rank[mover] + int(least))
+        for order in orders:
+            constraint = self.model.add(order)
+            if before is not None:
+                constraint.only_enforce_if(before)
