@@ -80,7 +80,7 @@ def test_rewards_are_what_turns_out_better_than_foreseen(options: dict[str, Any]
     observation: Any = bridge.reset()
     costs, scales = look()
     begun, total, episodes, mixed = costs.copy(), np.zeros(3), 0, set()
-    for _ in range(90):
+    for _ in range(60):
         assert np.array_equal(observation["globals"][:, -1], (costs / scales).astype(np.float32))
         actions = np.array([rng.choice(np.flatnonzero(mask)) for mask in bridge.action_masks()])
         observation, reward, done, _ = cast(Any, bridge.step(actions))
@@ -203,11 +203,11 @@ def test_what_a_run_leaves(tiny: Tiny, tmp_path: Path) -> None:
     assert len(play(arena, make_agent(f"{folder}:worlds=3", arena.setting), [Case(None, 1)] * 4)) == 4
 
 
-@pytest.mark.parametrize("what", ["deleted", "trained further"])
+@pytest.mark.parametrize("what", [pytest.param("deleted", marks=pytest.mark.slow), "trained further"])
 def test_a_run_goes_on_with_the_scorer_that_it_began_with(tiny: Tiny, tmp_path: Path, what: str) -> None:
     """While it is interrupted somebody deletes the scorer, or goes on training it: as if nothing had happened."""
     scorer = tmp_path / "s"
-    given = {"foresight": f"spt+{save_scorer(scorer)}", "save_every": 0.0, "validate_every": 0.0}
+    given = {"foresight": f"spt+{save_scorer(scorer)}", "save_every": 0.0, "validate_every": 0.0, "steps": 96}
     whole, broken = (tiny(out=tiny().out + name, **given) for name in ("whole", "broken"))
     train(whole, quiet=True)
 
@@ -233,7 +233,7 @@ def test_a_run_goes_on_with_the_scorer_that_it_began_with(tiny: Tiny, tmp_path: 
         assert all(np.array_equal(mine[key], theirs[key]) for key in theirs)
 
 
-@pytest.mark.parametrize("kind", ["scorer", "graph", "foreseeing graph", "rule"])
+@pytest.mark.parametrize("kind", ["scorer", "graph", "rule", pytest.param("foreseeing graph", marks=pytest.mark.slow)])
 def test_whoever_teaches_sees_the_environment_as_it_is(
     tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
