@@ -21,7 +21,7 @@ from ..rules.choice import choose_by_rule, rule_parameters
 from ..rules.rule import applicable_rules
 from .job_shop import ExactResult, solve_job_shop
 from .plan import PlanFollower
-from .start import WindowTable
+from .start import StartState, WindowTable, expect_repairs
 
 
 def options_of(setting: Setting) -> JobShopOptions:
@@ -32,9 +32,9 @@ def options_of(setting: Setting) -> JobShopOptions:
 
 
 def played_schedule(
-    engine: BatchEngine, copy: int, instance: JobShopInstance, options: JobShopOptions, windows: WindowTable
+    engine: BatchEngine, copy: int, instance: JobShopInstance, options: JobShopOptions, state: StartState
 ) -> JobShopSchedule:
-    """What has been played in a copy of an imagined engine, which records no down-times: they are given."""
+    """What has been played in a copy of an imagined engine, which records no down-times: they are the state's."""
     jobs, steps = instance.times.shape
     return JobShopSchedule(
         instance,
@@ -43,7 +43,7 @@ def played_schedule(
         engine.state.completion[copy, :jobs, :steps].copy(),
         on_breakdown=options.on_breakdown,
         unload_when_down=options.unload_when_down,
-        downtime=windows,
+        downtime=state.windows,
     )
 
 
@@ -71,7 +71,7 @@ class CpSatAgent(Agent):
         self._setting = setting
         self._options = options_of(setting)
         self._seconds, self._workers, self._warm = seconds, workers, warm
-        self._solved: dict[str, tuple[JobShopInstance, WindowTable]] = {}
+        self._solved: dict[str, tuple[JobShopInstance, int, WindowTable]] = {}
         self._follower = PlanFollower(setting, self._options)
 
     def begin(
@@ -83,11 +83,11 @@ class CpSatAgent(Agent):
     ) -> None:
         assert imagine is not None
         for copy, instance in zip(copies.tolist(), instances, strict=True):
-            windows = self._windows(instance, copy, imagine)
-            known = self._solved.get(instance.name)
-            if known is None or not known[0].same_as(instance) or known[1] != windows:
-                self.results[instance.name] = self._solve(instance, windows, copy, imagine)
-                self._solved[instance.name] = instance, windows
+            state = self._start(instance, copy, imagine)
+            solved = self._solved.get(instance.name)
+            if solved is None or not solved[0].same_as(instance) or solved[1:] != (state.time, state.windows):
+                self.results[instance.name] = self._solve(instance, state, copy, imagine)
+                self._solved[instance.name] = instance, state.time, state.windows
             schedule = self.results[instance.name].schedule
             assert schedule is not None
             self._follower.follow(copy, schedule)
@@ -97,21 +97,21 @@ class CpSatAgent(Agent):
         result = self.results.get(instance.name)
         return None if result is None else result.bound
 
-    def _windows(self, instance: JobShopInstance, copy: int, imagine: Imagine) -> WindowTable:
-        """The down-times to plan for, per machine; empty where there are none."""
-        return instance.windows if self._options.law == "windows" else ()
+    def _start(self, instance: JobShopInstance, copy: int, imagine: Imagine) -> StartState:
+        """The shop before anything has begun, with the down-times to plan for."""
+        return StartState.empty(instance, instance.windows if self._options.law == "windows" else ())
 
-    def _solve(self, instance: JobShopInstance, windows: WindowTable, copy: int, imagine: Imagine) -> ExactResult:
+    def _solve(self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine) -> ExactResult:
         options = self._options
         result = solve_job_shop(
             instance,
             options.blocking,
             self._seconds,
             workers=self._workers,
-            windows=windows,
             on_breakdown=options.on_breakdown,
             unload_when_down=options.unload_when_down,
-            start=self._best_rule_schedule(instance, windows, copy, imagine) if self._warm else None,
+            start=self._best_rule_schedule(instance, state, copy, imagine) if self._warm else None,
+            state=state,
             seed=self._setting.seed % 2**31,
         )
         if result.schedule is None:
@@ -122,12 +122,13 @@ class CpSatAgent(Agent):
         return result
 
     def _best_rule_schedule(
-        self, instance: JobShopInstance, windows: WindowTable, copy: int, imagine: Imagine
+        self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine
     ) -> JobShopSchedule | None:
         """The best schedule that a rule finishes without losing a piece, None where none does."""
         rules = list(applicable_rules(self._setting.env_id, self._setting.options).values())
         n = len(rules)
         engine = imagine(np.full(n, copy, dtype=np.int64), np.full(n, TYPICAL))
+        expect_repairs(engine, self._options)
         parameters = rule_parameters(rules, self._setting.spec)
         rows, decisions = np.arange(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         play_out(engine, choose_by_rule, parameters, rows, np.zeros(n, dtype=np.uint64), decisions, observe=False)
@@ -136,7 +137,7 @@ class CpSatAgent(Agent):
         if not sound:
             return None
         best = min(sound, key=lambda number: metrics[number]["time"])
-        return played_schedule(engine, best, instance, self._options, windows)
+        return played_schedule(engine, best, instance, self._options, state)
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
         return self._follower.act(observation, mask)

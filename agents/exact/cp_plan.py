@@ -19,7 +19,7 @@ from ...envs.job_shop.state import NEXT_DOWN, UP
 from ..agent import Imagine, Observation, Setting
 from .agent import CpSatAgent, played_schedule
 from .job_shop import solve_job_shop
-from .start import StartState, WindowTable, expect_repairs, read_start
+from .start import StartState, expect_repairs, read_start
 
 REPAIRS = ("right-shift", "resolve")
 
@@ -67,12 +67,12 @@ class CpPlanAgent(CpSatAgent):
             self._instances[copy] = instance
             self._planned[copy] = set()
 
-    def _windows(self, instance: JobShopInstance, copy: int, imagine: Imagine) -> WindowTable:
-        if not self._setting.stochastic or not self._options.known_windows:
-            return super()._windows(instance, copy, imagine)
-        state = read_start(_imagined(imagine, [copy]), 0, instance, self._options)
+    def _start(self, instance: JobShopInstance, copy: int, imagine: Imagine) -> StartState:
+        if not self._setting.stochastic:
+            return super()._start(instance, copy, imagine)
+        state = read_start(self._imagined(imagine, [copy]), 0, instance, self._options)
         assert state is not None  # nothing has begun that could be lost
-        return state.windows
+        return state
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
         if self._resolves:
@@ -87,7 +87,7 @@ class CpPlanAgent(CpSatAgent):
         if not affected:
             return
         assert self._imagine is not None
-        windows = _imagined(self._imagine, affected).state.window
+        windows = self._imagined(self._imagine, affected).state.window
         for copy, rows in zip(affected, windows.tolist(), strict=True):
             breakdowns = {(m, row[NEXT_DOWN]) for m, row in enumerate(rows) if row[UP] == 0}
             if copy in lost or breakdowns - self._planned[copy]:
@@ -97,8 +97,7 @@ class CpPlanAgent(CpSatAgent):
     def _plan_anew(self, copy: int, imagine: Imagine) -> None:
         """Make a new plan from the present on; the old one stays where none is found."""
         instance, options = self._instances[copy], self._options
-        engine = _imagined(imagine, [copy])
-        expect_repairs(engine, options)
+        engine = self._imagined(imagine, [copy])
         state = read_start(engine, 0, instance, options)
         if state is None:
             return
@@ -132,9 +131,10 @@ class CpPlanAgent(CpSatAgent):
         metrics = engine.metrics(0)
         if not metrics["finished"] or metrics["lost_pieces"] > lost:
             return None
-        return played_schedule(engine, 0, self._instances[copy], options, state.windows)
+        return played_schedule(engine, 0, self._instances[copy], options, state)
 
-
-def _imagined(imagine: Imagine, copies: Sequence[int]) -> BatchEngine:
-    """The given copies' present, in worlds in which nothing more breaks down than what is announced."""
-    return imagine(np.array(copies, dtype=np.int64), np.full(len(copies), TYPICAL))
+    def _imagined(self, imagine: Imagine, copies: Sequence[int]) -> BatchEngine:
+        """The given copies' present, in worlds in which nothing more breaks down than what is announced."""
+        engine = imagine(np.array(copies, dtype=np.int64), np.full(len(copies), TYPICAL))
+        expect_repairs(engine, self._options)
+        return engine

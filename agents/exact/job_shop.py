@@ -237,8 +237,8 @@ def _check_start(problem: JobShopProblem, start: JobShopSchedule) -> None:
     for m, windows in enumerate(problem.windows):
         if [w for w in start.windows(m) if w[0] < start.makespan] != [w for w in windows if w[0] < start.makespan]:
             raise FieldError("start", start.windows(m), f"machine {m} to be down in {windows}")
-    if not problem.state.is_empty:
-        # Down-times that are over are unknown: `validate` could not tell why what has begun took so long.
+    if problem.state.time > 0 or not problem.state.is_empty:
+        # Down-times that are over are unknown: `validate` could not tell why things took so long.
         _check_start_from_state(problem, start)
         return
     violations = validate(start)
