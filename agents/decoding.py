@@ -58,12 +58,16 @@ def legal_scores(network: SlotNetwork, observation: Observation, mask: NDArray[n
 
 @contextmanager
 def _steady(network: SlotNetwork) -> Iterator[None]:
-    """Steady work for a while (see `SlotNetwork`); training goes on as before."""
-    before, network.steady = network.steady, True
+    """Steady work for a while (see `SlotNetwork`), on one thread: how sums are shared out changes their last bits, and
+    networks this small are slower on several. Training goes on as before."""
+    steady, threads = network.steady, torch.get_num_threads()
+    network.steady = True
+    torch.set_num_threads(1)
     try:
         yield
     finally:
-        network.steady = before
+        network.steady = steady
+        torch.set_num_threads(threads)
 
 
 class PolicyAgent(Agent):

@@ -53,6 +53,26 @@ def test_scores_are_log_probabilities_of_the_legal_slots_alone() -> None:
     assert scores[2, 1] == 0.0
 
 
+def test_scores_are_worked_out_on_one_thread() -> None:
+    """Whoever set more for something else keeps them."""
+    mask = np.ones((1, 3), dtype=np.int8)
+    seen = []
+
+    class Watching(Fixed):
+        def forward(self, observation: Tensors) -> tuple[torch.Tensor, torch.Tensor]:
+            seen.append(torch.get_num_threads())
+            return super().forward(observation)
+
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        legal_scores(Watching([0.0, 5.0, 1.0]), {"action_mask": mask}, mask)
+        assert seen == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize("kind", ["graph", "attention"])
 def test_scores_do_not_depend_on_the_company(kind: str) -> None:
     """Bit for bit, at one size of the batch and one place in it: neither on who the others are nor on their ends."""
