@@ -485,21 +485,23 @@ class _Model:
         self.model.add(self.begin[following] == self.end[operation] + sum(delays))
 
     def _add_no_overlap(self) -> None:
-        state = self.problem.state
+        open_ = [operation for operation in self.begin if not self.has_begun(operation)]
+        held_until: dict[int, int] = defaultdict(int)
+        for operation in self.begin.keys() - open_:
+            machine, end = self.problem.machine(operation), int(self.problem.state.completion[operation])
+            held_until[machine] = max(held_until[machine], end)
         by_machine = defaultdict(list)
-        for operation, begin in self.begin.items():
-            time = self.problem.processing_time(operation)
-            if self.has_begun(operation):
-                begun, ended = (int(table[operation]) for table in (state.start, state.completion))
-                if ended <= state.time:
-                    continue
-                interval = self.model.new_fixed_size_interval_var(begun, ended - begun, f"{operation}")
-            elif self._is_plain(operation):
+        for operation in open_:
+            machine, time = self.problem.machine(operation), self.problem.processing_time(operation)
+            begin = self.begin[operation]
+            if held_until[machine] > self.problem.state.time:
+                self.model.add(begin >= held_until[machine])
+            if self._is_plain(operation):
                 interval = self.model.new_fixed_size_interval_var(begin, time, f"{operation}")
             else:
                 size = self.model.new_int_var(time, self.horizon, "")
                 interval = self.model.new_interval_var(begin, size, self.end[operation], f"{operation}")
-            by_machine[self.problem.machine(operation)].append(interval)
+            by_machine[machine].append(interval)
         for intervals in by_machine.values():
             self.model.add_no_overlap(intervals)
 

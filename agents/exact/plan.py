@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from copy import deepcopy
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...envs.job_shop.move_order import Mover, order_moves
 from ...envs.job_shop.options import JobShopOptions
 from ...envs.job_shop.schedule import JobShopSchedule
 from ..agent import Observation, Setting
@@ -75,7 +77,7 @@ class PlanFollower:
             plan.notice_losses(unstarted[copy])
             action = plan.next_entry(operations[copy], legal & ~doomed[copy], unstarted[copy])
             wait = len(legal) - 1
-            # Only where zero times leave the order of one instant open can the plan's next move be shut off.
+            # Only a swap that zero times make possible too early can shut off the plan's next move.
             if action == wait and legal[:wait].any() and (not legal[wait] or idle[copy]):
                 action = plan.next_entry(operations[copy], legal, unstarted[copy])
                 if action == wait:
@@ -92,11 +94,52 @@ class PlanFollower:
         return status.max(axis=2).reshape(len(mask), mask.shape[1] - 1, -1) > 0
 
 
+def move_order(schedule: JobShopSchedule) -> list[tuple[int, int]]:
+    """All operations in an order in which they can be begun, whatever delays come in between.
+
+    By start; operations of length zero before longer ones on their machine. Where they let one job make several moves
+    at one instant, a blocking shop may allow only some orders of that instant's moves: one of these.
+    """
+    instance = schedule.instance
+    operations = [(j, k) for j, length in enumerate(instance.lengths.tolist()) for k in range(length)]
+    zeros = any(instance.times[operation] == 0 for operation in operations)
+    steps = _steps(schedule, operations) if zeros and schedule.blocking != "none" else {}
+
+    def place(operation: tuple[int, int]) -> tuple[int, ...]:
+        start, step = int(schedule.start[operation]), steps.get(operation, 0)
+        return start, step, schedule.release(*operation), int(schedule.completion[operation]), operation[1]
+
+    return sorted(operations, key=place)
+
+
+def _steps(schedule: JobShopSchedule, operations: list[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """For each operation that begins as its job enters a machine the number of the step, within its instant."""
+    machines, start = schedule.instance.machines, schedule.start
+    entries: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for j, k in operations:
+        if k == 0 or machines[j, k] != machines[j, k - 1]:
+            entries[int(start[j, k])][j].append(k)
+    steps = {}
+    for time, by_job in entries.items():
+        movers = []
+        for j, entered in by_job.items():
+            source = int(machines[j, entered[0] - 1]) if entered[0] else -1
+            leaves = int(schedule.completion[j, schedule.instance.lengths[j] - 1]) == time
+            movers.append(Mover(j, source, [int(machines[j, k]) for k in entered], leaves))
+        made = [0] * len(movers)
+        for number, step in enumerate(order_moves(movers, schedule.blocking == "swap")[0], 1):
+            for i in step:
+                job = movers[i].job
+                steps[job, by_job[job][made[i]]] = number
+                made[i] += 1
+    return steps
+
+
 class _Plan:
     """The order of a schedule's operations.
 
     Attributes:
-        rank: int64 [n, L], the place of each operation in the order of (start, release, completion); padded: large.
+        rank: int64 [n, L], the place of each operation in the order of moves; padded: large.
         machines: int32 [n, L], -1 where padded.
         inside: bool [n], which jobs have begun, and not lost their piece since.
     """
@@ -106,8 +149,7 @@ class _Plan:
         self.machines = instance.machines
         self.num_machines = instance.num_machines
         self.rank = np.full(instance.times.shape, np.iinfo(np.int64).max, dtype=np.int64)
-        operations = [(j, k) for j, length in enumerate(instance.lengths.tolist()) for k in range(length)]
-        operations.sort(key=lambda o: (schedule.start[o], schedule.release(*o), schedule.completion[o], o[1]))
+        operations = move_order(schedule)
         for place, operation in enumerate(operations):
             self.rank[operation] = place
         self.inside = np.zeros(len(self.rank), dtype=np.bool_)

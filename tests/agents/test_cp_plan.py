@@ -92,10 +92,18 @@ def test_construct_mode() -> None:
     assert reached(SHIFT, instance, blocking="none", mode="construct").objective == 10
 
 
+@pytest.mark.parametrize("name", [SHIFT, RESOLVE])
+def test_all_moves_of_one_instant_are_made_in_an_order_that_a_shop_without_swaps_allows(name: str) -> None:
+    routes = [[0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+    instance = shop([[0] * len(route) for route in routes], routes)
+    assert reached(name, instance, blocking="no-swap").objective == 0
+    assert reached(name, instance, blocking="no-swap", law="bernoulli").metrics["status"] == "finished"
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     name=st.sampled_from([SHIFT, RESOLVE]),
-    instance=shops(jobs=(2, 4), machines=(2, 3), windows=True),
+    instance=shops(jobs=(2, 4), machines=(2, 3), least_time=0, windows=True),
     options=rules(laws=("bernoulli", "exponential", "windows"), allow_wait=True, deadlock="end", p=0.03, mtbf=30.0),
     seed=st.integers(0, 10**6),
 )

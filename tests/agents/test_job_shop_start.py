@@ -41,7 +41,7 @@ def best_from_here(engine: Any) -> int | None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    instance=shops(jobs=(2, 3), machines=(2, 3), most_time=4, windows=True),
+    instance=shops(jobs=(2, 3), machines=(2, 3), least_time=0, most_time=4, windows=True),
     options=st.fixed_dictionaries(
         {
             "blocking": st.sampled_from(MODES),
@@ -98,6 +98,15 @@ def test_a_plan_made_in_time_is_a_warm_start_later() -> None:
     slower = replace(state, completion=np.where(begun, plan.completion + 1, -1))
     with pytest.raises(FieldError, match="other completions"):
         solve_job_shop(instance, "swap", start=plan, state=slower)
+
+
+def test_what_has_begun_comes_before_an_operation_of_length_zero() -> None:
+    """Job 1 has entered machine 0 at 0: job 0's first operation, of length zero, must wait for its end."""
+    instance = shop([[0, 1], [1]], [[0, 1], [0]])
+    begun = StartState(0, np.array([[-1, -1], [0, -1]]), np.array([[-1, -1], [1, -1]]))
+    for blocking in MODES:
+        assert solve_job_shop(instance, blocking, state=begun).objective == 2
+        assert solve_job_shop(instance, blocking).objective == 1
 
 
 def test_an_empty_shop_is_where_everything_starts() -> None:
