@@ -1,10 +1,15 @@
-"""Keeps pytest from importing the tree beside the installed package."""
+"""Keeps pytest from importing the tree beside the installed package, and hypothesis from timing tests."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# The first call of a compiled function compiles it, and machines are busy: no test is one of time.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 class _RootIsAFolder:
