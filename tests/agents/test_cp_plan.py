@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from makespan.agents.arena import Case, EngineArena, Episode, open_arena, play
 from makespan.agents.catalogue import known_agents, make_agent
 from makespan.agents.exact.agent import CpSatAgent
+from makespan.agents.exact.job_shop import solve_job_shop
 from makespan.envs.core.errors import UserError
 from makespan.envs.job_shop.generator import random_instance
 from makespan.envs.job_shop.instance import JobShopInstance
@@ -175,7 +176,7 @@ def test_what_is_to_come_changes_nothing_now(name: str, blocking: str, repair_vi
 def test_new_plans_are_made_where_a_breakdown_is_seen_and_only_there(monkeypatch: pytest.MonkeyPatch) -> None:
     from makespan.agents.exact import cp_plan as module
 
-    solve, planned = module.solve_job_shop, []
+    solve, planned = solve_job_shop, []
 
     def count(*args: Any, **keywords: Any) -> Any:
         planned.append((keywords["state"].time, keywords["state"].windows))

@@ -14,7 +14,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from makespan.agents.arena import Case, open_arena, play
+from makespan.agents.arena import Case, open_arena, play, play_to_end
 from makespan.agents.catalogue import make_agent
 from makespan.agents.checkpoint import CARD, dump_arrays, load_checkpoint, parse_arrays
 from makespan.agents.scorer.choice import FIRST_WEIGHT, HIDDEN, join_row, weight_shapes
@@ -175,7 +175,7 @@ def test_it_follows_what_did_better(tiny: Tiny) -> None:
 def test_scorers_of_a_generation_meet_the_same_fresh_worlds(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     met: list[list[int]] = []
     tables: list[NDArray[np.float32]] = []
-    real = evolution.play_to_end
+    real = play_to_end
 
     def spy(arena: Any, agent: Any, cases: Any) -> Any:
         assert all(case.instance is None for case in cases)

@@ -251,9 +251,9 @@ def test_no_world_at_all_is_the_typical_one() -> None:
     assert objectives("rollout:worlds=0", ["la01"], [0]) == objectives("rollout:worlds=1", ["la01"], [0])
     options = {"law": "bernoulli", "p": 0.01}
     names = ["rollout:of=nextfree:worlds=0", "nextfree"]
-    planned, greedy = (objectives(name, ["la01"] * 10, range(10), **options) for name in names)
+    planned, greedy = (objectives(name, ["la01"] * 10, list(range(10)), **options) for name in names)
     assert np.mean(planned) < 0.97 * np.mean(greedy)
-    again = objectives(names[0], ["la01"] * 10, range(10), **options)
+    again = objectives(names[0], ["la01"] * 10, list(range(10)), **options)
     assert planned == again
 
 
