@@ -86,8 +86,8 @@ def show(
     agent: OptionalText = None,
     out: OptionalText = None,
     format: Annotated[
-        Literal["ansi", "json", "png", "svg", "pdf"] | None,
-        arg(metavar="{ansi,json,png,svg,pdf}", help_behavior_hint=""),
+        Literal["ansi", "json", "perfetto", "png", "svg", "pdf"] | None,
+        arg(metavar="{ansi,json,perfetto,png,svg,pdf}", help_behavior_hint=""),
     ] = None,
 ) -> int:
     """Draw the schedule of one row of an evaluation again.
@@ -98,7 +98,8 @@ def show(
         agent: the agent whose rows are counted; default all
         out: a file: .png, .svg and .pdf hold the picture, .txt the chart as text, .json the schedule; default the
             terminal
-        format: how to draw where the file's name does not say it
+        format: how to draw where the file's name does not say it; perfetto is a Chrome trace (JSON), which
+            ui.perfetto.dev opens
     """
     from .show import run
 

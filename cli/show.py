@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ..envs.core.errors import FieldError, UserError
 from ..envs.core.files import atomic_write
-from ..eval.show import figure_of, read_row, read_schedule, text_of
+from ..eval.show import figure_of, read_row, read_schedule, text_of, trace_of
 
 _SUFFIXES = {".txt": "ansi", ".json": "json", ".png": "png", ".svg": "svg", ".pdf": "pdf"}
+_TEXTS = ("ansi", "json", "perfetto")
 
 
 def run(results: str, number: int, agent: str | None, out: str | None, format: str | None) -> int:
@@ -19,12 +21,12 @@ def run(results: str, number: int, agent: str | None, out: str | None, format: s
         UserError: there is no such row, the environment cannot draw it so, or the file cannot be written.
     """
     chosen = _format(out, format)
-    if out is not None and chosen not in ("ansi", "json") and Path(out).suffix.lower() != f".{chosen}":
+    if out is not None and chosen not in _TEXTS and Path(out).suffix.lower() != f".{chosen}":
         raise FieldError("option out", out, f"a name that ends in .{chosen}, as the format says")
     row = read_row(results, number, agent)
     data = read_schedule(results, row)
-    if chosen in ("ansi", "json"):
-        text = text_of(row, data) if chosen == "ansi" else json.dumps(data, allow_nan=False)
+    if chosen in _TEXTS:
+        text = _text(chosen, row, data)
         if out is None:
             print(text)
         else:
@@ -37,9 +39,15 @@ def run(results: str, number: int, agent: str | None, out: str | None, format: s
     return 0
 
 
+def _text(format: str, row: dict[str, Any], data: Any) -> str:
+    if format == "ansi":
+        return text_of(row, data)
+    return json.dumps(trace_of(row, data) if format == "perfetto" else data, allow_nan=False)
+
+
 def _format(out: str | None, format: str | None) -> str:
     if out is None:
-        if format not in (None, "ansi", "json"):
+        if format not in (None, *_TEXTS):
             raise UserError(f"option format is {format!r}, which the terminal cannot show; give a file with --out")
         return format or "ansi"
     if format is not None:

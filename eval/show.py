@@ -89,6 +89,18 @@ def text_of(row: dict[str, Any], data: Any) -> str:
     return env.ansi(_schedule(env, data)) if hasattr(env, "ansi") else json.dumps(data, indent=1, allow_nan=False)
 
 
+def trace_of(row: dict[str, Any], data: Any) -> Any:
+    """A schedule in Chrome's trace event format: what the ``trace()`` of the environment's schedule gives.
+
+    Raises:
+        UserError: the environment's schedules have no trace, or this one is malformed.
+    """
+    schedule = _schedule(_env(row), data)
+    if not hasattr(schedule, "trace"):
+        raise UserError(f"environment {row['env']!r} has no trace: its schedules offer no trace()")
+    return schedule.trace()
+
+
 def _env(row: dict[str, Any]) -> Any:
     return make_single(row["env"], row["env_options"]).unwrapped
 

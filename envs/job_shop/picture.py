@@ -49,10 +49,13 @@ def segments(schedule: JobShopSchedule) -> list[Segment]:
     """What each job did on each machine, up to the latest time that the schedule knows of."""
     now = last_time(schedule)
     pieces = list(schedule.pieces())
-    return [segment for visits in pieces for visit in visits for segment in _visit(schedule, visits, visit, now)]
+    return [
+        segment for visits in pieces for visit in visits for segment in visit_segments(schedule, visits, visit, now)
+    ]
 
 
-def _visit(schedule: JobShopSchedule, visits: list[Visit], visit: Visit, now: int) -> Iterator[Segment]:
+def visit_segments(schedule: JobShopSchedule, visits: list[Visit], visit: Visit, now: int) -> Iterator[Segment]:
+    """What one visit's job did on its machine up to `now`; `visits` are all of its piece."""
     end = visit.end if visit.end >= 0 else now
     release = visit.release if visit.release >= 0 else now
     lost = visits[-1].cut

@@ -191,6 +191,12 @@ class JobShopSchedule:
         reader.nothing_else()
         return schedule
 
+    def trace(self) -> dict[str, Any]:
+        """The schedule in Chrome's trace event format, as plain data for JSON (see `trace.trace`)."""
+        from .trace import trace
+
+        return trace(self)
+
     def save(self, path: str | Path) -> None:
         """Write as JSON, whole or not at all.
 
