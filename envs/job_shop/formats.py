@@ -1,17 +1,23 @@
-"""The public text formats of job shops: standard (JSPLIB, OR-Library) and Taillard's.
+"""The text formats of job shops: standard (JSPLIB, OR-Library), Taillard's, and a table as CSV.
 
 * *Standard*: lines that begin with ``#`` are comments; then ``n m``; then one line per job with m pairs
   ``machine time``, machines counted from 0.
 * *Taillard*: lines of words; then ``n m time_seed machine_seed upper lower`` (or ``n m`` alone); the word ``Times`` and
   n lines of m times; the word ``Machines`` and n lines of m machines, counted from 1.
+* *CSV*: a header with the columns ``job``, ``machine``, ``time`` and, if wanted, ``operation``, in any order; then one
+  row per operation. Jobs and machines have names, and are numbered from 0 in the order of these (M2 before M10).
+  ``operation`` sorts a job's operations, gaps are allowed; without it they are carried out in the order of the rows.
 
-Both can hold only jobs with as many operations as there are machines, and neither names nor down-times.
+The first two can hold only jobs with as many operations as there are machines. None holds down-times.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.errors import FieldError, UserError
@@ -25,6 +31,11 @@ MAX_MACHINES = 10_000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 _WORD = re.compile(r"[A-Za-z]")
+_DIGITS = re.compile(r"([0-9]+)")
+
+_COLUMNS = ("job", "machine", "time")
+_OPTIONAL_COLUMN = "operation"
+_MAX_LABEL = 120
 
 
 class Routes(NamedTuple):
@@ -36,17 +47,119 @@ class Routes(NamedTuple):
 
 
 def parse_text(text: str, source: str) -> Routes:
-    """Read either format; a line ``Times`` makes it Taillard's.
+    """Read any of the formats; a line ``Times`` makes it Taillard's.
+
+    Args:
+        text: the content of a file.
+        source: its name; one that ends in ``.csv`` makes it a CSV.
 
     Raises:
-        UserError: the text follows neither format; the message begins with `source`.
+        UserError: the text does not follow the format; the message begins with `source`.
     """
+    if source.lower().endswith(".csv"):
+        return _parse_csv(text, source)
     lines = [stripped for line in text.splitlines() if (stripped := line.strip()) and not stripped.startswith("#")]
     if not lines:
         raise UserError(f"{source}: the file is empty, expected a job shop")
     if any(_is_heading(line, "times") for line in lines):
         return _parse_taillard(lines, source)
     return _parse_standard(lines, source)
+
+
+def _parse_csv(text: str, source: str) -> Routes:
+    rows = _csv_rows(text, source)
+    _, header = next(rows, (1, []))
+    columns = _csv_columns(header, source)
+    jobs: dict[str, dict[int, tuple[str, int]]] = defaultdict(dict)
+    for number, cells in rows:
+        if len(cells) != len(columns):
+            raise FieldError(f"row {number}", ",".join(cells), f"{len(columns)} cells, as the header has", source)
+        row = _CsvRow(dict(zip(columns, cells, strict=True)), number, source)
+        operations = jobs[row.label("job")]
+        order = row.order(operations)
+        operations[order] = (row.label("machine"), row.time())
+    if not jobs:
+        raise UserError(f"{source}: no row below the header, expected one per operation")
+    routes = [[jobs[job][order] for order in sorted(jobs[job])] for job in _by_name(jobs)]
+    numbers = {name: m for m, name in enumerate(_by_name({machine for route in routes for machine, _ in route}))}
+    times = [[time for _, time in route] for route in routes]
+    return Routes(times, [[numbers[machine] for machine, _ in route] for route in routes], len(numbers))
+
+
+def _csv_rows(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows that hold something, numbered from 1 as in a spreadsheet; cells without space around them."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    number = 0
+    while True:
+        number += 1
+        try:
+            cells = [cell.strip() for cell in next(reader)]
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UserError(f"{source}: row {number} is not CSV: {error}") from None
+        if any(cells):
+            yield number, cells
+
+
+def _csv_columns(header: list[str], source: str) -> list[str]:
+    columns = [cell.lower() for cell in header]
+    known = (*_COLUMNS, _OPTIONAL_COLUMN)
+    for index, column in enumerate(columns):
+        if column not in known or column in columns[:index]:
+            expected = f"one of {', '.join(known)}, each once, separated by commas"
+            raise FieldError(f"column {index + 1} of the header", header[index], expected, source)
+    for column in _COLUMNS:
+        if column not in columns:
+            raise FieldError("the header", ",".join(header), f"a column {column!r}", source)
+    return columns
+
+
+class _CsvRow(NamedTuple):
+    """One operation of a CSV, its cells by column. Every method raises a FieldError where its cell is malformed."""
+
+    cells: dict[str, str]
+    number: int
+    source: str
+
+    def label(self, column: str) -> str:
+        label = self.cells[column]
+        if not 1 <= len(label) <= _MAX_LABEL or not label.isprintable():
+            raise self._error(column, f"a name of 1 to {_MAX_LABEL} printable characters")
+        return label
+
+    def time(self) -> int:
+        from .instance import MAX_TIME  # which reads its files with this module
+
+        return self._integer("time", MAX_TIME)
+
+    def order(self, taken: Iterable[int]) -> int:
+        """What the job's operations are sorted by; `taken` are those of its rows before."""
+        if _OPTIONAL_COLUMN not in self.cells:
+            return self.number
+        order = self._integer(_OPTIONAL_COLUMN, 10**9)
+        if order in taken:
+            raise self._error(_OPTIONAL_COLUMN, f"a number that no other row of job {self.cells['job']!r} has")
+        return order
+
+    def _integer(self, column: str, high: int) -> int:
+        cell = self.cells[column]
+        if not _INTEGER.match(cell) or not 0 <= int(cell) <= high:
+            raise self._error(column, f"an integer from 0 to {high}")
+        return int(cell)
+
+    def _error(self, column: str, expected: str) -> FieldError:
+        return FieldError(f"row {self.number}, column {column!r}", self.cells[column], expected, self.source)
+
+
+def _by_name(names: Iterable[str]) -> list[str]:
+    """Names sorted, the numbers in them by value."""
+
+    def key(name: str) -> tuple[list[str | int], str]:
+        parts = _DIGITS.split(name)
+        return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+    return sorted(names, key=key)
 
 
 def dumps_standard(instance: JobShopInstance) -> str:
