@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..envs.core.errors import FieldError, UserError
 from ..envs.core.random import combine
-from ..envs.core.spec import Feature, ObservationSpec
+from ..envs.core.spec import Feature, ObservationSpec, feature_box
 from .agent import Imagine, Observation, Setting
 from .checkpoint import Arrays
 from .planners.bases import Base, keep_bases, make_bases, restore_bases
@@ -85,8 +85,8 @@ class Foresight:
         slots = space["action_mask"].shape
         assert slots is not None
         boxes = {
-            "actions/features": _box(self.spec.action_features, slots),
-            "globals": _box(self.spec.globals, ()),
+            "actions/features": feature_box(slots, self.spec.action_features),
+            "globals": feature_box((), self.spec.globals),
         }
         return spaces.Dict({key: boxes.get(key, box) for key, box in space.items()})
 
@@ -199,12 +199,6 @@ def foresight_spec(spec: ObservationSpec, bases: Sequence[str]) -> ObservationSp
     regrets.append(Feature(PRIOR, unit, 0.0, _HIGHEST))
     total = Feature("foreseen_cost", "reward scale", -_HIGHEST, _HIGHEST)
     return replace(spec, action_features=(*spec.action_features, *regrets), globals=(*spec.globals, total))
-
-
-def _box(features: Sequence[Feature], leading: tuple[int, ...]) -> spaces.Box:
-    low, high = (np.array([getattr(feature, end) for feature in features], np.float32) for end in ("low", "high"))
-    shape = (*leading, len(features))
-    return spaces.Box(np.broadcast_to(low, shape).copy(), np.broadcast_to(high, shape).copy(), dtype=np.float32)
 
 
 def training_keys(seed: int, copies: int, moment: int) -> NDArray[np.uint64]:

@@ -42,8 +42,7 @@ class EvolutionRun(Run):
     fall geometrically, to a quarter and a tenth, while the budget is spent. What is validated and kept is a running
     mean of the weights (Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control
     Optim. 30(4), 1992), since neighbouring weights differ by a per cent or two for no reason. Everything random in a
-    generation is drawn
-    from the seed and its number, so that a run is resumed by its numbers alone.
+    generation is drawn from the seed and its number, so that a run is resumed by its numbers alone.
     """
 
     def prepare(self) -> None:

@@ -158,24 +158,23 @@ class ObservationSpec:
         boxes: dict[str, spaces.Space[Any]] = {}
         for node in self.nodes:
             count = sizes.nodes[node.name]
-            boxes[f"nodes/{node.name}"] = _feature_box(count, node.features)
+            boxes[f"nodes/{node.name}"] = feature_box((count,), node.features)
             boxes[f"node_mask/{node.name}"] = spaces.Box(0, 1, (count,), np.int8)
         for edge in self.edges:
             count = sizes.edges[edge.name]
             highest = max(sizes.nodes[edge.source], sizes.nodes[edge.target]) - 1
             boxes[f"edges/{edge.name}"] = spaces.Box(-1, max(highest, 0), (2, count), np.int32)
             if edge.features:
-                boxes[f"edge_features/{edge.name}"] = _feature_box(count, edge.features)
+                boxes[f"edge_features/{edge.name}"] = feature_box((count,), edge.features)
         for series in self.series:
-            boxes[f"series/{series.name}"] = _feature_box(sizes.nodes[series.node], series.features * series.steps)
+            boxes[f"series/{series.name}"] = feature_box((sizes.nodes[series.node],), series.features * series.steps)
         for image in self.images:
             shape = (image.height, image.width, image.channels)
             boxes[f"images/{image.name}"] = spaces.Box(0, 255, shape, np.uint8)
-        low, high = _bounds(self.globals)
-        boxes["globals"] = spaces.Box(low, high, dtype=np.float32)
+        boxes["globals"] = feature_box((), self.globals)
         highest = max((sizes.nodes[name] for name in self.action_nodes), default=1) - 1
         boxes["actions/nodes"] = spaces.Box(-1, max(highest, 0), (sizes.actions, len(self.action_nodes)), np.int32)
-        boxes["actions/features"] = _feature_box(sizes.actions, self.action_features)
+        boxes["actions/features"] = feature_box((sizes.actions,), self.action_features)
         boxes["action_mask"] = spaces.Box(0, 1, (sizes.actions,), np.int8)
         return spaces.Dict(boxes)
 
@@ -216,7 +215,8 @@ def _bounds(features: tuple[Feature, ...]) -> tuple[NDArray[np.float32], NDArray
     return low, high
 
 
-def _feature_box(count: int, features: tuple[Feature, ...]) -> spaces.Box:
+def feature_box(leading: tuple[int, ...], features: tuple[Feature, ...]) -> spaces.Box:
+    """Gymnasium space of features [*leading, F] within their bounds."""
     low, high = _bounds(features)
-    shape = (count, len(features))
+    shape = (*leading, len(features))
     return spaces.Box(np.broadcast_to(low, shape).copy(), np.broadcast_to(high, shape).copy(), dtype=np.float32)
