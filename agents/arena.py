@@ -335,11 +335,12 @@ class Played(NamedTuple):
     seconds: float
 
 
-def play_to_end(arena: Arena, agent: Agent, cases: Sequence[Case]) -> Played:
-    """Let an agent play worlds to their end; copy k * samples + t is try t at case k.
+def play_to_end(arena: Arena, agent: Agent, cases: Sequence[Case], first_try: int = 0) -> Played:
+    """Let an agent play worlds to their end; copy k * samples + t is try first_try + t at case k.
 
     Args:
         arena: with exactly ``len(cases) * agent.samples`` copies.
+        first_try: how many tries at each case were played before.
 
     Raises:
         ValueError: the sizes do not fit, or the agent chose an illegal action.
@@ -349,7 +350,8 @@ def play_to_end(arena: Arena, agent: Agent, cases: Sequence[Case]) -> Played:
         raise ValueError(f"{len(cases)} cases of {tries} tries do not fit an arena of {arena.num_copies} copies")
     arena.reset([case for case in cases for _ in range(tries)])
     keys = np.array(
-        [_key(arena.setting.seed, case, number) for case in cases for number in range(tries)], dtype=np.uint64
+        [_key(arena.setting.seed, case, first_try + number) for case in cases for number in range(tries)],
+        dtype=np.uint64,
     )
     decisions = np.zeros(arena.num_copies, dtype=np.int64)
     instances = arena.instances() if agent.reads_instances else []

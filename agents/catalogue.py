@@ -61,6 +61,11 @@ def make_agent(text: str, setting: Setting) -> Agent:
     return agent
 
 
+def options_of(name: Name) -> tuple[str, ...]:
+    """Options that an agent of the catalogue takes beside `samples`; none for rules, checkpoints and unknown names."""
+    return _KINDS[name.base].options if name.base in _KINDS else ()
+
+
 def known_agents(setting: Setting) -> list[str]:
     """Names that `make_agent` takes under this setting, rules first; checkpoints are paths and not listed.
 
