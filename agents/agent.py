@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,18 @@ class CompiledChoice(NamedTuple):
     rows: NDArray[np.int64]
     keys: NDArray[np.uint64]
     decisions: NDArray[np.int64]
+
+
+class Report(Protocol):
+    """Who is told of what a search comes to, while it goes on."""
+
+    def found(self, schedule: Any, /) -> None:
+        """Take a schedule, as the environment makes them; whether it is valid and the best so far is seen there."""
+        ...
+
+    def bounded(self, bound: float, /) -> None:
+        """Take a proved bound on the objective."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,7 @@ class Agent(ABC):
         fixed_batch: whether choices may differ, in the last bits of floating point, with the size of the batch
             (networks): evaluation then fills every batch up to the same size.
         reads_instances: whether `begin` is handed the instances: making them takes longer than many an agent's play.
+        improves: whether `improve` may be called.
         remark: what reports say of it beside its name, for example which rule was chosen.
     """
 
@@ -89,6 +102,7 @@ class Agent(ABC):
     follows_plan: bool = False
     fixed_batch: bool = False
     reads_instances: bool = False
+    improves: bool = False
     remark: str = ""
 
     def begin(
@@ -139,3 +153,20 @@ class Agent(ABC):
         Must make the same choices as `act`.
         """
         return None
+
+    def improve(self, instance: Any, imagine: Imagine, seconds: float, report: Report, best: Any = None) -> None:
+        """Search one instance for better and better schedules, instead of `begin` and `act`.
+
+        Only where `improves` says so: by agents whose work can be stopped at any time.
+
+        Args:
+            instance: what is to be scheduled.
+            imagine: how to look ahead from the start of it, which is copy 0.
+            seconds: wall time, in place of a limit of the agent's own.
+            report: is told of schedules and bounds as they come, from the thread that called.
+            best: a valid schedule to begin from, None where there is none.
+
+        Raises:
+            KeyboardInterrupt: the user stopped it; what was reported stands.
+        """
+        raise NotImplementedError
