@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ...envs.core.random import TYPICAL
 from ...envs.job_shop.instance import JobShopInstance
 from ...envs.job_shop.options import JobShopOptions
 from ...envs.job_shop.schedule import JobShopSchedule
-from ..agent import Agent, Imagine, Observation, Setting
+from ..agent import Agent, Imagine, Observation, Report, Setting
 from ..rules.choice import choose_by_rule, rule_parameters
 from ..rules.rule import applicable_rules
 from .job_shop import ExactResult, solve_job_shop
@@ -64,6 +64,7 @@ class CpSatAgent(Agent):
 
     follows_plan = True
     reads_instances = True
+    improves = True
 
     def __init__(self, setting: Setting, seconds: float, workers: int, warm: bool) -> None:
         self.name = "cp-sat"
@@ -101,25 +102,53 @@ class CpSatAgent(Agent):
         """The shop before anything has begun, with the down-times to plan for."""
         return StartState.empty(instance, instance.windows if self._options.law == "windows" else ())
 
+    def improve(
+        self,
+        instance: JobShopInstance,
+        imagine: Imagine,
+        seconds: float,
+        report: Report,
+        best: JobShopSchedule | None = None,
+    ) -> None:
+        state = self._start(instance, 0, imagine)
+        start = self._best_rule_schedule(instance, state, 0, imagine) if best is None and self._warm else best
+        if start is not None:
+            # What was played knows no more down-times than came while it was.
+            start = replace(start, downtime=state.windows)
+            report.found(start)
+        report.bounded(self._search(instance, state, seconds, start, report).bound)
+
     def _solve(self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine) -> ExactResult:
-        options = self._options
-        result = solve_job_shop(
-            instance,
-            options.blocking,
-            self._seconds,
-            workers=self._workers,
-            on_breakdown=options.on_breakdown,
-            unload_when_down=options.unload_when_down,
-            start=self._best_rule_schedule(instance, state, copy, imagine) if self._warm else None,
-            state=state,
-            seed=self._setting.seed % 2**31,
-        )
+        start = self._best_rule_schedule(instance, state, copy, imagine) if self._warm else None
+        result = self._search(instance, state, self._seconds, start)
         if result.schedule is None:
             raise UserError(
                 f"agent {self.name!r} found no schedule of {instance.name!r} in {self._seconds} s; "
                 "give it more time or a warm start (warm=true)"
             )
         return result
+
+    def _search(
+        self,
+        instance: JobShopInstance,
+        state: StartState,
+        seconds: float,
+        start: JobShopSchedule | None,
+        report: Report | None = None,
+    ) -> ExactResult:
+        options = self._options
+        return solve_job_shop(
+            instance,
+            options.blocking,
+            seconds,
+            workers=self._workers,
+            on_breakdown=options.on_breakdown,
+            unload_when_down=options.unload_when_down,
+            start=start,
+            state=state,
+            seed=self._setting.seed % 2**31,
+            report=report,
+        )
 
     def _best_rule_schedule(
         self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine

@@ -42,6 +42,7 @@ from ...envs.job_shop.schedule import (
     is_down,
     validate,
 )
+from ..agent import Report
 from .start import StartState
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 Windows = Sequence[Sequence[tuple[int, int]]]
 Operation = tuple[int, int]
+
+_ROUNDING = 1e-6  # what a solver's bound on a whole number may exceed one by
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def solve_job_shop(
     known_bound: int = 0,
     seed: int = 0,
     work: float | None = None,
+    report: Report | None = None,
 ) -> ExactResult:
     """Solve a job shop with CP-SAT, to the proved optimum if time allows.
 
@@ -154,6 +158,7 @@ def solve_job_shop(
         known_bound: a lower bound on the makespan from elsewhere, such as the optimum without down-times.
         seed: of the solver.
         work: limit in CP-SAT's deterministic time. With one worker and seconds enough the result is then reproducible.
+        report: is told of schedules and bounds while the search goes on, which Ctrl-C then ends at once.
 
     Raises:
         FieldError: an argument is none of these, `start` does not fit the problem, the state contradicts itself, or
@@ -170,7 +175,7 @@ def solve_job_shop(
     model = _Model(_cp_sat(), problem, bound, start)
     solver = model.solver(workers, seed, work)
     solver.parameters.max_time_in_seconds = max(seconds - (time.perf_counter() - began), 0.0)
-    status = solver.solve(model.model)
+    status = solver.solve(model.model) if report is None else _solve_watched(model, solver, report)
     schedule = start
     if status in (model.cp.OPTIMAL, model.cp.FEASIBLE):
         found = problem.schedule(model.starts(solver))
@@ -182,9 +187,25 @@ def solve_job_shop(
         raise RuntimeError(f"CP-SAT says {solver.status_name(status)} of a model that always has a solution")
     # A run that ends before the search reports minus infinity.
     if math.isfinite(solver.best_objective_bound):
-        bound = max(bound, math.ceil(solver.best_objective_bound - 1e-6))
+        bound = max(bound, math.ceil(solver.best_objective_bound - _ROUNDING))
     objective = None if schedule is None else schedule.makespan
     return ExactResult(schedule, objective, bound, objective == bound, time.perf_counter() - began)
+
+
+def _solve_watched(model: _Model, solver: cp_model.CpSolver, report: Report) -> cp_model.CpSolverStatus:
+    from .watched import solve_watched
+
+    def found(values: dict[Any, int]) -> None:
+        table = np.full(model.problem.instance.times.shape, -1, dtype=np.int64)
+        for operation, start in values.items():
+            table[operation] = start
+        report.found(model.problem.schedule(table))
+
+    def bounded(bound: float) -> None:
+        if math.isfinite(bound):
+            report.bounded(math.ceil(bound - _ROUNDING))
+
+    return solve_watched(model.cp, solver, model.model, model.begin, found, bounded)
 
 
 def _cp_sat() -> ModuleType:
