@@ -1,0 +1,75 @@
+"""Who searches, in which order, where nobody is named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from typing import Any, NamedTuple
+
+from ..agents.agent import Setting
+from ..agents.catalogue import known_agents
+from ..agents.checkpoint import CARD
+
+PORTFOLIO = "portfolio"
+
+_RULES, _SOLVER = "best-rule:hindsight=1", "cp-sat"
+_TEMPERATURE = 0.3  # of scorers that sample
+_SAMPLING_SHARE = 0.1
+
+
+class Stage(NamedTuple):
+    """An agent's turn.
+
+    Attributes:
+        agent: its name.
+        options: of the environment in which it plays.
+        share: of the time that is left by then.
+    """
+
+    agent: str
+    options: Mapping[str, Any]
+    share: float = 1.0
+
+
+def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[Stage]) -> Iterator[Stage]:
+    """Every rule once; the trained scorer that is best here, sampled for a tenth of the time; a solver for the rest.
+
+    Without a solver the scorer goes on to sample, or else random play.
+
+    Args:
+        setting: of the environment.
+        options: its options.
+        checkpoints: those that can play, the best first; asked for after the rules have played.
+    """
+    known = known_agents(setting)
+    if "best-rule" in known:
+        yield Stage(_RULES, options)
+    best = next(checkpoints, None)
+    solver = _SOLVER in known
+    if best is not None:
+        share = _SAMPLING_SHARE if solver else 1.0
+        yield Stage(f"{best.agent}:temperature={_TEMPERATURE}", best.options, share)
+    if solver:
+        yield Stage(_SOLVER, options)
+    elif best is None:
+        yield Stage("random", options)
+
+
+def fitting_checkpoints(env_id: str, options: Mapping[str, Any]) -> Iterator[Stage]:
+    """The scorers that ship for an environment, each under the options that it was trained under (as far as others are
+    not given), and under the given ones alone.
+
+    Whether what they play is valid here has to be tried.
+    """
+    for folder in sorted(resources.files("makespan.checkpoints").iterdir(), key=lambda entry: entry.name):
+        card = folder / CARD
+        if not card.is_file():
+            continue
+        data = json.loads(card.read_text(encoding="utf-8"))
+        if data["env"] == env_id and data["agent"] == "scorer":
+            trained = {key: value for key, value in data["env_options"].items() if key != "instance"}
+            name = f"checkpoints/{folder.name}"
+            yield Stage(name, {**trained, **options})
+            if not set(trained) <= set(options):
+                yield Stage(name, options)
