@@ -17,8 +17,9 @@ from ...envs.job_shop.instance import JobShopInstance
 from ...envs.job_shop.schedule import JobShopSchedule
 from ...envs.job_shop.state import NEXT_DOWN, UP
 from ..agent import Imagine, Observation, Setting
-from .agent import CpSatAgent, played_schedule
+from .agent import CpSatAgent
 from .job_shop import solve_job_shop
+from .planning import played_schedule
 from .start import StartState, expect_repairs, read_start
 
 REPAIRS = ("right-shift", "resolve")
