@@ -79,6 +79,37 @@ def evaluate(
     return run(request, out, overwrite, json)
 
 
+def optimise(
+    instance: Annotated[Positional[str | None], arg(metavar="INSTANCE", help_behavior_hint="")] = None,
+    *,
+    out: Annotated[str, arg(metavar="FOLDER")],
+    agent: str = "portfolio",
+    seconds: float = 10.0,
+    env: str = "makespan/JobShop-v0",
+    start: OptionalText = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    json: bool = False,
+) -> int:
+    """Find the best schedule of one instance in the time given. Ctrl-C keeps the best so far; the same command goes on.
+
+    Args:
+        instance: a name (ft06), or the path of a file (./shop.csv, ./shop.json)
+        out: folder for schedule.json, operations.csv, result.json, gantt.png and trace.json
+        agent: who searches; portfolio is every rule, the trained scorers that ship, and a solver for the rest of the
+            time
+        seconds: wall time
+        env: an id with options, for example makespan/JobShop-v0:blocking=none
+        start: file (JSON) that says where things stand now, to plan from there
+        seed: seed of the agent's randomness
+        overwrite: replace what another search left in the folder
+        json: print the result as JSON, and no progress
+    """
+    from .optimise import run
+
+    return run(instance, agent, seconds, out, env, start, seed, overwrite, json)
+
+
 def show(
     results: Annotated[Positional[str], arg(metavar="FOLDER")],
     *,

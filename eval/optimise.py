@@ -64,7 +64,7 @@ class Solution:
         optimal: whether the objective equals the bound.
         agent: who was asked; `history` says who found what.
         seconds: of the search, the compiling of code aside.
-        tries: how many complete plays there were.
+        tries: how many complete plays there were, and searches of solvers.
         history: the improvements, each better than the one before; the last one is the result.
         interrupted: whether the user stopped it before its time.
     """
@@ -255,6 +255,7 @@ class _Search:
         self.best = None if before is None else _Best(before.objective, before.schedule)
         self._before = 0.0 if before is None else before.seconds
         self._tries = 0 if before is None else before.tries
+        self._seed = task.seed + self._tries  # another one each time, for solvers that do not count tries
         self._history = [] if before is None else list(before.history)
         self.interrupted = False
         self._agent = task.agent
@@ -427,6 +428,7 @@ class _Search:
             imagine = arena.imagine()
             assert imagine is not None
             best = None if self.best is None else self.best.schedule
+            self._tries += 1
             agent.improve(arena.instances()[0], imagine, max(end - self.seconds, 0.0), self, best)
         else:
             self._replay(stage, agent, arena, end)
@@ -455,6 +457,7 @@ class _Search:
             if self.best is not None and played.costs[copy] >= self._sign * self.best.objective:
                 return
             outcome = arena.outcome(copy)
+            self._name = self._name or outcome.instance
             if outcome.metrics.get("finished") is False:
                 self._problem = "it is not finished"
             elif self._take(outcome.objective, outcome.schedule):
@@ -481,4 +484,4 @@ class _Search:
         return Case(self.task.instance, self.task.seed)
 
     def _open(self, options: Mapping[str, Any], copies: int) -> Arena:
-        return open_arena(self.task.env_id, copies, self.task.arena_options(options), self.task.seed)
+        return open_arena(self.task.env_id, copies, self.task.arena_options(options), self._seed)

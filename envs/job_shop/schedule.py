@@ -191,6 +191,13 @@ class JobShopSchedule:
         reader.nothing_else()
         return schedule
 
+    def table(self) -> tuple[list[str], list[list[int]]]:
+        """The surviving pieces' operations by start, for a spreadsheet: a header, and a row per operation."""
+        header = ["job", "operation", "machine", "start", "end", "release"]
+        visits = [visit for visits in self.pieces() for visit in visits if not visits[-1].cut]
+        visits.sort(key=lambda visit: (visit.start, visit.machine, visit.job, visit.operation))
+        return header, [[v.job, v.operation, v.machine, v.start, v.end, v.release] for v in visits]
+
     def trace(self) -> dict[str, Any]:
         """The schedule in Chrome's trace event format, as plain data for JSON (see `trace.trace`)."""
         from .trace import trace
