@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...envs.core.errors import UserError
 from ...envs.job_shop.instance import JobShopInstance
-from ..agent import Imagine, Setting
+from ...envs.job_shop.schedule import JobShopSchedule
+from ..agent import Imagine, Report, Setting
 from .job_shop import ExactResult, solve_job_shop
 from .planning import PlanningAgent
 from .start import StartState
@@ -25,22 +28,50 @@ class CpSatAgent(PlanningAgent):
         self.name = "cp-sat"
         self._seconds, self._workers, self._warm = seconds, workers, warm
 
+    def improve(
+        self,
+        instance: JobShopInstance,
+        imagine: Imagine,
+        seconds: float,
+        report: Report,
+        best: JobShopSchedule | None = None,
+    ) -> None:
+        state = self._start(instance, 0, imagine)
+        start = self._best_rule_schedule(instance, state, 0, imagine) if best is None and self._warm else best
+        if start is not None:
+            # What was played knows no more down-times than came while it was.
+            start = replace(start, downtime=state.windows)
+            report.found(start)
+        report.bounded(self._search(instance, state, seconds, start, report).bound)
+
     def _plan(self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine) -> ExactResult:
-        options = self._options
-        result = solve_job_shop(
-            instance,
-            options.blocking,
-            self._seconds,
-            workers=self._workers,
-            on_breakdown=options.on_breakdown,
-            unload_when_down=options.unload_when_down,
-            start=self._best_rule_schedule(instance, state, copy, imagine) if self._warm else None,
-            state=state,
-            seed=self._setting.seed % 2**31,
-        )
+        start = self._best_rule_schedule(instance, state, copy, imagine) if self._warm else None
+        result = self._search(instance, state, self._seconds, start)
         if result.schedule is None:
             raise UserError(
                 f"agent {self.name!r} found no schedule of {instance.name!r} in {self._seconds} s; "
                 "give it more time or a warm start (warm=true)"
             )
         return result
+
+    def _search(
+        self,
+        instance: JobShopInstance,
+        state: StartState,
+        seconds: float,
+        start: JobShopSchedule | None,
+        report: Report | None = None,
+    ) -> ExactResult:
+        options = self._options
+        return solve_job_shop(
+            instance,
+            options.blocking,
+            seconds,
+            workers=self._workers,
+            on_breakdown=options.on_breakdown,
+            unload_when_down=options.unload_when_down,
+            start=start,
+            state=state,
+            seed=self._setting.seed % 2**31,
+            report=report,
+        )

@@ -59,6 +59,7 @@ class PlanningAgent(Agent):
 
     follows_plan = True
     reads_instances = True
+    improves = True
 
     def __init__(self, setting: Setting) -> None:
         self.results: dict[str, ExactResult] = {}
