@@ -53,6 +53,7 @@ def evaluate(
     batch: int = 64,
     agent_seed: int = 0,
     device: str = "auto",
+    anytime: Annotated[tuple[str, ...] | None, arg(metavar="SECONDS", help_behavior_hint="")] = None,
     json: bool = False,
 ) -> int:
     """Compare agents on an environment: the same instances, the same seeds, every schedule checked.
@@ -70,12 +71,16 @@ def evaluate(
         batch: worlds played at once; time per decision is measured at this batch
         agent_seed: seed of the agents' own randomness
         device: where networks run: auto, cpu, cuda
+        anytime: compare at equal CPU seconds, each agent with as much work as fits: 0.1,1,10,60, or others by commas;
+            writes anytime.csv, anytime.json and anytime.png
         json: print rows, table and notes as JSON
     """
+    from ..eval.ladder import DEFAULT_BUDGETS
     from ..eval.plan import Request
     from .evaluate import run
 
-    request = Request(env, agents, instances, seeds, reference, tuple(sweep), batch, agent_seed, device)
+    budgets = DEFAULT_BUDGETS if anytime == () else None if anytime is None else ",".join(anytime)
+    request = Request(env, agents, instances, seeds, reference, tuple(sweep), batch, agent_seed, device, budgets)
     return run(request, out, overwrite, json)
 
 

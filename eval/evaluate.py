@@ -161,35 +161,55 @@ class _Player:
         return episodes
 
     def _row(self, plan: Plan, variant: Variant, episode: Episode, verdict: Verdict, cases: int) -> dict[str, Any]:
-        if not math.isfinite(episode.objective):
-            raise UserError(
-                f"environment {variant.env_id!r} ended an episode with objective {episode.objective}; "
-                f"run 'makespan check {variant.env_id}'"
-            )
-        agent = self._agent
-        row = {
-            "env": variant.env_id,
-            "instance": episode.instance,
-            "seed": episode.seed,
-            "agent": plan.agents[self._index],
-            "objective": _number(episode.objective),
-            "metrics": plain(episode.metrics),
-            "best_known": _number(verdict.best_known),
-            "bound": _number(verdict.bound),
-            "gap": verdict.gap,
-            "seconds_per_decision": episode.seconds / episode.decisions if episode.decisions else None,
-            "valid": verdict.valid,
-            "env_options": dict(variant.options),
-            "decisions": episode.decisions,
-            "batch": cases * agent.samples,
-            "hindsight": agent.samples > 1 and self._arenas.setting.stochastic,
-            "stochastic": self._arenas.setting.stochastic,
-        }
-        if agent.remark:
-            row["remark"] = agent.remark
-        if verdict.problem is not None:
-            row["problem"] = verdict.problem
-        return row
+        agent, stochastic = self._agent, self._arenas.setting.stochastic
+        row = make_row(variant, plan.agents[self._index], agent, episode, verdict, stochastic)
+        row["seconds_per_decision"] = episode.seconds / episode.decisions if episode.decisions else None
+        row["batch"] = cases * agent.samples
+        return {key: row[key] for key in ROW_KEYS} | row
+
+
+def make_row(
+    variant: Variant, name: str, agent: Agent, episode: Episode, verdict: Verdict, stochastic: bool
+) -> dict[str, Any]:
+    """What is to be told of an episode, as plain data; how long it took is not among it.
+
+    Args:
+        variant: what was played.
+        name: the agent's, as the user gave it.
+        agent: who played.
+        episode: the try that counts.
+        verdict: what is to be said of it.
+        stochastic: whether the world holds events that nobody can foresee.
+
+    Raises:
+        UserError: the environment gave an objective that is no number.
+    """
+    if not math.isfinite(episode.objective):
+        raise UserError(
+            f"environment {variant.env_id!r} ended an episode with objective {episode.objective}; "
+            f"run 'makespan check {variant.env_id}'"
+        )
+    row = {
+        "env": variant.env_id,
+        "instance": episode.instance,
+        "seed": episode.seed,
+        "agent": name,
+        "objective": _number(episode.objective),
+        "metrics": plain(episode.metrics),
+        "best_known": _number(verdict.best_known),
+        "bound": _number(verdict.bound),
+        "gap": verdict.gap,
+        "valid": verdict.valid,
+        "env_options": dict(variant.options),
+        "decisions": episode.decisions,
+        "hindsight": agent.samples > 1 and stochastic,
+        "stochastic": stochastic,
+    }
+    if agent.remark:
+        row["remark"] = agent.remark
+    if verdict.problem is not None:
+        row["problem"] = verdict.problem
+    return row
 
 
 def _number(value: float | None) -> float | int | None:

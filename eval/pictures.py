@@ -55,7 +55,7 @@ def compare(tables: list[Table] | Any) -> Figure:
     """
     gaps = all(line.gap.mean is not None for table in tables for line in table.lines)
     agents = len(tables[0].lines)
-    figure = _figure(8.0, 1.2 + len(tables) * (0.9 + 0.32 * agents))
+    figure = new_figure(8.0, 1.2 + len(tables) * (0.9 + 0.32 * agents))
     for number, table in enumerate(tables):
         axes = figure.add_subplot(len(tables), 1, number + 1)
         for row, line in enumerate(table.lines):
@@ -118,7 +118,7 @@ def _best(table: Table) -> str:
     return min(table.lines, key=cost).agent
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -18,6 +18,7 @@ from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.ids import find_env, make_single, single_creator, takes_option
 from ..envs.core.instance import require_integer
 from ..envs.core.names import Name, OptionValue, expand_range, parse_name, parse_seeds, parse_value, split_list
+from .ladder import parse_budgets
 
 LARGEST_BATCH = 65_536
 LARGEST_AGENT_SEED = 2**62
@@ -37,6 +38,8 @@ class Request:
         batch: copies played at once.
         agent_seed: of the agents' own randomness.
         device: where networks run.
+        anytime: budgets in CPU seconds, ``0.1,1,10``, at each of which agents are compared; None for one comparison of
+            the agents as they are named.
     """
 
     env: str
@@ -48,6 +51,7 @@ class Request:
     batch: int = 64
     agent_seed: int = 0
     device: str = "auto"
+    anytime: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -98,6 +102,7 @@ class Plan:
         reference: the agent that others are compared with.
         reference_given: whether the user named it.
         fingerprint: hash of the instances and of the trained agents' files.
+        budgets: CPU seconds, growing; none where agents are compared as they are named.
     """
 
     request: Request
@@ -110,6 +115,7 @@ class Plan:
     reference: str
     reference_given: bool
     fingerprint: str
+    budgets: tuple[float, ...] = ()
 
 
 def make_plan(request: Request) -> Plan:
@@ -120,6 +126,7 @@ def make_plan(request: Request) -> Plan:
     """
     require_integer("option batch", request.batch, 1, LARGEST_BATCH)
     require_integer("option agent-seed", request.agent_seed, 0, LARGEST_AGENT_SEED)
+    budgets = _budgets(request)
     env_id, options = parse_environment(request.env)
     agents = _agents(request.agents)
     _items("seeds", request.seeds)
@@ -151,7 +158,18 @@ def make_plan(request: Request) -> Plan:
         reference,
         request.reference is not None,
         _fingerprint(instances, agents),
+        budgets,
     )
+
+
+def _budgets(request: Request) -> tuple[float, ...]:
+    if request.anytime is None:
+        return ()
+    if request.device not in ("auto", "cpu"):
+        raise FieldError("option device", request.device, "cpu with anytime, which counts CPU seconds")
+    if request.reference is not None:
+        raise UserError("option reference has no meaning with anytime, where agents are compared at each budget")
+    return parse_budgets(request.anytime)
 
 
 def parse_environment(text: str) -> tuple[str, dict[str, OptionValue]]:

@@ -54,14 +54,16 @@ def write_report(folder: Path, report: Report) -> list[str]:
         UserError: a file cannot be written.
     """
     atomic_write(folder / "results.json", _json_rows(report.rows))
-    atomic_write(folder / "results.csv", _csv(report.rows))
+    atomic_write(folder / "results.csv", csv_rows(report.rows, ROW_KEYS))
     try:
         from .pictures import draw_pictures
 
         pictures, remarks = draw_pictures(folder, report)
     except MissingExtraError as error:
         pictures, remarks = [], [f"No pictures: {error}"]
-    atomic_write(folder / "summary.md", _markdown(read_run(folder), report, pictures, remarks))
+    sections = [(str(table.variant), headings(table), cells(table)) for table in report.tables]
+    notes = [*report.notes, *remarks]
+    atomic_write(folder / "summary.md", summary(read_run(folder), sections, notes, pictures))
     return remarks
 
 
@@ -70,12 +72,14 @@ def _json_rows(rows: Sequence[Mapping[str, Any]]) -> str:
     return "[\n" + ",\n".join(json.dumps(row, allow_nan=False) for row in rows) + "\n]\n"
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows with a column per key and per metric; None is empty, options read as on the command line."""
+def csv_rows(rows: Sequence[Mapping[str, Any]], first: Sequence[str]) -> str:
+    """The rows with a column per key and per metric; None is empty, options read as on the command line.
+
+    Args:
+        first: keys whose columns come before the others.
+    """
     flat = [_flat(row) for row in rows]
-    columns = list(
-        dict.fromkeys([*(key for key in ROW_KEYS if key != "metrics"), *(key for row in flat for key in row)])
-    )
+    columns = list(dict.fromkeys([*(key for key in first if key != "metrics"), *(key for row in flat for key in row)]))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -96,11 +100,24 @@ def _scalar(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 
-def _markdown(run: Mapping[str, Any], report: Report, pictures: Sequence[str], remarks: Sequence[str]) -> str:
+def summary(
+    run: Mapping[str, Any],
+    sections: Sequence[tuple[str, Sequence[str], Sequence[Sequence[str]]]],
+    notes: Sequence[str],
+    pictures: Sequence[str],
+) -> str:
+    """An evaluation as a page of Markdown.
+
+    Args:
+        run: the folder's record.
+        sections: a table each: its title, the titles of its columns, its lines.
+        notes: sentences that belong to them.
+        pictures: paths within the folder.
+    """
     lines = ["# Evaluation", "", "```", str(run["command"]), "```", ""]
-    for table in report.tables:
-        lines += [f"## {table.variant}", "", *markdown_table(table), ""]
-    lines += [f"- {note}" for note in [*report.notes, *remarks]]
+    for title, columns, table in sections:
+        lines += [f"## {title}", "", *markdown_table(columns, table), ""]
+    lines += [f"- {note}" for note in notes]
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     lines += ["", f"Begun {run['created']} with {versions}.", ""]
     for picture in pictures:
@@ -108,8 +125,7 @@ def _markdown(run: Mapping[str, Any], report: Report, pictures: Sequence[str], r
     return "\n".join(lines).rstrip() + "\n"
 
 
-def markdown_table(table: Table) -> list[str]:
-    """Lines of a Markdown table."""
-    titles = headings(table)
-    rows = [titles, ["---", *("---:" for _ in titles[1:])], *cells(table)]
+def markdown_table(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table, the first column to the left."""
+    rows = [titles, ["---", *("---:" for _ in titles[1:])], *lines]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]

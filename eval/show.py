@@ -10,7 +10,7 @@ from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.files import decode_text, read_bounded
 from ..envs.core.ids import make_single
 from ..envs.core.instance import parse_json
-from .store import RUN, read_part
+from .store import ANYTIME, RUN, read_part
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,6 +26,8 @@ def read_row(folder: str | Path, number: int, agent: str | None = None) -> dict[
     """
     path = Path(folder).expanduser() / "results.json"
     if not path.is_file():
+        if (path.parent / ANYTIME[0]).is_file():
+            raise UserError(f"{str(folder)!r} holds an anytime evaluation, which has points and no rows to draw")
         if (path.parent / RUN).is_file():
             raise UserError(f"{str(folder)!r} holds an unfinished evaluation; give its command again to finish it")
         raise UserError(f"{str(folder)!r} is not the folder of an evaluation: it holds no results.json")

@@ -22,7 +22,8 @@ PART_FORMAT = "makespan/evaluation-part"
 VERSION = 1
 
 RUN, PARTS = "run.json", "schedules"
-OURS = (RUN, "results.json", "results.csv", "summary.md", PARTS, "pictures")
+ANYTIME = ("anytime.json", "anytime.csv", "anytime.png")
+OURS = (RUN, "results.json", "results.csv", *ANYTIME, "summary.md", PARTS, "pictures")
 
 _ROWS_PER_PART = 64
 _SECONDS_PER_PART = 3.0

@@ -139,14 +139,14 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
     notes = [
         f"Objective: {objective['name']} ({objective['unit']}), "
         f"{'smaller' if objective['sense'] == 'min' else 'larger'} is better.",
-        f"Every agent met the same {len(plan.cases)} worlds: {_count(len(instances), 'instance')}, "
+        f"Every agent met the same {len(plan.cases)} worlds: {counted(len(instances), 'instance')}, "
         f"seeds {plan.request.seeds}.",
-        _interval_note(plan, len(instances)),
+        interval_note(plan, len(instances)),
         f"Reference: {plan.reference}"
         + ("" if plan.reference_given else " (chosen by default; name another with --reference)")
         + ". Relative is the mean of C_agent / C_reference - 1; the win rate counts ties as half.",
         _zero_note(rows, plan.reference),
-        _gap_note(rows),
+        gap_note(rows),
         "Time per decision: the agent's own computing, all tries at a world together, over the decisions of the one "
         f"that counts, measured at batches of up to {max(row['batch'] for row in rows)}.",
     ]
@@ -157,12 +157,12 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
         if line.remark
     ]
     notes += _hindsight_notes(plan, rows)
-    notes += _seed_notes(plan, rows)
-    notes += _trouble_notes(rows)
+    notes += seed_notes(plan, rows)
+    notes += trouble_notes(rows)
     return [note for note in notes if note]
 
 
-def _interval_note(plan: Plan, instances: int) -> str:
+def interval_note(plan: Plan, instances: int) -> str:
     if len(plan.cases) == 1:
         return "One world: there are no intervals, and nothing can be said of other worlds."
     if instances == 1:
@@ -174,11 +174,11 @@ def _interval_note(plan: Plan, instances: int) -> str:
 def _zero_note(rows: Sequence[dict[str, Any]], reference: str) -> str:
     zero = sum(row["agent"] == reference and row["objective"] == 0 for row in rows)
     return (
-        f"{_count(zero, 'world')} in which the reference reaches 0 are left out of the relative means." if zero else ""
+        f"{counted(zero, 'world')} in which the reference reaches 0 are left out of the relative means." if zero else ""
     )
 
 
-def _gap_note(rows: Sequence[dict[str, Any]]) -> str:
+def gap_note(rows: Sequence[dict[str, Any]]) -> str:
     known = sum(row["best_known"] is not None for row in rows)
     bounded = sum(row["best_known"] is None and row["bound"] is not None for row in rows)
     none = len(rows) - known - bounded
@@ -206,26 +206,26 @@ def _hindsight_notes(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _seed_notes(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[str]:
+def seed_notes(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[str]:
     if plan.instances is None or len(plan.seeds) == 1 or any(row["stochastic"] for row in rows):
         return []
     return ["The worlds hold no random events under these options: seeds differ for agents that draw by chance alone."]
 
 
-def _trouble_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+def trouble_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
     notes = []
     for agent in dict.fromkeys(row["agent"] for row in rows):
         bad = [row for row in rows if row["agent"] == agent and row["metrics"].get("finished") is False]
         if bad:
             ends = Counter(str(row["metrics"].get("status", "unfinished")) for row in bad)
-            counted = ", ".join(f"{number} {status}" for status, number in sorted(ends.items()))
-            notes.append(f"{agent}: {len(bad)} episodes did not finish ({counted}); their objectives are penalties.")
+            each = ", ".join(f"{number} {status}" for status, number in sorted(ends.items()))
+            notes.append(f"{agent}: {len(bad)} episodes did not finish ({each}); their objectives are penalties.")
     invalid = [row for row in rows if row["valid"] is False]
     if invalid:
         first = invalid[0]
         notes.append(
-            f"INVALID: the validator refuses {_count(len(invalid), 'schedule')}; the first is that of {first['agent']} "
-            f"on {first['instance']!r}, seed {first['seed']}: {first.get('problem')}"
+            f"INVALID: the validator refuses {counted(len(invalid), 'schedule')}; the first is that of "
+            f"{first['agent']} on {first['instance']!r}, seed {first['seed']}: {first.get('problem')}"
         )
     unchecked = sum(row["valid"] is None for row in rows)
     if unchecked:
@@ -236,7 +236,7 @@ def _trouble_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
     return notes or ["Every episode finished, and the validator refuses no schedule."]
 
 
-def _count(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -270,10 +270,10 @@ def cells(table: Table, digits: int = 5, separator: str = " ") -> list[list[str]
     return [
         [
             line.agent,
-            _show(line.objective, _decimals(line.objective.mean, digits), separator),
-            _show(line.gap, "{:.1f} %", separator, 100),
-            "-" if line.agent == table.reference else _show(line.relative, "{:+.1f} %", separator, 100),
-            "-" if line.agent == table.reference else _show(line.win_rate, "{:.0f} %", separator, 100),
+            show_estimate(line.objective, decimals(line.objective.mean, digits), separator),
+            show_estimate(line.gap, "{:.1f} %", separator, 100),
+            "-" if line.agent == table.reference else show_estimate(line.relative, "{:+.1f} %", separator, 100),
+            "-" if line.agent == table.reference else show_estimate(line.win_rate, "{:.0f} %", separator, 100),
             show_seconds(line.seconds_per_decision),
             str(line.invalid),
             str(line.unfinished),
@@ -282,7 +282,7 @@ def cells(table: Table, digits: int = 5, separator: str = " ") -> list[list[str]
     ]
 
 
-def _show(estimate: Estimate, form: str, separator: str, factor: float = 1.0) -> str:
+def show_estimate(estimate: Estimate, form: str, separator: str, factor: float = 1.0) -> str:
     if estimate.mean is None:
         return "-"
     text = form.format(estimate.mean * factor)
@@ -292,7 +292,7 @@ def _show(estimate: Estimate, form: str, separator: str, factor: float = 1.0) ->
     return f"{text}{separator}[{low}, {high}]"
 
 
-def _decimals(mean: float | None, digits: int) -> str:
+def decimals(mean: float | None, digits: int) -> str:
     """The format that shows a mean with so many significant digits, without an exponent."""
     whole = len(str(int(abs(mean or 0.0))))
     return f"{{:.{max(0, digits - whole)}f}}"

@@ -71,7 +71,7 @@ def test_markdown_and_cells(shop):
     assert row[0] == "spt"
     assert row[3] == row[4] == "-"
     assert row[6:] == ["0", "0"]
-    lines = markdown_table(table)
+    lines = markdown_table(headings(table), cells(table))
     assert lines[1] == "| --- |" + " ---: |" * 7
     assert len(lines) == 5
 
