@@ -11,8 +11,10 @@ from .agent import Agent, Setting
 from .rules.rule import Rule, applicable_rules, rules_of
 
 _LARGEST_COUNT = 100_000
+_MOST_ITERATIONS = 10**12
 _LONGEST_TIME = 1_000_000
 _WORLDS = 8  # that rollouts imagine where the world is stochastic
+_TEMPERATURE = 0.6  # of checkpoints that draw plans
 
 
 def make_agents(texts: str | Sequence[str], setting: Setting) -> list[Agent]:
@@ -78,10 +80,10 @@ def known_agents(setting: Setting) -> list[str]:
 # --- options ----------------------------------------------------------------------------------------------------------
 
 
-def _count(name: Name, key: str, default: int, least: int = 1) -> int:
+def _count(name: Name, key: str, default: int, least: int = 1, most: int = _LARGEST_COUNT) -> int:
     value = name.options.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _LARGEST_COUNT:
-        expected = f"an integer from {least} to {_LARGEST_COUNT}"
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        expected = f"an integer from {least} to {most}"
         raise FieldError(f"option {key} of agent {name.base!r}", value, expected)
     return value
 
@@ -194,6 +196,23 @@ def _rollout_bases(name: Name, setting: Setting) -> list[Agent]:
     return [RuleAgent([rule], setting) for rule in ([rule for rule in rules if rule.handful] or rules)]
 
 
+def _without_foreseeing(setting: Setting) -> str | None:
+    obstacle = _without_imagination(setting)
+    if obstacle is None and setting.engine is not None and setting.stochastic and not setting.engine.imagines_typical:
+        return "it has no world in which nothing unforeseen happens; try 'rollout'"
+    return obstacle
+
+
+def _make_reconsider(name: Name, setting: Setting) -> Agent:
+    from .planners.reconsider import ReconsiderAgent
+
+    names = str(name.options.get("of", "random")).split("+")
+    temperature = name.options.get("temperature", _TEMPERATURE)
+    samplers = [make_agent(f"{of}:temperature={temperature}" if "/" in of else of, setting) for of in names]
+    seconds = _seconds(name, "time", 1.0) if "time" in name.options else None
+    return ReconsiderAgent(samplers, setting, _count(name, "tries", 64), seconds)
+
+
 def _hidden_events(setting: Setting) -> str | None:
     if setting.stochastic:
         return "it holds events that nobody can foresee, so that no plan made at the start can be kept; try 'rollout'"
@@ -220,11 +239,11 @@ def _without_cp_sat(setting: Setting) -> str | None:
             "breakdowns that nobody can foresee cannot be planned for; use law=none (or windows with known_windows), "
             "or 'cp-plan', which repairs its plan as they come"
         )
-    return _without_cp_plan(setting)
+    return _without_plan(setting)
 
 
-def _without_cp_plan(setting: Setting) -> str | None:
-    """Why a plan of the exact solver cannot be kept."""
+def _without_plan(setting: Setting) -> str | None:
+    """Why a plan that was made beforehand cannot be kept."""
     if setting.env_id != "makespan/JobShop-v0":
         return "it is no job shop"
     if not setting.options.get("allow_wait", True):
@@ -252,11 +271,29 @@ def _make_cp_plan(name: Name, setting: Setting) -> Agent:
     return CpPlanAgent(setting, seconds, _count(name, "workers", 1), warm, repair, retime)
 
 
+def _limits(name: Name) -> tuple[float | None, int | None]:
+    """(seconds, iterations) of a search, one of which is None; 60 seconds where nothing is said."""
+    if "iterations" not in name.options:
+        return _seconds(name, "time", 60.0), None
+    if "time" in name.options:
+        raise UserError(f"agent {name.base!r}: option iterations and option time exclude each other")
+    return None, _count(name, "iterations", 1, most=_MOST_ITERATIONS)
+
+
+def _make_job_insertion(name: Name, setting: Setting) -> Agent:
+    from .improvement.agent import ImprovementAgent
+    from .improvement.job_insertion import JobInsertion
+
+    return ImprovementAgent(setting, name.base, JobInsertion, *_limits(name))
+
+
 _KINDS = {
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),
     "rollout": _Kind(("of", "worlds", "wait"), _make_rollout, _without_imagination),
+    "reconsider": _Kind(("of", "tries", "temperature", "time"), _make_reconsider, _without_foreseeing),
     "beam": _Kind(("width", "wait"), _make_beam, _without_beam),
     "cp-sat": _Kind(("time", "workers", "warm"), _make_cp_sat, _without_cp_sat),
-    "cp-plan": _Kind(("time", "workers", "warm", "repair", "retime"), _make_cp_plan, _without_cp_plan),
+    "job-insertion": _Kind(("time", "iterations"), _make_job_insertion, _without_plan),
+    "cp-plan": _Kind(("time", "workers", "warm", "repair", "retime"), _make_cp_plan, _without_plan),
 }
