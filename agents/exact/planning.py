@@ -96,8 +96,8 @@ class PlanningAgent(Agent):
         """A plan of an instance from a state on; its schedule must be there."""
 
     def _start(self, instance: JobShopInstance, copy: int, imagine: Imagine) -> StartState:
-        """The shop before anything has begun, with the down-times to plan for."""
-        return StartState.empty(instance, instance.windows if self._options.law == "windows" else ())
+        """Where the instance begins, with the down-times to plan for."""
+        return StartState.of(instance, self._options)
 
     def _best_rule_schedule(
         self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.core.engine import BatchEngine
-from ...envs.core.errors import FieldError
+from ...envs.core.errors import FieldError, UserError
 from ...envs.job_shop.instance import JobShopInstance
 from ...envs.job_shop.options import JobShopOptions
 from ...envs.job_shop.schedule import completion_time
@@ -29,6 +29,7 @@ from ...envs.job_shop.state import (
     UP,
 )
 
+WindowList = list[tuple[int, int]]
 WindowTable = tuple[tuple[tuple[int, int], ...], ...]
 
 
@@ -55,6 +56,36 @@ class StartState:
         """The shop at time 0, before anything has begun."""
         nothing = np.full(instance.times.shape, -1, dtype=np.int64)
         return cls(0, nothing, nothing, windows)
+
+    @classmethod
+    def of(cls, instance: JobShopInstance, options: JobShopOptions) -> StartState:
+        """The shop where an instance begins, with the down-times to plan for.
+
+        Raises:
+            UserError: a breakdown will destroy a piece that is being processed: no plan can say what follows.
+        """
+        windows = instance.downtimes if options.law == "windows" else ()
+        now = instance.start
+        if now is None:
+            return cls.empty(instance, windows)
+        windows = tuple(tuple(window for window in machine if window[1] > now.time) for machine in windows)
+        start, completion = now.dates(instance)
+        for j, job in enumerate(now.jobs):
+            if job.since < 0:
+                continue
+            machine = int(instance.machines[j, job.finished])
+            resumes, left, ahead = now.time, job.remaining, list(windows[machine]) if windows else []
+            time = int(instance.times[j, job.finished])
+            if ahead and ahead[0][0] < now.time:  # it is interrupted
+                resumes, left = ahead.pop(0)[1], time if options.on_breakdown == "repeat" else left
+            end, lost = expected_end(resumes, left, time, ahead, options.on_breakdown)
+            if lost:
+                raise UserError(
+                    f"instance {instance.name!r}: a breakdown of machine {machine} destroys the piece of job {j} at "
+                    f"{end}, so that no plan can be made at the start"
+                )
+            completion[j, job.finished] = end
+        return cls(now.time, start, completion, windows)
 
     @property
     def is_empty(self) -> bool:
@@ -129,13 +160,25 @@ def read_start(engine: BatchEngine, copy: int, instance: JobShopInstance, option
         if row[JOB_STATUS] == PAUSED:
             resumes, remaining = int(engine.state.window[copy, m, NEXT_UP]), row[REMAINING]
         ahead = [window for window in windows[m] if window[0] >= resumes] if windows else []
-        if options.on_breakdown == "repeat":  # what is cut starts over, not from now
-            time = int(instance.times[j, k])
-            resumes, remaining = resumes + remaining - time, time
-        completion[j, k], lost = completion_time(resumes, remaining, ahead, options.on_breakdown)
+        time = int(instance.times[j, k])
+        completion[j, k], lost = expected_end(resumes, remaining, time, ahead, options.on_breakdown)
         if lost:
             return None
     return StartState(now, start, completion, windows)
+
+
+def expected_end(resumes: int, remaining: int, time: int, ahead: WindowList, on_breakdown: str) -> tuple[int, bool]:
+    """When an operation that has begun ends, and whether its piece is lost then.
+
+    Args:
+        resumes: when it goes on.
+        remaining: processing time that it needs then.
+        time: its processing time in all.
+        ahead: down-times of its machine from then on.
+    """
+    if on_breakdown == "repeat":  # what is cut starts over, not from when it resumes
+        resumes, remaining = resumes + remaining - time, time
+    return completion_time(resumes, remaining, ahead, on_breakdown)
 
 
 def expect_repairs(engine: BatchEngine, options: JobShopOptions) -> None:
@@ -166,7 +209,7 @@ def _known_windows(engine: BatchEngine, copy: int, instance: JobShopInstance, op
     now = int(engine.state.clock[copy, TIME])
     rows = engine.state.window[copy, : instance.num_machines].tolist()
     if options.law == "windows" and options.known_windows:
-        listed = instance.windows or ((),) * instance.num_machines
+        listed = instance.downtimes or ((),) * instance.num_machines
         return tuple(tuple((b, e) for b, e in machine if e > now) for machine in listed)
     # Under the busy clock a breakdown has no date before its machine has processed.
     announced = options.known_windows and options.clock == "calendar"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .instance import JobShopInstance
+from .start import ShopStart
 
 
 def job_bound(instance: JobShopInstance) -> int:
@@ -32,6 +33,33 @@ def machine_bound(instance: JobShopInstance) -> int:
 def lower_bound(instance: JobShopInstance) -> int:
     """Larger of the job bound and the machine bound, in the instance's time unit.
 
-    Holds in every mode and under every interruption, since blocking and down-times never shorten a schedule.
+    Holds in every mode and under every interruption, since blocking and down-times never shorten a schedule. Of an
+    instance with a start state only what is left counts, from then on.
     """
+    if instance.start is not None:
+        return _bound_from(instance, instance.start)
     return max(job_bound(instance), machine_bound(instance))
+
+
+def _bound_from(instance: JobShopInstance, start: ShopStart) -> int:
+    """The job and the machine bound of what has not begun by a start state, and the ends of what has."""
+    end = {j: start.time + (job.remaining if job.since >= 0 else 0) for j, job in enumerate(start.jobs)}
+    free = np.full(instance.num_machines, start.time)
+    for j, job in enumerate(start.jobs):
+        if job.since >= 0:
+            free[instance.machines[j, job.finished]] = end[j]
+    bound = 0
+    by_machine: dict[int, list[tuple[int, int, int]]] = {}
+    for j, job in enumerate(start.jobs):
+        length, ready = int(instance.lengths[j]), end[j]
+        rest = instance.times[j, job.begun : length].tolist()
+        if job.finished < length:
+            bound = max(bound, ready + sum(rest))
+        for k, time in enumerate(rest):
+            machine = int(instance.machines[j, job.begun + k])
+            head, tail = ready + sum(rest[:k]), sum(rest[k + 1 :])
+            by_machine.setdefault(machine, []).append((head, time, tail))
+    for machine, rows in by_machine.items():
+        heads, times, tails = zip(*rows, strict=True)
+        bound = max(bound, max(min(heads), int(free[machine])) + sum(times) + min(tails))
+    return bound

@@ -17,6 +17,7 @@ from .state import (
     DIM_JOBS,
     DIM_MACHINES,
     DIM_OPERATIONS,
+    DIM_START,
     DIM_TOTAL,
     DONE,
     END,
@@ -147,6 +148,20 @@ def reset_state(problem, state, i, seed):
 
 
 @compiled
+def go_on(problem, state, i):
+    """Begin an episode of copy i in the middle, where it has been put: see `placing`.
+
+    What happens at that instant happens first; then what it would be too late for, had the shop come there by itself.
+    """
+    settle(problem, state, i)
+    if problem.options[OPT_BLOCKING] != CLASSICAL and continue_and_swap(
+        problem, state, i, 0, problem.dims[i, DIM_JOBS]
+    ):
+        settle(problem, state, i)
+    run_to_decision(problem, state, i)
+
+
+@compiled
 def run_to_decision(problem, state, i):
     """Let time pass until something may be chosen or the episode ends."""
     clock = state.clock[i]
@@ -206,12 +221,13 @@ def advance(problem, state, i, action):
 def objective(problem, state, i):
     """Makespan; for an episode that ended otherwise a figure that no finished one without breakdowns can reach.
 
-    A dead end or a cut episode counts max(t, 2 * total work), an illegal action the total work on top.
+    A dead end or a cut episode counts max(t, time of the start + 2 * total work), an illegal action the total work on
+    top.
     """
     t = state.clock[i, TIME]
     status = state.clock[i, STATUS]
     if status in (RUNNING, FINISHED):
         return t
     total = problem.dims[i, DIM_TOTAL]
-    worst = max(t, 2 * total)
+    worst = max(t, problem.dims[i, DIM_START] + 2 * total)
     return worst + max(total, 1) if status == ILLEGAL else worst

@@ -16,7 +16,7 @@ from ..core.errors import UserError
 from ..core.pack import Pack, prefetch
 from . import state as d
 from .card import OBJECTIVE
-from .dynamics import advance, objective, reset_state
+from .dynamics import advance, go_on, objective, reset_state
 from .generator import random_name
 from .instance import JobShopInstance
 from .lookahead import lower_bound, signature
@@ -24,6 +24,7 @@ from .observation import K_JOB, K_MASK, K_PRECEDES, K_WANTS, NUM_MEMO, SPEC, Vie
 from .observe import update_observation, write_static
 from .observe_actions import write_actions
 from .options import JobShopOptions
+from .placing import check_start, place
 from .schedule import JobShopSchedule
 from .source import InstanceSource, generate_copy
 from .state import Problem, State, is_running
@@ -32,7 +33,7 @@ from .world import down_length, imagine, up_length
 STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
 # A decision may be followed by forced moves (swaps, continuations), each of which may be lost, too.
 # What is done with a copy.
-STEP, LEAVE, BEGIN, REWRITE = range(4)
+STEP, LEAVE, BEGIN, REWRITE, GO_ON = range(5)
 _CACHE_BYTES = 8 * 2**20
 _LOG_ROWS_PER_OPERATION = 2 * d.STEP_CAP_PER_OPERATION
 
@@ -115,7 +116,9 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
             step(problem, state, view, outcome, i, actions[i])
         elif order == BEGIN:
             begin(problem, state, view, i, orders.seed[i], orders.chosen[i], orders.sizes)
-        elif order == REWRITE:
+        elif order in (REWRITE, GO_ON):
+            if order == GO_ON:
+                go_on(problem, state, i)
             write_static(problem, state, view, i)
             update_observation(problem, state, view, i)
 
@@ -241,8 +244,9 @@ class JobShopEngine(BatchEngine):
             chosen = self.source.choose(self.seeds[copies])
         else:
             chosen = np.array([self.source.index(instance) for instance in instances], dtype=np.int64)
-            for index in set(chosen.tolist()):
-                self._check_room(self.source.instance(index))
+        for index in set(chosen.tolist()) - {-1}:
+            self._check_room(self.source.instance(index))
+            check_start(self.source.instance(index), self.options)
         self.source.load(self.problem, copies, chosen, self.chosen[copies])
         self.chosen[copies] = chosen
 
@@ -254,7 +258,7 @@ class JobShopEngine(BatchEngine):
                     f"instance {instance.name!r} has {need} {name}, but the environment has room for {have}; "
                     f"make it with max_{name.split()[0]}={need}"
                 )
-        most = max((len(windows) for windows in instance.windows), default=0)
+        most = max((len(windows) for windows in instance.downtimes), default=0)
         if self.options.law == "windows" and most > self.problem.windows.shape[2]:
             raise UserError(
                 f"instance {instance.name!r} has {most} windows on a machine, but the environment has room for "
@@ -264,6 +268,20 @@ class JobShopEngine(BatchEngine):
     def _reset_range(self, copies: NDArray[np.int64]) -> None:
         self._other.order[:] = LEAVE
         self._other.order[copies] = BEGIN
+        self._carry_out(self._other, self._no_actions, 0, self.num_copies)
+        self._place(copies)
+
+    def _place(self, copies: NDArray[np.int64]) -> None:
+        """Put those copies whose instance has a start state there."""
+        chosen = self.chosen[copies]
+        begun = [index for index in set(chosen.tolist()) if index >= 0 and self.source.instance(index).start]
+        if not begun:
+            return
+        self._other.order[:] = LEAVE
+        for index in begun:
+            there = copies[chosen == index]
+            place(self.problem, self.state, there, self.source.instance(index), self.options)
+            self._other.order[there] = GO_ON
         self._carry_out(self._other, self._no_actions, 0, self.num_copies)
 
     def _step_range(self, actions: NDArray[np.int64], low: int, high: int) -> None:

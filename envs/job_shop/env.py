@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -79,7 +79,7 @@ class JobShopEnv(SchedulingEnv):
     is below the return of any legal episode without breakdowns.
 
     ## Starting state
-    All jobs wait outside at time 0; machines are empty and up.
+    All jobs wait outside at time 0; machines are empty and up. Or that of the instance, if it has one.
 
     ## Episode end
     Terminates when the last job leaves, at a deadlock (``blocking="no-swap"``), or at an illegal action
@@ -120,6 +120,11 @@ class JobShopEnv(SchedulingEnv):
             UserError: it names nothing, or a file is malformed.
         """
         return resolve(item)
+
+    @staticmethod
+    def options_for(instance: JobShopInstance, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Options that an instance asks for where no law of breakdowns is given: its down-times are known."""
+        return {"law": "windows", "known_windows": True} if "law" not in given and any(instance.downtimes) else {}
 
     def validate(self, schedule: JobShopSchedule) -> list[str]:
         """What is wrong with a schedule, in words; empty when it is valid. Shares no code with the dynamics."""

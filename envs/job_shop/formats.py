@@ -273,5 +273,6 @@ def _check_expressible(instance: JobShopInstance, format: str) -> None:
                 f"instance {instance.name!r} cannot be written in {format} format: job {job} has {length} operations, "
                 f"expected {instance.num_machines}, one per machine"
             )
-    if any(instance.windows):
-        raise UserError(f"instance {instance.name!r} cannot be written in {format} format: it has down-times")
+    for what, there in (("down-times", any(instance.windows)), ("a start state", instance.start is not None)):
+        if there:
+            raise UserError(f"instance {instance.name!r} cannot be written in {format} format: it has {what}")

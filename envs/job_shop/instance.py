@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,19 @@ from ..core.errors import FieldError
 from ..core.files import atomic_write, decode_text, read_bounded
 from ..core.instance import check_header, parse_json, require_integer, require_keys, require_list, require_name
 from .formats import MAX_JOBS, MAX_MACHINES, parse_text
+from .start import MAX_CLOCK, ShopStart
 
 FORMAT = "makespan/job-shop"
 VERSION = 1
 
 MAX_OPERATIONS = 200_000
 MAX_TIME = 10**9
-MAX_CLOCK = 2**53
 MAX_FILE_BYTES = 16 * 2**20
 # Routes and down-times are stored as tables padded to the longest row: a single long row must not fill the memory.
 MAX_TABLE = 2_000_000
 
 _KEYS = ("format", "version", "name", "machines", "jobs")
-_OPTIONAL_KEYS = ("recirculation", "windows")
+_OPTIONAL_KEYS = ("recirculation", "windows", "start")
 _SEEN_BEFORE = 'a machine that the job has not visited before, unless "recirculation" is true'
 
 
@@ -45,6 +45,7 @@ class JobShopInstance:
         num_machines: m.
         windows: per machine the planned or recorded down-times ``(begin, end)``: down at begin <= t < end, sorted,
             disjoint and not touching. Empty where there are none.
+        start: where the shop stands when it is to be planned from now on; None for one in which nothing has begun.
 
     Raises:
         FieldError: a field holds something else.
@@ -56,6 +57,7 @@ class JobShopInstance:
     lengths: NDArray[np.int64]
     num_machines: int
     windows: tuple[tuple[tuple[int, int], ...], ...] = field(default=())
+    start: ShopStart | None = None
 
     def __post_init__(self) -> None:
         # Wide integers first, so that no value wraps before it is checked.
@@ -106,17 +108,38 @@ class JobShopInstance:
         return cls(name, time_table, machine_table, lengths, num_machines, _windows(windows))
 
     @property
+    def downtimes(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """The windows, and those in which machines are down at the start; in the form of `windows`."""
+        if self.start is None or not self.start.down:
+            return self.windows
+        table = [list(machine) for machine in self.windows or ((),) * self.num_machines]
+        for machine, since, until in self.start.down:
+            table[machine] = _joined([*table[machine], (since, until)])
+        return tuple(map(tuple, table))
+
+    def starting_from(self, start: Any) -> JobShopInstance:
+        """The same shop where it stands now: a `ShopStart`, its JSON data, or the path of a file of them.
+
+        Raises:
+            UserError: the file cannot be read, or something contradicts itself or the shop.
+        """
+        return replace(self, start=ShopStart.read(start, self))
+
+    @property
     def recirculates(self) -> bool:
         """Whether a job visits a machine twice."""
         return _first_revisit(self) is not None
 
     def same_as(self, other: JobShopInstance) -> bool:
-        """Whether both are the same problem: equal routes, times, machine counts and down-times; names may differ."""
+        """Whether both are the same problem: equal routes, times, machine counts, down-times and starts.
+
+        Names may differ.
+        """
         mine, others = ([list(machine) for machine in x.windows if any(x.windows)] for x in (self, other))
-        return mine == others and self.same_routes(other)
+        return mine == others and self.start == other.start and self.same_routes(other)
 
     def same_routes(self, other: JobShopInstance) -> bool:
-        """Whether both have equal routes, times and machine counts; names and down-times may differ."""
+        """Whether both have equal routes, times and machine counts; names, down-times and starts may differ."""
         return (
             self.num_machines == other.num_machines
             and np.array_equal(self.lengths, other.lengths)
@@ -137,6 +160,8 @@ class JobShopInstance:
             data["recirculation"] = True
         if any(self.windows):
             data["windows"] = [[list(window) for window in machine] for machine in self.windows]
+        if self.start is not None:
+            data["start"] = self.start.to_dict(self)
         return data
 
     @classmethod
@@ -160,7 +185,7 @@ class JobShopInstance:
             for key in ("machines", "times"):
                 require_list(f"jobs[{job}].{key}", entry[key], source)
         num_machines = require_integer("machines", document["machines"], 1, MAX_MACHINES, source)
-        return _from_source(
+        instance = _from_source(
             source,
             recirculation,
             require_name("name", document["name"], source),
@@ -169,6 +194,9 @@ class JobShopInstance:
             num_machines,
             document.get("windows", ()),
         )
+        if "start" not in document:
+            return instance
+        return replace(instance, start=ShopStart.from_dict(document["start"], instance, source))
 
     def dumps(self) -> str:
         """The JSON form as text, one line per job."""
@@ -324,6 +352,17 @@ def _windows(windows: Sequence[Sequence[tuple[int, int]]]) -> tuple[tuple[tuple[
                 require_integer(f"windows[{m}][{w}][{side}]", value, 0, MAX_CLOCK)
         table.append(tuple((int(begin), int(end)) for begin, end in machine))
     return tuple(table)
+
+
+def _joined(windows: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Windows that overlap or touch as one."""
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(windows):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        else:
+            joined.append((begin, end))
+    return joined
 
 
 def _require_sequence(field: str, value: Any, expected: str) -> Sequence[Any]:

@@ -53,7 +53,7 @@ def bounds(instance: JobShopInstance | str, blocking: str) -> Bounds:
 
 
 def _is_public(instance: JobShopInstance) -> bool:
-    if instance.name not in catalogue():
+    if instance.name not in catalogue() or instance.start is not None:
         return False
     public = named_instance(instance.name)
     return instance is public or public.same_routes(instance)

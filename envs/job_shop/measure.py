@@ -10,6 +10,7 @@ from .state import (
     DIM_LOWER_BOUND,
     DIM_MACHINES,
     DIM_OPERATIONS,
+    DIM_START,
     DIM_TOTAL,
     INFINITY,
     LOAD_COUNT,
@@ -66,6 +67,7 @@ def measure(problem, i):
     dims[DIM_TOTAL] = total
     dims[DIM_LONGEST_JOB] = longest_job
     dims[DIM_LONGEST_TIME] = longest_time
+    dims[DIM_START] = 0
     scale = problem.scale[i]
     scale[SCALE_TIME] = operations / max(total, 1)
     scale[SCALE_BOUND] = 1.0 / max(bound, 1)

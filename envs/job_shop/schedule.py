@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from ..core.files import atomic_write
 from ..core.instance import load_document
-from .bounds import job_bound, machine_bound
+from .bounds import job_bound, lower_bound, machine_bound
 from .instance import JobShopInstance
 from .move_order import Mover, order_moves
 from .schedule_file import FieldReader
+from .schedule_start import end_in_progress, has_begun, is_in_progress, past_violations, without_past
 
 FORMAT = "makespan/job-shop-schedule"
 VERSION = 1
@@ -268,12 +269,19 @@ def validate(schedule: JobShopSchedule) -> list[str]:
     empty machines, and swaps in "swap" only) and that a second operation on the same machine follows at once; the
     trivial bounds. An unfinished schedule is checked for what was carried out.
 
+    Where the instance has a start state, what had begun by then must be in the schedule as it is given there, and
+    counts as carried out; all else must begin from then on, and fit where jobs and machines stand.
+
     Whether a swap or a move came as early as it could is no question of validity.
     """
     form = list(_form_violations(schedule))
     if form:
         return form
     pieces = list(schedule.pieces())
+    past = list(past_violations(schedule, pieces))
+    if past:
+        return past
+    pieces = without_past(schedule, pieces)
     violations = [
         *_completeness_violations(schedule),
         *_succession_violations(schedule, pieces),
@@ -360,7 +368,7 @@ def _succession_violations(schedule: JobShopSchedule, pieces: list[list[Visit]])
         first = visits[0]
         if first.start < lost_at.get(first.job, 0):
             yield f"{first} starts at {first.start}, before the piece before it was lost at {lost_at[first.job]}"
-        expected = 0
+        expected = _first_left(schedule, first)
         for visit in visits:
             if visit.operation != expected:
                 yield f"{visit} is started, but operation {expected} before it is not"
@@ -377,6 +385,14 @@ def _succession_violations(schedule: JobShopSchedule, pieces: list[list[Visit]])
             lost_at[first.job] = visits[-1].end
 
 
+def _first_left(schedule: JobShopSchedule, first: Visit) -> int:
+    """The operation with which a piece must begin, as far as it is not past."""
+    start = schedule.instance.start
+    if start is None or first.piece > 0:
+        return 0
+    return first.operation if has_begun(start, first) else start.jobs[first.job].begun
+
+
 def _machine_time_violations(schedule: JobShopSchedule, pieces: list[list[Visit]]) -> Iterator[str]:
     """Starts, ends and leaving against the down-times.
 
@@ -387,7 +403,10 @@ def _machine_time_violations(schedule: JobShopSchedule, pieces: list[list[Visit]
     for visits in pieces:
         for visit in visits:
             windows = schedule.windows(visit.machine)
-            if is_down(visit.start, windows):
+            if has_begun(schedule.instance.start, visit):
+                if is_in_progress(schedule.instance.start, visit):
+                    yield from _end_violations(schedule, visit, now)
+            elif is_down(visit.start, windows):
                 yield f"{visit} starts at {visit.start} on machine {visit.machine}, which is down then"
             else:
                 yield from _end_violations(schedule, visit, now)
@@ -401,7 +420,11 @@ def _machine_time_violations(schedule: JobShopSchedule, pieces: list[list[Visit]
 def _end_violations(schedule: JobShopSchedule, visit: Visit, now: int) -> Iterator[str]:
     processing_time = int(schedule.instance.times[visit.job, visit.operation])
     windows = schedule.windows(visit.machine)
-    due, lost = completion_time(visit.start, processing_time, windows, schedule.on_breakdown)
+    start = schedule.instance.start
+    if start is not None and is_in_progress(start, visit):
+        due, lost = end_in_progress(start, visit, processing_time, windows, schedule.on_breakdown)
+    else:
+        due, lost = completion_time(visit.start, processing_time, windows, schedule.on_breakdown)
     what = "is lost" if lost else "is completed"
     if visit.end < 0:
         if due <= now and not schedule.finished:
@@ -439,7 +462,9 @@ def _continuation_violations(schedule: JobShopSchedule, pieces: list[list[Visit]
         for visit, following in pairwise(visits):
             if visit.machine != following.machine or visit.end < 0:
                 continue
-            due = first_up(visit.end, schedule.windows(visit.machine))
+            start = schedule.instance.start
+            ready = visit.end if start is None else max(visit.end, start.time)
+            due = first_up(ready, schedule.windows(visit.machine))
             if following.start > due:
                 yield f"{following} starts at {following.start} on the machine where its job stands, not at {due}"
 
@@ -478,7 +503,9 @@ def _movers(schedule: JobShopSchedule, pieces: list[list[Visit]]) -> dict[int, l
         targets: dict[int, list[int]] = {}
         sources: dict[int, int] = {}
         for visit in visits:
-            if visit.machine != source:  # on the same machine a job continues without a move
+            if has_begun(schedule.instance.start, visit):
+                source = visit.machine
+            elif visit.machine != source:  # on the same machine a job continues without a move
                 sources.setdefault(visit.start, source)
                 targets.setdefault(visit.start, []).append(visit.machine)
                 source = visit.machine
@@ -494,6 +521,10 @@ def _bound_violations(schedule: JobShopSchedule) -> Iterator[str]:
     if not schedule.finished:
         return
     instance = schedule.instance
+    if instance.start is not None:
+        if schedule.makespan < lower_bound(instance):
+            yield f"makespan {schedule.makespan} is below what is left to do from the start, {lower_bound(instance)}"
+        return
     for name, bound in (("longest job", job_bound(instance)), ("machine bound", machine_bound(instance))):
         if schedule.makespan < bound:
             yield f"makespan {schedule.makespan} is below the {name}, {bound}"

@@ -84,7 +84,7 @@ class InstanceSource:
         shapes = [(x.num_jobs, x.num_machines, x.times.shape[1]) for x in self._instances]
         shapes += [(jobs, machines, machines) for jobs, machines in self.sizes]
         self.room: tuple[int, int, int] = tuple(max(column) for column in zip(*shapes, strict=True))  # type: ignore[assignment]
-        windows = [len(machine) for instance in self._instances for machine in instance.windows]
+        windows = [len(machine) for instance in self._instances for machine in instance.downtimes]
         self.most_windows = max(windows, default=0)
         self._bare: InstanceSource | None = None
 
@@ -166,9 +166,10 @@ class InstanceSource:
 
 
 def _window_table(instance: JobShopInstance) -> NDArray[np.int64]:
-    most = max((len(machine) for machine in instance.windows), default=0)
-    table = np.full((len(instance.windows), most, 2), d.INFINITY, dtype=np.int64)
-    for m, machine in enumerate(instance.windows):
+    windows = instance.downtimes
+    most = max((len(machine) for machine in windows), default=0)
+    table = np.full((len(windows), most, 2), d.INFINITY, dtype=np.int64)
+    for m, machine in enumerate(windows):
         for w, window in enumerate(machine):
             table[m, w] = window
     return table

@@ -46,8 +46,9 @@ RESUME, REPEAT, SCRAP = range(3)
     DIM_TOTAL,
     DIM_LONGEST_JOB,
     DIM_LONGEST_TIME,
+    DIM_START,
     NUM_DIMS,
-) = range(8)
+) = range(9)
 
 # --- columns of Problem.scale -----------------------------------------------------------------------------------------
 SCALE_TIME, SCALE_BOUND, SCALE_JOB, SCALE_LENGTH, NUM_SCALES = range(5)
