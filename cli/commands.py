@@ -54,6 +54,7 @@ def evaluate(
     agent_seed: int = 0,
     device: str = "auto",
     anytime: Annotated[tuple[str, ...] | None, arg(metavar="SECONDS", help_behavior_hint="")] = None,
+    hindsight: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="")] = None,
     json: bool = False,
 ) -> int:
     """Compare agents on an environment: the same instances, the same seeds, every schedule checked.
@@ -73,6 +74,7 @@ def evaluate(
         device: where networks run: auto, cpu, cuda
         anytime: compare at equal CPU seconds, each agent with as much work as fits: 0.1,1,10,60, or others by commas;
             writes anytime.csv, anytime.json and anytime.png
+        hindsight: seconds in which a solver that is told every random event looks for the optimum of each world
         json: print rows, table and notes as JSON
     """
     from ..eval.ladder import DEFAULT_BUDGETS
@@ -80,7 +82,9 @@ def evaluate(
     from .evaluate import run
 
     budgets = DEFAULT_BUDGETS if anytime == () else None if anytime is None else ",".join(anytime)
-    request = Request(env, agents, instances, seeds, reference, tuple(sweep), batch, agent_seed, device, budgets)
+    request = Request(
+        env, agents, instances, seeds, reference, tuple(sweep), batch, agent_seed, device, budgets, hindsight
+    )
     return run(request, out, overwrite, json)
 
 

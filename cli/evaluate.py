@@ -13,6 +13,7 @@ from ..eval import anytime_report
 from ..eval.anytime import play_anytime
 from ..eval.anytime_report import AnytimeReport, AnytimeTable, make_report, write_anytime_report
 from ..eval.evaluate import Progress, evaluate
+from ..eval.hindsight import evaluate_with_hindsight
 from ..eval.plan import Plan, Request, make_plan
 from ..eval.report import Report, write_report
 from ..eval.store import Store, open_store
@@ -61,7 +62,7 @@ def run(request: Request, out: str | None, overwrite: bool, as_json: bool) -> in
 
 
 def _evaluate(plan: Plan, store: Store) -> tuple[Report, list[str]]:
-    rows = _play(evaluate, plan, store)
+    rows = _play(evaluate_with_hindsight if plan.hindsight else evaluate, plan, store)
     tables = make_tables(plan, rows)
     report = Report(plan, rows, tables, make_notes(plan, rows, tables))
     return report, write_report(store.folder, report) if store.folder else []
@@ -98,7 +99,7 @@ def _progress(plan: Plan) -> Iterator[Progress]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # Drawing takes CPU time, which anytime play counts.
     bar = Progress(*columns, console=console, transient=True, refresh_per_second=1 if plan.budgets else 10)
-    total = len(plan.variants) * len(plan.agents) * len(plan.cases)
+    total = len(plan.variants) * (len(plan.agents) + (plan.hindsight > 0)) * len(plan.cases)
     task = bar.add_task("evaluate", total=total)
     began = time.perf_counter()
     running = False

@@ -22,6 +22,7 @@ from .ladder import parse_budgets
 
 LARGEST_BATCH = 65_536
 LARGEST_AGENT_SEED = 2**62
+_LONGEST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Request:
         device: where networks run.
         anytime: budgets in CPU seconds, ``0.1,1,10``, at each of which agents are compared; None for one comparison of
             the agents as they are named.
+        hindsight: wall seconds in which the optimum of each world as it turned out is looked for; None for not at all.
     """
 
     env: str
@@ -52,6 +54,7 @@ class Request:
     agent_seed: int = 0
     device: str = "auto"
     anytime: str | None = None
+    hindsight: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -103,6 +106,7 @@ class Plan:
         reference_given: whether the user named it.
         fingerprint: hash of the instances and of the trained agents' files.
         budgets: CPU seconds, growing; none where agents are compared as they are named.
+        hindsight: wall seconds for the optimum of each world, 0 for none.
     """
 
     request: Request
@@ -116,6 +120,7 @@ class Plan:
     reference_given: bool
     fingerprint: str
     budgets: tuple[float, ...] = ()
+    hindsight: float = 0.0
 
 
 def make_plan(request: Request) -> Plan:
@@ -159,6 +164,7 @@ def make_plan(request: Request) -> Plan:
         request.reference is not None,
         _fingerprint(instances, agents),
         budgets,
+        _hindsight(request),
     )
 
 
@@ -170,6 +176,17 @@ def _budgets(request: Request) -> tuple[float, ...]:
     if request.reference is not None:
         raise UserError("option reference has no meaning with anytime, where agents are compared at each budget")
     return parse_budgets(request.anytime)
+
+
+def _hindsight(request: Request) -> float:
+    seconds = request.hindsight
+    if seconds is None:
+        return 0.0
+    if not 0 < seconds <= _LONGEST:
+        raise FieldError("option hindsight", seconds, f"seconds for each world, above 0 and at most {_LONGEST}")
+    if request.anytime is not None:
+        raise UserError("options anytime and hindsight cannot be given together")
+    return seconds
 
 
 def parse_environment(text: str) -> tuple[str, dict[str, OptionValue]]:

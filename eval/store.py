@@ -23,13 +23,14 @@ VERSION = 1
 
 RUN, PARTS = "run.json", "schedules"
 ANYTIME = ("anytime.json", "anytime.csv", "anytime.png")
-OURS = (RUN, "results.json", "results.csv", *ANYTIME, "summary.md", PARTS, "pictures")
+HINDSIGHT = "hindsight.json"
+OURS = (RUN, "results.json", "results.csv", HINDSIGHT, *ANYTIME, "summary.md", PARTS, "pictures")
 
 _ROWS_PER_PART = 64
 _SECONDS_PER_PART = 3.0
 _LARGEST_FILE = 2**30
 # What does not change the rows may differ between the command and its continuation.
-_FREE = ("reference",)
+_FREE = ("reference", "hindsight")
 
 
 class Key(NamedTuple):

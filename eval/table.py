@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .plan import Plan, Variant
-from .statistics import Bootstrap, Estimate, relative, wins
+from .statistics import Bootstrap, Estimate, gap, relative, wins
 
 _FEW_INSTANCES = 10
 
@@ -30,6 +30,8 @@ class AgentLine:
         invalid: schedules that the validator refuses.
         unfinished: episodes that ended in another way than they should: deadlocks, truncations.
         remark: what is to be said of it.
+        above_hindsight: how much worse than the optimum of the very world, as a fraction, over the worlds in which
+            that is proved; None where nobody looked for it.
     """
 
     agent: str
@@ -41,10 +43,13 @@ class AgentLine:
     invalid: int
     unfinished: int
     remark: str
+    above_hindsight: Estimate | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         estimates = {name: getattr(self, name).to_dict() for name in ("objective", "gap", "relative", "win_rate")}
+        if self.above_hindsight is not None:
+            estimates["above_hindsight"] = self.above_hindsight.to_dict()
         others = ("seconds_per_decision", "invalid", "unfinished", "remark")
         return {"agent": self.agent, **estimates, **{name: getattr(self, name) for name in others}}
 
@@ -104,14 +109,15 @@ def _line(
     sense: str,
 ) -> AgentLine:
     objectives = _objectives(rows)
-    estimates = bootstrap.estimates(
-        {
-            "objective": objectives,
-            "gap": [np.nan if row["gap"] is None else row["gap"] for row in rows],
-            "relative": relative(objectives, reference),
-            "win_rate": wins(objectives, reference, sense),
-        }
-    )
+    values = {
+        "objective": objectives,
+        "gap": [np.nan if row["gap"] is None else row["gap"] for row in rows],
+        "relative": relative(objectives, reference),
+        "win_rate": wins(objectives, reference, sense),
+    }
+    if "hindsight_proved" in rows[0]:
+        values["above_hindsight"] = [_above_hindsight(row, sense) for row in rows]
+    estimates = bootstrap.estimates(values)
     timed = [row for row in rows if row["seconds_per_decision"] is not None]
     decisions = sum(row["decisions"] for row in timed)
     seconds = sum(row["decisions"] * row["seconds_per_decision"] for row in timed)
@@ -123,6 +129,12 @@ def _line(
         unfinished=sum(row["metrics"].get("finished") is False for row in rows),
         remark=rows[0].get("remark", ""),
     )
+
+
+def _above_hindsight(row: dict[str, Any], sense: str) -> float:
+    """How much worse than its world's proved optimum a row is; NaN where that is not known."""
+    above = gap(row["objective"], row["hindsight_objective"], None, sense) if row["hindsight_proved"] else None
+    return np.nan if above is None else above
 
 
 def _objectives(rows: Sequence[dict[str, Any]]) -> NDArray[np.float64]:
@@ -156,7 +168,7 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
         for line in table.lines
         if line.remark
     ]
-    notes += _hindsight_notes(plan, rows)
+    notes += _hindsight_optimum_notes(rows) + _hindsight_notes(plan, rows)
     notes += seed_notes(plan, rows)
     notes += trouble_notes(rows)
     return [note for note in notes if note]
@@ -169,6 +181,22 @@ def interval_note(plan: Plan, instances: int) -> str:
         return "Intervals: 95 %, bootstrap over the worlds of the one instance; they say nothing of other instances."
     few = f" {instances} instances are few: take the intervals as rough." if instances < _FEW_INSTANCES else ""
     return f"Intervals: 95 %, bootstrap that draws instances first, then worlds within them.{few}"
+
+
+def _hindsight_optimum_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+    worlds = {
+        (str(row["env_options"]), row["instance"], row["seed"]): row["hindsight_proved"]
+        for row in rows
+        if "hindsight_proved" in row
+    }
+    if not worlds:
+        return []
+    return [
+        "Hindsight optimum: the best schedule of each world as it turned out, for whoever had known every random "
+        "event; nobody who decides online can be expected to reach it. "
+        f"Proved in {sum(worlds.values())} of "
+        f"{counted(len(worlds), 'world')}; the means are over those alone."
+    ]
 
 
 def _zero_note(rows: Sequence[dict[str, Any]], reference: str) -> str:
@@ -254,9 +282,15 @@ HEADINGS = (
 )
 
 
+_AFTER_GAP = HEADINGS.index("gap") + 1
+
+
 def headings(table: Table) -> list[str]:
     """Titles of the columns of `cells`."""
-    return [heading.format(reference=table.reference) for heading in HEADINGS]
+    found = [heading.format(reference=table.reference) for heading in HEADINGS]
+    if table.lines[0].above_hindsight is not None:
+        found.insert(_AFTER_GAP, "above hindsight optimum")
+    return found
 
 
 def cells(table: Table, digits: int = 5, separator: str = " ") -> list[list[str]]:
@@ -267,19 +301,24 @@ def cells(table: Table, digits: int = 5, separator: str = " ") -> list[list[str]
         digits: significant digits of a mean objective.
         separator: stands between a mean and its interval.
     """
-    return [
-        [
-            line.agent,
-            show_estimate(line.objective, decimals(line.objective.mean, digits), separator),
-            show_estimate(line.gap, "{:.1f} %", separator, 100),
-            "-" if line.agent == table.reference else show_estimate(line.relative, "{:+.1f} %", separator, 100),
-            "-" if line.agent == table.reference else show_estimate(line.win_rate, "{:.0f} %", separator, 100),
-            show_seconds(line.seconds_per_decision),
-            str(line.invalid),
-            str(line.unfinished),
-        ]
-        for line in table.lines
+    return [_cells(line, line.agent == table.reference, digits, separator) for line in table.lines]
+
+
+def _cells(line: AgentLine, is_reference: bool, digits: int, separator: str) -> list[str]:
+    found = [
+        line.agent,
+        show_estimate(line.objective, decimals(line.objective.mean, digits), separator),
+        show_estimate(line.gap, "{:.1f} %", separator, 100),
+        "-" if is_reference else show_estimate(line.relative, "{:+.1f} %", separator, 100),
+        "-" if is_reference else show_estimate(line.win_rate, "{:.0f} %", separator, 100),
+        show_seconds(line.seconds_per_decision),
+        str(line.invalid),
+        str(line.unfinished),
     ]
+    if line.above_hindsight is not None:
+        shown = show_estimate(line.above_hindsight, "{:.1f} %", separator, 100)
+        found.insert(_AFTER_GAP, f"{shown}{separator}({line.above_hindsight.count} proved)")
+    return found
 
 
 def show_estimate(estimate: Estimate, form: str, separator: str, factor: float = 1.0) -> str:

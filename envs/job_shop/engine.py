@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -436,10 +437,18 @@ class JobShopEngine(BatchEngine):
         begun = int(row[d.WINDOW]) + (1 if row[d.UP] == 0 else 0)
         if self.options.law == "windows":
             return [(int(begin), int(end)) for begin, end in self.problem.windows[copy, machine, :begun]]
-        seed = int(self.state.clock[copy, d.SEED])
-        windows, end = [], 0
-        for k in range(begun):
-            begin = end + int(up_length(self.problem, seed, machine, k))
+        return list(islice(self.drawn_windows(int(self.state.clock[copy, d.SEED]), machine), begun))
+
+    def drawn_windows(self, seed: int, machine: int) -> Iterator[tuple[int, int]]:
+        """All down-times of a machine that a law draws by the calendar clock in the world of a seed: the hidden future.
+
+        For whoever judges afterwards, and nobody who decides.
+        """
+        end = 0
+        for k in count():
+            length = int(up_length(self.problem, seed, machine, k))
+            if length >= d.INFINITY:
+                return
+            begin = end + length
             end = begin + int(down_length(self.problem, seed, machine, k, 0))
-            windows.append((begin, end))
-        return windows
+            yield begin, end

@@ -1,0 +1,133 @@
+"""The optimum of each world as it turned out, beside what the agents reached in it: solved once, and kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..agents.agent import Setting
+from ..agents.arena import Arena, Case, EngineArena, open_arena
+from ..agents.exact.hindsight import find_hindsight
+from ..envs.core.errors import UserError
+from ..envs.core.files import atomic_write
+from ..envs.core.ids import make_single
+from ..envs.core.instance import load_document, require_list
+from .evaluate import Progress, evaluate
+from .judge import ImpossibleResultError
+from .plan import Plan, Variant
+from .show import read_schedule
+from .store import HINDSIGHT, Store
+
+FORMAT, VERSION = "makespan/hindsight", 1
+_LARGEST_FILE = 2**30
+_KEYS = ("variant", "case", "seconds", "objective", "bound", "proved")
+
+NAME = "hindsight optimum"
+Entry = dict[str, Any]
+
+
+def evaluate_with_hindsight(
+    plan: Plan, store: Store, progress: Progress = lambda agent, cases: None
+) -> list[dict[str, Any]]:
+    """Play what the store does not hold yet, then solve the worlds that are not solved yet.
+
+    Args:
+        plan: what to play, with the request's `hindsight`, wall seconds for each world.
+        store: takes the rows as they come; the worlds' optima go to the file `hindsight.json` of its folder.
+        progress: is told of every batch and of every world.
+
+    Returns:
+        The rows that `evaluate` returns, each with ``hindsight_objective`` (the best schedule known for its world),
+        ``hindsight_bound`` (none is better) and ``hindsight_proved`` (whether these are equal).
+
+    Raises:
+        UserError: nobody solves worlds of this environment; else see `evaluate`.
+        ImpossibleResultError: see `evaluate`; or a result lies beyond a world's bound.
+    """
+    arenas = [open_arena(variant.env_id, 1, variant.arena_options) for variant in plan.variants]
+    for arena in arenas:
+        find_hindsight(arena.setting)  # what cannot be is said before anybody plays
+    rows = evaluate(plan, store, progress)
+    known = _Known(store.folder)
+    for number, (variant, arena) in enumerate(zip(plan.variants, arenas, strict=True)):
+        for c, case in enumerate(plan.cases):
+            of_world = rows[number * len(plan.agents) * len(plan.cases) + c :: len(plan.cases)][: len(plan.agents)]
+            entry = known.get(number, c, plan.hindsight)
+            if entry is None:
+                entry = _solve(plan, variant, arena, case, of_world, store.folder)
+                known.add({"variant": number, "case": c, **entry})
+            for row in of_world:
+                row |= _columns(plan, row, entry, of_world)
+            progress(NAME, 1)
+    return rows
+
+
+def _solve(
+    plan: Plan, variant: Variant, arena: Arena, case: Case, rows: Sequence[dict[str, Any]], folder: Path | None
+) -> Entry:
+    arena.reset([case])
+    assert isinstance(arena, EngineArena)
+    instance = arena.engine.instance(0)
+    start = _best_schedule(arena.setting, variant, rows, folder)
+    result = find_hindsight(arena.setting)(arena.setting, instance, case.seed, plan.hindsight, start)
+    return {"seconds": plan.hindsight, "objective": result.objective, "bound": result.bound, "proved": result.proved}
+
+
+def _best_schedule(setting: Setting, variant: Variant, rows: Sequence[dict[str, Any]], folder: Path | None) -> Any:
+    """The best valid schedule that an agent made in a world, to begin from; None where none is at hand."""
+    sound = [row for row in rows if row["valid"] and row["metrics"].get("finished", True) and "schedule" in row]
+    if folder is None or not sound:
+        return None
+    best = min(sound, key=lambda row: setting.sign * row["objective"])
+    env: Any = make_single(variant.env_id, variant.options).unwrapped
+    try:
+        return env.read_schedule(read_schedule(folder, best))
+    finally:
+        env.close()
+
+
+def _columns(plan: Plan, row: dict[str, Any], entry: Entry, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What a row says of its world's optimum; an agent that found a better schedule than the solver counts."""
+    sign = 1 if plan.objective["sense"] == "min" else -1
+    if sign * row["objective"] < sign * entry["bound"]:
+        raise ImpossibleResultError(
+            f"instance {row['instance']!r}, seed {row['seed']}: {row['agent']} reached {row['objective']}, beyond the "
+            f"bound {entry['bound']} proved for this very world"
+        )
+    sound = [other["objective"] for other in rows if other["valid"] and other["metrics"].get("finished", True)]
+    reached = [*sound, *([] if entry["objective"] is None else [entry["objective"]])]
+    objective = min(reached, key=lambda value: sign * value, default=None)
+    proved = objective is not None and objective == entry["bound"]
+    return {"hindsight_objective": objective, "hindsight_bound": entry["bound"], "hindsight_proved": proved}
+
+
+class _Known:
+    """The worlds solved so far, in a file of the folder where there is one."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = None if folder is None else folder / HINDSIGHT
+        self._entries: dict[tuple[int, int], Entry] = {}
+        if self._path is not None and self._path.exists():
+            document = load_document(self._path, FORMAT, (VERSION,), _LARGEST_FILE)
+            for entry in require_list("worlds", document.get("worlds"), str(self._path)):
+                if not isinstance(entry, dict) or any(key not in entry for key in _KEYS):
+                    raise UserError(f"{self._path}: worlds has not the form of solved worlds")
+                self._entries[entry["variant"], entry["case"]] = entry
+
+    def get(self, variant: int, case: int, seconds: float) -> Entry | None:
+        """A world that is proved, or was given as many seconds as it would be now."""
+        entry = self._entries.get((variant, case))
+        return entry if entry is not None and (entry["proved"] or entry["seconds"] >= seconds) else None
+
+    def add(self, entry: Entry) -> None:
+        """Keep a world.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        self._entries[entry["variant"], entry["case"]] = entry
+        if self._path is not None:
+            document = {"format": FORMAT, "version": VERSION, "worlds": list(self._entries.values())}
+            atomic_write(self._path, json.dumps(document, indent=1, allow_nan=False) + "\n")
