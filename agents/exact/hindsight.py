@@ -74,10 +74,11 @@ def job_shop_hindsight(
         instance,
         options.blocking,
         seconds,
-        windows=windows,
+        windows=windows or ((),) * instance.num_machines,
         on_breakdown=options.on_breakdown,
         unload_when_down=options.unload_when_down,
         start=start,
+        state=StartState.of(instance, options),
         known_bound=known_bound,
     )
 
@@ -101,7 +102,7 @@ def _windows(
     """The world's down-times up to a time by which every job can have left; None where there are too many by then."""
     machines = range(instance.num_machines)
     if options.law in ("none", "windows"):
-        return tuple(instance.windows) if options.law == "windows" and instance.windows else ((),) * len(machines)
+        return instance.downtimes if options.law == "windows" else ()
     until = int(instance.times.sum()) if start is None else start.makespan
     while True:
         table: WindowTable = tuple(_windows_until(engine, seed, m, until) for m in machines)

@@ -181,3 +181,22 @@ def test_seconds_that_are_none(seconds):
 def test_not_together_with_anytime():
     with pytest.raises(UserError, match="cannot be given together"):
         plan_of(anytime="1")
+
+
+@pytest.mark.parametrize("law", ["none", "windows"])
+def test_a_shop_in_progress_is_solved_from_where_it_stands(law, tmp_path):
+    (instance,) = resolve("random:size=4x3:count=1:seed=5")
+    machine, time = (int(table[0, 0]) for table in (instance.machines, instance.times))
+    begun = {"job": 0, "finished": 0, "processing": {"machine": machine, "since": 40, "remaining": time}}
+    others = [{"job": job, "finished": 0} for job in (1, 2, 3)]
+    data = {**instance.to_dict(), "start": {"time": 40, "jobs": [begun, *others]}}
+    if law == "windows":
+        data["windows"] = [[[10, 20], [60, 90]]] * 3  # one is over by now
+    path = tmp_path / "begun.json"
+    path.write_text(json.dumps(data))
+    plan = plan_of(f"{SHOP}:law={law}", AGENTS, instances=str(path), seeds="0")
+    rows = evaluate_with_hindsight(plan, Store(None))
+    assert all(row["hindsight_proved"] for row in rows)
+    fresh = solve_job_shop(instance, "swap").bound
+    assert 40 < rows[0]["hindsight_objective"] <= min(row["objective"] for row in rows)
+    assert rows[0]["hindsight_objective"] >= fresh
