@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.core.event import install_timer
+from numba.core.event import Event, Listener, install_listener
 
 from ..agents.agent import Agent
 from ..agents.arena import Arena, Case, open_arena, play_to_end
@@ -83,7 +83,7 @@ class Solution:
     interrupted: bool = False
 
 
-Listener = Callable[[Solution], None]
+Progress = Callable[[Solution], None]
 """Is told of every better schedule and bound."""
 
 
@@ -120,7 +120,7 @@ def solve(
     start: Any = None,
     env: str = DEFAULT_ENV,
     seed: int = 0,
-    progress: Listener | None = None,
+    progress: Progress | None = None,
     **options: Any,
 ) -> Solution:
     """Find a good schedule of one instance in the time given.
@@ -204,7 +204,7 @@ def _opened(env_id: str, options: Mapping[str, Any]) -> Iterator[Any]:
         env.close()
 
 
-def optimise(task: Task, listener: Listener, before: Solution | None = None) -> Solution:
+def optimise(task: Task, listener: Progress, before: Solution | None = None) -> Solution:
     """Search for as long as the task says.
 
     Args:
@@ -217,10 +217,10 @@ def optimise(task: Task, listener: Listener, before: Solution | None = None) -> 
         KeyboardInterrupt: stopped by the user before any valid schedule was found.
         ImpossibleResultError: a result lies beyond a proved bound.
     """
-    compiling: list[float] = []
+    compiling = _Compiling()
     with (
         _opened(task.env_id, task.arena_options(task.options)) as env,
-        install_timer("numba:compile", compiling.append),
+        install_listener("numba:compile", compiling),
     ):
         search = _Search(task, env.unwrapped, listener, compiling, before)
         try:
@@ -230,6 +230,24 @@ def optimise(task: Task, listener: Listener, before: Solution | None = None) -> 
                 raise KeyboardInterrupt("before any valid schedule was found") from None
             search.interrupted = True
         return search.result()
+
+
+class _Compiling(Listener):
+    """Counts the seconds in which code is compiled."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._depth, self._began = 0, 0.0
+
+    def on_start(self, event: Event) -> None:
+        if self._depth == 0:
+            self._began = time.perf_counter()
+        self._depth += 1
+
+    def on_end(self, event: Event) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            self.seconds += time.perf_counter() - self._began
 
 
 @dataclass
@@ -247,7 +265,7 @@ class _Search:
     """
 
     def __init__(
-        self, task: Task, env: Any, listener: Listener, compiling: list[float], before: Solution | None
+        self, task: Task, env: Any, listener: Progress, compiling: _Compiling, before: Solution | None
     ) -> None:
         self.task, self._env, self._listener, self._compiling = task, env, listener, compiling
         self._sign = 1 if env.metadata["objective"]["sense"] == "min" else -1
@@ -260,6 +278,7 @@ class _Search:
         self.interrupted = False
         self._agent = task.agent
         self._problem = ""
+        self._untold = False
         self._bound: float | None = None
         self._bound_source = ""
         if before is not None and before.bound is not None:
@@ -271,7 +290,7 @@ class _Search:
     @property
     def seconds(self) -> float:
         """Of this search, the compiling of code aside."""
-        return time.perf_counter() - self._began - sum(self._compiling)
+        return time.perf_counter() - self._began - self._compiling.seconds
 
     @property
     def left(self) -> float:
@@ -325,7 +344,7 @@ class _Search:
             self._bound, self._bound_source = bound, self._agent
             self._check_bound()
             if self.best is not None:
-                self._listener(self.result())
+                self._tell()
 
     def _take(self, objective: float, schedule: Any) -> bool:
         """Keep a schedule, if it is valid and better than all before; whether it is."""
@@ -337,8 +356,14 @@ class _Search:
         self.best = _Best(value, schedule)
         self._history.append(Improvement(round(self._before + self.seconds, 3), value, self._agent))
         self._check_bound()
-        self._listener(self.result())
+        self._tell()
         return True
+
+    def _tell(self) -> None:
+        """Tell the listener, whose own errors are no one else's."""
+        self._untold = True
+        self._listener(self.result())
+        self._untold = False
 
     def _is_valid(self, schedule: Any) -> bool:
         """Whether the environment has nothing against a schedule; what it has is noted."""
@@ -369,8 +394,19 @@ class _Search:
         if self.task.agent != PORTFOLIO:
             self._turn(Stage(self.task.agent, self.task.options))
             return
+        unfit: set[str] = set()
         for stage in stages(arena.setting, self.task.options, self._fitting()):
-            self._turn(stage)
+            if stage.agent in unfit or self.closed:
+                continue
+            end = self.seconds + 2 * stage.share * self.left
+            try:
+                self._turn(stage)
+            except UserError:  # it cannot play this very instance, or needs a package that is not installed
+                if self._untold:
+                    raise
+                unfit.add(stage.agent)
+            if self.seconds > end:  # it needs more time to begin than it may have
+                unfit.add(stage.agent)
 
     def _bound_of_instance(self, arena: Arena) -> None:
         """What the environment knows of the instance."""

@@ -13,9 +13,12 @@ from ..agents.checkpoint import CARD
 
 PORTFOLIO = "portfolio"
 
-_RULES, _SOLVER = "best-rule:hindsight=1", "cp-sat"
+_RULES = "best-rule:hindsight=1"
 _TEMPERATURE = 0.3  # of scorers that sample
 _SAMPLING_SHARE = 0.1
+# What improves schedules, in turn, with its share of the time that is left by then: what is small is proved optimal by
+# the first; larger shops are the searches' business.
+_SOLVERS = (("cp-sat", 0.1), ("job-insertion", 0.5), ("cp-sat", 1.0))
 
 
 class Stage(NamedTuple):
@@ -33,9 +36,9 @@ class Stage(NamedTuple):
 
 
 def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[Stage]) -> Iterator[Stage]:
-    """Every rule once; the trained scorer that is best here, sampled for a tenth of the time; a solver for the rest.
+    """Every rule once; the trained scorer that is best here, sampled for a tenth of the time; solvers for the rest.
 
-    Without a solver the scorer goes on to sample, or else random play.
+    Without solvers the scorer goes on to sample, or else random play.
 
     Args:
         setting: of the environment.
@@ -46,13 +49,12 @@ def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[S
     if "best-rule" in known:
         yield Stage(_RULES, options)
     best = next(checkpoints, None)
-    solver = _SOLVER in known
+    solvers = [Stage(name, options, share) for name, share in _SOLVERS if name in known]
     if best is not None:
-        share = _SAMPLING_SHARE if solver else 1.0
+        share = _SAMPLING_SHARE if solvers else 1.0
         yield Stage(f"{best.agent}:temperature={_TEMPERATURE}", best.options, share)
-    if solver:
-        yield Stage(_SOLVER, options)
-    elif best is None:
+    yield from solvers
+    if best is None and not solvers:
         yield Stage("random", options)
 
 

@@ -45,14 +45,15 @@ class ImprovementAgent(PlanningAgent):
         report: Report,
         best: JobShopSchedule | None = None,
     ) -> None:
-        start = best or self._best_rule_schedule(instance, self._start(instance, 0, imagine), 0, imagine)
+        state = self._start(instance, 0, imagine)
+        self._check_beginning(instance, state)
+        if any(state.windows):
+            raise UserError(f"agent {self.name!r} cannot plan {instance.name!r}: it knows of no down-times")
+        start = best or self._best_rule_schedule(instance, state, 0, imagine)
         self._search(instance, start).run(seconds, report.found, self._iterations)
 
     def _plan(self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine) -> ExactResult:
-        if state.time > 0 or not state.is_empty:
-            raise UserError(
-                f"agent {self.name!r} cannot plan {instance.name!r}: work has begun, it plans from the start"
-            )
+        self._check_beginning(instance, state)
         began = time.perf_counter()
         search = self._search(instance, self._best_rule_schedule(instance, state, copy, imagine))
         search.run(self._seconds, iterations=self._iterations)
@@ -60,6 +61,12 @@ class ImprovementAgent(PlanningAgent):
         assert schedule is not None
         makespan = schedule.makespan
         return ExactResult(schedule, makespan, bound, makespan == bound, time.perf_counter() - began)
+
+    def _check_beginning(self, instance: JobShopInstance, state: StartState) -> None:
+        if state.time > 0 or not state.is_empty:
+            raise UserError(
+                f"agent {self.name!r} cannot plan {instance.name!r}: work has begun, it plans from the start"
+            )
 
     def _search(self, instance: JobShopInstance, start: JobShopSchedule | None) -> Search:
         return self._make(instance, self._options.blocking, self._setting.seed, start)

@@ -134,7 +134,24 @@ class JobShopEnv(SchedulingEnv):
             for name in ("blocking", "on_breakdown", "unload_when_down")
             if getattr(schedule, name) != getattr(options, name)
         ]
-        return [*strange, *validate(schedule)]
+        return [*strange, *self._strange_downtimes(schedule), *validate(schedule)]
+
+    def _strange_downtimes(self, schedule: JobShopSchedule) -> list[str]:
+        """Down-times that are not those of the instance, as far as the options say that there are no others."""
+        options, start = self._job_shop.options, schedule.instance.start
+        if options.law not in ("none", "windows"):
+            return []
+        expected = schedule.instance.downtimes if options.law == "windows" else ()
+        now = 0 if start is None else start.time
+
+        def played(windows: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+            return [(begin, end) for begin, end in windows if begin < schedule.makespan and end > now]
+
+        return [
+            f"machine {m} is down in {played(schedule.windows(m))}, but in the instance in {played(windows)}"
+            for m, windows in enumerate(expected or ((),) * schedule.instance.num_machines)
+            if schedule.finished and played(schedule.windows(m)) != played(windows)
+        ]
 
     @staticmethod
     def read_schedule(data: Any) -> JobShopSchedule:
