@@ -2,8 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
-from makespan.agents.arena import open_arena
+from makespan.agents.arena import Case, open_arena
 from makespan.agents.exact.hindsight import find_hindsight
 from makespan.agents.exact.job_shop import solve_job_shop
 from makespan.envs.core.errors import UserError
@@ -52,6 +53,36 @@ def test_it_lies_between_the_undisturbed_optimum_and_every_agent(options):
     optima = {(row["instance"], row["seed"]): row["hindsight_objective"] for row in rows}
     assert len(optima) == 6
     assert any(optimum > undisturbed[name] for (name, _), optimum in optima.items()), "breakdowns must matter somewhere"
+
+
+def best_of_all_plays(engine):
+    """Least makespan over every sequence of actions in the true world, found by trying them all."""
+    best, seen, waiting = None, set(), [engine.snapshot()]
+    while waiting:
+        here = waiting.pop()
+        engine.restore(here)
+        for action in np.flatnonzero(engine.masks[0]).tolist():
+            engine.restore(here)
+            engine.step([action])
+            now = int(engine.objectives()[0])
+            if engine.metrics(0)["finished"]:
+                best = now if best is None else min(best, now)
+            key = (now, engine.block.memory[0].tobytes())
+            if engine.is_running()[0] and key not in seen and (best is None or now < best):
+                seen.add(key)
+                waiting.append(engine.snapshot())
+    return best
+
+
+@pytest.mark.parametrize("options", [{}, {"on_breakdown": "repeat"}, {"on_breakdown": "scrap"}, {"blocking": "none"}])
+def test_nobody_who_tries_every_play_of_the_world_finds_a_better_one(options):
+    for seed, instance in enumerate(resolve("random:size=3x2:count=2:seed=2")):
+        chosen = {"law": "exponential", "mtbf": 60.0, "mttr": 20.0, "epoch_on_breakdown": True, **options}
+        arena = open_arena(SHOP, 1, {**chosen, "instance": [instance]})
+        result = find_hindsight(arena.setting)(arena.setting, instance, seed, 60.0, None)
+        arena.reset([Case(instance, seed)])
+        assert result.proved
+        assert best_of_all_plays(arena.engine) == result.objective
 
 
 def test_the_schedule_meets_the_down_times_of_the_world():
