@@ -79,7 +79,8 @@ class _Progress:
             self._folder.write(solution)
         if self._printing and (better or time.monotonic() - self._told > _QUIET_SECONDS):
             self._told = time.monotonic()
-            print(f"{solution.seconds:8.2f} s  {_figures(solution)}  {solution.history[-1].agent}", flush=True)
+            finder = solution.history[-1].agent if solution.history else ""
+            print(f"{solution.seconds:8.2f} s  {_figures(solution)}  {finder}", flush=True)
 
 
 def _figures(solution: Solution) -> str:

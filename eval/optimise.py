@@ -168,7 +168,24 @@ def make_task(
     creator = single_creator(find_env(env_id))
     if hasattr(creator, "options_for") and found is not None:
         merged = {**creator.options_for(found, merged), **merged}
-    return Task(env_id, merged, found, agent, float(seconds), seed)
+    task = Task(env_id, merged, found, agent, float(seconds), seed)
+    _check_agent(task)
+    return task
+
+
+def _check_agent(task: Task) -> None:
+    """Raise where nobody can plan this environment under its options, or where the agent cannot."""
+    setting = open_arena(task.env_id, 1, task.arena_options(task.options), task.seed).setting
+    if setting.stochastic:
+        raise UserError(
+            f"environment {task.env_id!r} holds events under these options that nobody can foresee, so that "
+            "there is no schedule to find beforehand; 'makespan evaluate' plays agents in such worlds"
+        )
+    if task.agent == PORTFOLIO:
+        return
+    agent = make_agent(task.agent, setting)
+    if agent.improves and "time" in parse_name(task.agent, "agent").options:
+        raise UserError(f"agent {task.agent!r}: its time is what the search has; leave option time out")
 
 
 def _find_instance(env_id: str, options: Mapping[str, Any], given: Any) -> Any:
@@ -385,11 +402,6 @@ class _Search:
     def run(self) -> None:
         """Let everybody who was asked have a turn, until the time is spent or nothing can be better."""
         arena = self._open(self.task.options, 1)
-        if arena.setting.stochastic:
-            raise UserError(
-                f"environment {self.task.env_id!r} holds events under these options that nobody can foresee, so that "
-                "there is no schedule to find beforehand; 'makespan evaluate' plays agents in such worlds"
-            )
         self._bound_of_instance(arena)
         if self.task.agent != PORTFOLIO:
             self._turn(Stage(self.task.agent, self.task.options))
@@ -458,8 +470,6 @@ class _Search:
         agent = make_agent(stage.agent, arena.setting)
         end = self.seconds + stage.share * max(self.left, 0.0)
         if agent.improves:
-            if "time" in parse_name(stage.agent, "agent").options:
-                raise UserError(f"agent {stage.agent!r}: its time is what the search has; leave option time out")
             arena.reset([self._case()])
             imagine = arena.imagine()
             assert imagine is not None
