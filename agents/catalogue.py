@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.names import Name, check_options, parse_name, split_list
@@ -99,6 +100,13 @@ def _seconds(name: Name, key: str, default: float) -> float:
     value = name.options.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST_TIME:
         raise FieldError(f"option {key} of agent {name.base!r}", value, f"seconds, above 0 and at most {_LONGEST_TIME}")
+    return float(value)
+
+
+def _share(name: Name, key: str, default: float) -> float:
+    value = name.options.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise FieldError(f"option {key} of agent {name.base!r}", value, "a number from 0 to 1")
     return float(value)
 
 
@@ -280,6 +288,22 @@ def _limits(name: Name) -> tuple[float | None, int | None]:
     return None, _count(name, "iterations", 1, most=_MOST_ITERATIONS)
 
 
+def _make_amcc(name: Name, setting: Setting) -> Agent:
+    from .improvement.agent import ImprovementAgent
+    from .improvement.amcc import NOISE, Amcc
+
+    noise = _share(name, "noise", NOISE)
+    tries = 1 + _count(name, "restarts", 0, least=0)
+    return ImprovementAgent(setting, name.base, partial(Amcc, noise=noise), None, tries, from_rules=False)
+
+
+def _make_iterated_greedy(name: Name, setting: Setting) -> Agent:
+    from .improvement.agent import ImprovementAgent
+    from .improvement.iterated_greedy import IteratedGreedy
+
+    return ImprovementAgent(setting, name.base, IteratedGreedy, *_limits(name))
+
+
 def _make_job_insertion(name: Name, setting: Setting) -> Agent:
     from .improvement.agent import ImprovementAgent
     from .improvement.job_insertion import JobInsertion
@@ -294,6 +318,8 @@ _KINDS = {
     "reconsider": _Kind(("of", "tries", "temperature", "time"), _make_reconsider, _without_foreseeing),
     "beam": _Kind(("width", "wait"), _make_beam, _without_beam),
     "cp-sat": _Kind(("time", "workers", "warm"), _make_cp_sat, _without_cp_sat),
+    "amcc": _Kind(("restarts", "noise"), _make_amcc, _without_plan),
+    "iterated-greedy": _Kind(("time", "iterations"), _make_iterated_greedy, _without_plan),
     "job-insertion": _Kind(("time", "iterations"), _make_job_insertion, _without_plan),
     "cp-plan": _Kind(("time", "workers", "warm", "repair", "retime"), _make_cp_plan, _without_plan),
 }

@@ -42,6 +42,10 @@ class Kernels:
             that this copy can still reach, exact once its episode has ended; None: no search by bounds.
         signature: (problem, state, i) -> uint64, equal for two states of one instance that have the same future and the
             same objective for the same further actions; comes with `lower_bound`.
+        plan_size: (state) -> how many numbers a plan takes; comes with the next two. None: a plan is a list of actions.
+        note_plan: (problem, state, i, plan): write the plan that an ended copy has carried out, int64.
+        follow_plan: (problem, state, i, plan, decision) -> the plan's next action, a legal one, or negative: it says
+            none.
     """
 
     key: str
@@ -51,6 +55,9 @@ class Kernels:
     episode_seed: Callable[..., Any]
     lower_bound: Callable[..., Any] | None = None
     signature: Callable[..., Any] | None = None
+    plan_size: Callable[..., int] | None = None
+    note_plan: Callable[..., Any] | None = None
+    follow_plan: Callable[..., Any] | None = None
 
 
 class Snapshot(NamedTuple):

@@ -26,6 +26,7 @@ from .observe import update_observation, write_static
 from .observe_actions import write_actions
 from .options import JobShopOptions
 from .placing import check_start, place
+from .planned import follow_plan, note_plan, plan_size
 from .schedule import JobShopSchedule
 from .source import InstanceSource, generate_copy
 from .state import Problem, State, is_running
@@ -167,7 +168,18 @@ class JobShopEngine(BatchEngine):
 
     spec = SPEC
     objective = OBJECTIVE
-    kernels = Kernels("job_shop", is_running, advance, write_actions, world_seed, lower_bound, signature)
+    kernels = Kernels(
+        "job_shop",
+        is_running,
+        advance,
+        write_actions,
+        world_seed,
+        lower_bound,
+        signature,
+        plan_size,
+        note_plan,
+        follow_plan,
+    )
     shared_fields = ("options", "law")
     recorded_fields = ("log",)
     imagines_typical = True

@@ -1,0 +1,255 @@
+"""Step and reconsider: sample whole plans at each decision, take the first action of the best plan known.
+
+Pirnay & Grimm, "Self-improvement for neural combinatorial optimization: sample without replacement, but improvement",
+Transactions on Machine Learning Research 2024, arXiv 2403.15180, sample sequences in rounds, follow the best for a few
+steps and reconsider; the best plan so far is kept, as fortified rollout does (Bertsekas, Tsitsiklis & Wu, "Rollout
+algorithms for combinatorial optimization", Journal of Heuristics 3, 1997), so that no plan is ever given up for a worse
+one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...envs.core.compile import compiled
+from ...envs.core.engine import BatchEngine
+from ...envs.core.planned import NO_ACTION, make_follower, plan_room, play_planned
+from ...envs.core.random import TYPICAL, combine, uniform
+from ..agent import Agent, Imagine, Observation, Setting
+from ..streams import Streams
+from .playouts import MEMORY
+
+_ALWAYS = 2**62
+_CUT = 104  # stream of where plans are cut
+
+
+@compiled
+def try_keys(keys, decisions, first, tries):
+    """Fill `tries` [n, K] with the keys of the tries number `first` and on of n copies at their present decision."""
+    for i in range(len(tries)):
+        present = combine(keys[i], decisions[i])
+        for number in range(tries.shape[1]):
+            tries[i, number] = combine(present, first + number)
+
+
+@compiled
+def cut_plans(keys, tries, lengths, until):
+    """Fill `until` [n * tries]: for how many of the `lengths` decisions of their plan tries follow it, every second one
+    not at all."""
+    for i in range(len(lengths)):
+        for number in range(tries):
+            place = i * tries + number
+            cut = np.int64(uniform(keys[place], _CUT) * lengths[i])
+            until[place] = cut if number % 2 else 0
+
+
+class Plans:
+    """Samplers that play whole plans in imagined copies, in the world in which nothing unforeseen happens.
+
+    Args:
+        samplers: B agents.
+        setting: of the environment; needs an engine.
+
+    Attributes:
+        count: B.
+    """
+
+    def __init__(self, samplers: Sequence[Agent], setting: Setting) -> None:
+        self.count = len(samplers)
+        self._samplers = list(samplers)
+        self._sign = setting.sign
+
+    def play(
+        self,
+        sampler: int,
+        imagine: Imagine,
+        copies: NDArray[np.int64],
+        keys: NDArray[np.uint64],
+        plans: NDArray[np.int64],
+        until: NDArray[np.int64],
+    ) -> Found:
+        """Play copies to their end.
+
+        Args:
+            sampler: which one.
+            imagine: how to look ahead.
+            copies: int64 [P], from whose present.
+            keys: uint64 [P], of the sampler's randomness.
+            plans, until: int64 [P, L] and int64 [P], plans and for how many decisions they are followed, as far as they
+                can be; then the sampler goes on.
+        """
+        agent = self._samplers[sampler]
+        engine = imagine(copies, np.full(len(copies), TYPICAL))
+        agent.begin(np.arange(len(copies), dtype=np.int64), [], keys, engine.imagine)
+        choice = agent.compiled_choice(len(copies))
+        if choice is None:
+            played = _play_observed(engine, agent, plans, until)
+        else:
+            played = play_planned(engine, *choice[:4], plans, until)
+        return Found(self._sign * engine.objectives().astype(np.float64), *played)
+
+
+class Found(NamedTuple):
+    """Plans that have been played.
+
+    Attributes:
+        costs: float64 [P].
+        first: int64 [P], the first action of each.
+        plans: int64 [P, L].
+        decisions: int64 [P], how many each takes.
+    """
+
+    costs: NDArray[np.float64]
+    first: NDArray[np.int64]
+    plans: NDArray[np.int64]
+    decisions: NDArray[np.int64]
+
+
+def _play_observed(
+    engine: BatchEngine, agent: Agent, plans: NDArray[np.int64], until: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """As `play_planned`, for an agent that plays by observations."""
+    follow_all, note_all = make_follower(engine.kernels)
+    planned, noted = until.copy(), np.full_like(plans, NO_ACTION)
+    first, follows = np.zeros(len(plans), dtype=np.int64), np.zeros(len(plans), dtype=np.int64)
+    taken = np.zeros(len(plans), dtype=np.int64)
+    decision = 0
+    while (running := engine.is_running()).any():
+        actions = agent.act(engine.block.views, engine.masks)
+        follow_all(engine.problem, engine.state, plans, decision, follows)
+        legal = (follows >= 0) & (np.take_along_axis(engine.masks, follows.clip(0)[:, None], axis=1)[:, 0] != 0)
+        planned[~legal] = 0
+        actions = np.where(decision < planned, follows, actions)
+        if decision == 0:
+            first = actions.copy()
+        if engine.kernels.note_plan is None and decision < noted.shape[1]:
+            noted[:, decision] = actions
+        engine.step(actions, check=False)
+        decision += 1
+        taken += running
+    note_all(engine.problem, engine.state, noted)
+    return first, noted, taken
+
+
+class ReconsiderAgent(Agent):
+    """Follows the best plan that it knows, and samples others from each state that it comes to.
+
+    All plans are played in the world in which nothing unforeseen happens; where something does, the plan at hand is
+    followed as far as it can be (see `makespan.envs.core.planned`) and the sampler goes on. Every second try is sampled
+    from the present, the others from somewhere along the plan at hand.
+
+    Args:
+        samplers: who draws plans, taking turns: noised scorers, networks that sample, `random`.
+        setting: of the environment; needs an engine, and a typical world where it is stochastic.
+        tries: plans that are sampled at each decision (in each round, where `seconds` are given).
+        seconds: CPU time for a whole episode, spent evenly over its decisions, at least one round at each; None: one
+            round at each decision.
+    """
+
+    def __init__(self, samplers: Sequence[Agent], setting: Setting, tries: int, seconds: float | None) -> None:
+        self.name = "reconsider"
+        self._plans = Plans(samplers, setting)
+        self._tries, self._seconds = tries, seconds
+        self._imagine: Imagine | None = None
+        self._streams = Streams()
+        self._known = np.zeros((0, 0), dtype=np.int64)  # plans [n, L]
+        self._lengths = np.zeros(0, dtype=np.int64)  # how many decisions they took when last played; 0: there is none
+        self._left = np.zeros(0)  # CPU seconds
+        self._lists = False
+
+    def begin(
+        self,
+        copies: NDArray[np.int64],
+        instances: Sequence[Any],
+        keys: NDArray[np.uint64],
+        imagine: Imagine | None,
+    ) -> None:
+        assert imagine is not None
+        self._imagine = imagine
+        self._streams.begin(copies, keys)
+        missing = max(int(copies.max()) + 1 - len(self._left), 0)
+        present = imagine(copies[:1], np.full(1, TYPICAL))
+        room = plan_room(present)
+        self._lists = present.kernels.follow_plan is None
+        self._known = np.concatenate([self._known.reshape(-1, room), np.zeros((missing, room), dtype=np.int64)])
+        self._lengths = np.append(self._lengths, np.zeros(missing, dtype=np.int64))
+        self._left = np.append(self._left, np.zeros(missing))
+        self._lengths[copies], self._left[copies] = 0, self._seconds or 0.0
+
+    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        actions: NDArray[np.int64] = mask.argmax(axis=1).astype(np.int64)
+        keys, decisions = self._streams.of(len(mask))
+        for copies in self._chunks(np.flatnonzero(mask.sum(axis=1) > 1)):
+            actions[copies] = self._reconsider(copies, keys[copies], decisions[copies])
+        running = np.flatnonzero(mask.any(axis=1))
+        decisions[running] += 1
+        if self._lists:
+            self._known[running, :-1] = self._known[running, 1:]
+        return actions
+
+    def _chunks(self, copies: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Copies in groups whose imagined copies fit the memory."""
+        if not len(copies):
+            return []
+        assert self._imagine is not None
+        size = self._imagine(copies[:1], np.full(1, TYPICAL)).copy_bytes * self._tries
+        count = max(MEMORY // size, 1)
+        return [copies[low : low + count] for low in range(0, len(copies), count)]
+
+    def _reconsider(
+        self, copies: NDArray[np.int64], keys: NDArray[np.uint64], decisions: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Sample plans from the present of copies, and begin the best that is known of each."""
+        assert self._imagine is not None
+        began = time.process_time()
+        own = np.zeros((len(copies), 1), dtype=np.uint64)
+        try_keys(keys, decisions, 0, own)
+        until = np.where(self._lengths[copies] > 0, _ALWAYS, 0)
+        found = self._plans.play(0, self._imagine, copies, own[:, 0], self._known[copies], until)
+        best, actions = found.costs, found.first
+        self._known[copies], self._lengths[copies] = found.plans, found.decisions
+        spent, number = 0.0, 0
+        while number == 0 or (self._seconds is not None and spent < self._share(copies)):
+            self._round(copies, keys, decisions, number, best, actions)
+            number += 1
+            spent = time.process_time() - began
+        self._left[copies] -= spent / len(copies)
+        return actions
+
+    def _share(self, copies: NDArray[np.int64]) -> float:
+        """CPU seconds for the present decision of copies: what is left, over the decisions of their plans."""
+        return float((self._left[copies].clip(0.0) / self._lengths[copies].clip(1)).sum())
+
+    def _round(
+        self,
+        copies: NDArray[np.int64],
+        keys: NDArray[np.uint64],
+        decisions: NDArray[np.int64],
+        number: int,
+        best: NDArray[np.float64],
+        actions: NDArray[np.int64],
+    ) -> None:
+        """Sample plans; where one is no worse than the `best` of its copy it becomes known, and its first action the
+        copy's."""
+        assert self._imagine is not None
+        drawn = np.zeros((len(copies), self._tries), dtype=np.uint64)
+        try_keys(keys, decisions, 1 + number * self._tries, drawn)
+        for sampler in range(min(self._plans.count, self._tries)):
+            mine = np.ascontiguousarray(drawn[:, sampler :: self._plans.count])
+            tries = mine.shape[1]
+            until = np.zeros(mine.size, dtype=np.int64)
+            cut_plans(mine.ravel(), tries, self._lengths[copies], until)
+            origins = np.repeat(copies, tries)
+            found = self._plans.play(sampler, self._imagine, origins, mine.ravel(), self._known[origins], until)
+            costs = found.costs.reshape(len(copies), tries)
+            rows = np.arange(len(copies))
+            choice = costs.argmin(axis=1)
+            better = costs[rows, choice] <= best
+            plan = (rows * tries + choice)[better]
+            best[better], actions[better] = found.costs[plan], found.first[plan]
+            self._known[copies[better]], self._lengths[copies[better]] = found.plans[plan], found.decisions[plan]
