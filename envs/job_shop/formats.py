@@ -39,11 +39,13 @@ _MAX_LABEL = 120
 
 
 class Routes(NamedTuple):
-    """What a text format holds: a list of processing times and one of machines (from 0) per job."""
+    """What a text format holds: a list of processing times and one of machines (from 0) per job; names, or nothing."""
 
     times: list[list[int]]
     machines: list[list[int]]
     num_machines: int
+    job_names: tuple[str, ...] = ()
+    machine_names: tuple[str, ...] = ()
 
 
 def parse_text(text: str, source: str) -> Routes:
@@ -80,10 +82,12 @@ def _parse_csv(text: str, source: str) -> Routes:
         operations[order] = (row.label("machine"), row.time())
     if not jobs:
         raise UserError(f"{source}: no row below the header, expected one per operation")
-    routes = [[jobs[job][order] for order in sorted(jobs[job])] for job in _by_name(jobs)]
+    names = _by_name(jobs)
+    routes = [[jobs[job][order] for order in sorted(jobs[job])] for job in names]
     numbers = {name: m for m, name in enumerate(_by_name({machine for route in routes for machine, _ in route}))}
     times = [[time for _, time in route] for route in routes]
-    return Routes(times, [[numbers[machine] for machine, _ in route] for route in routes], len(numbers))
+    machines = [[numbers[machine] for machine, _ in route] for route in routes]
+    return Routes(times, machines, len(numbers), tuple(names), tuple(numbers))
 
 
 def _csv_rows(text: str, source: str) -> Iterator[tuple[int, list[str]]]:

@@ -27,7 +27,7 @@ MAX_FILE_BYTES = 16 * 2**20
 MAX_TABLE = 2_000_000
 
 _KEYS = ("format", "version", "name", "machines", "jobs")
-_OPTIONAL_KEYS = ("recirculation", "windows", "start")
+_OPTIONAL_KEYS = ("recirculation", "windows", "job_names", "machine_names", "start")
 _SEEN_BEFORE = 'a machine that the job has not visited before, unless "recirculation" is true'
 
 
@@ -45,6 +45,7 @@ class JobShopInstance:
         num_machines: m.
         windows: per machine the planned or recorded down-times ``(begin, end)``: down at begin <= t < end, sorted,
             disjoint and not touching. Empty where there are none.
+        job_names, machine_names: what they are called where they come from; empty where they have no names.
         start: where the shop stands when it is to be planned from now on; None for one in which nothing has begun.
 
     Raises:
@@ -58,6 +59,8 @@ class JobShopInstance:
     num_machines: int
     windows: tuple[tuple[tuple[int, int], ...], ...] = field(default=())
     start: ShopStart | None = None
+    job_names: tuple[str, ...] = ()
+    machine_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Wide integers first, so that no value wraps before it is checked.
@@ -67,6 +70,8 @@ class JobShopInstance:
         object.__setattr__(self, "num_machines", num_machines)
         object.__setattr__(self, "windows", _windows(self.windows))
         validate(self)
+        for name, count in (("job_names", self.num_jobs), ("machine_names", self.num_machines)):
+            object.__setattr__(self, name, _names(name, getattr(self, name), count))
         object.__setattr__(self, "machines", self.machines.astype(np.int32))
         for array in (self.times, self.machines, self.lengths):
             array.setflags(write=False)
@@ -160,6 +165,9 @@ class JobShopInstance:
             data["recirculation"] = True
         if any(self.windows):
             data["windows"] = [[list(window) for window in machine] for machine in self.windows]
+        for key in ("job_names", "machine_names"):
+            if getattr(self, key):
+                data[key] = list(getattr(self, key))
         if self.start is not None:
             data["start"] = self.start.to_dict(self)
         return data
@@ -194,6 +202,9 @@ class JobShopInstance:
             num_machines,
             document.get("windows", ()),
         )
+        for key in ("job_names", "machine_names"):
+            if key in document:
+                instance = _named(instance, source, **{key: tuple(require_list(key, document[key], source))})
         if "start" not in document:
             return instance
         return replace(instance, start=ShopStart.from_dict(document["start"], instance, source))
@@ -230,7 +241,8 @@ class JobShopInstance:
             return cls.from_dict(parse_json(text, source), source)
         routes = parse_text(text, source)
         name = require_name("name of the file", Path(path).stem, source)
-        return _from_source(source, recirculation, name, *routes)
+        instance = _from_source(source, recirculation, name, *routes[:3])
+        return _named(instance, source, job_names=routes.job_names, machine_names=routes.machine_names)
 
 
 def validate(instance: JobShopInstance, recirculation: bool = True) -> None:
@@ -352,6 +364,24 @@ def _windows(windows: Sequence[Sequence[tuple[int, int]]]) -> tuple[tuple[tuple[
                 require_integer(f"windows[{m}][{w}][{side}]", value, 0, MAX_CLOCK)
         table.append(tuple((int(begin), int(end)) for begin, end in machine))
     return tuple(table)
+
+
+def _names(field: str, names: Any, count: int) -> tuple[str, ...]:
+    found = tuple(_require_sequence(field, names, "a list of names"))
+    if len(found) not in (0, count):
+        raise FieldError(field, f"{len(found)} names", f"none, or {count}")
+    for index, name in enumerate(found):
+        if not isinstance(name, str) or not name or not name.isprintable() or name in found[:index]:
+            raise FieldError(f"{field}[{index}]", name, "a name that no other has, of printable characters")
+    return found
+
+
+def _named(instance: JobShopInstance, source: str | None, **names: tuple[str, ...]) -> JobShopInstance:
+    """The instance with these names; `source` begins the messages."""
+    try:
+        return replace(instance, **names)
+    except FieldError as error:
+        raise FieldError(error.field, error.value, error.expected, source) from None
 
 
 def _joined(windows: list[tuple[int, int]]) -> list[tuple[int, int]]:

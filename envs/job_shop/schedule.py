@@ -192,12 +192,17 @@ class JobShopSchedule:
         reader.nothing_else()
         return schedule
 
-    def table(self) -> tuple[list[str], list[list[int]]]:
-        """The surviving pieces' operations by start, for a spreadsheet: a header, and a row per operation."""
+    def table(self) -> tuple[list[str], list[list[Any]]]:
+        """The surviving pieces' operations by start, for a spreadsheet: a header, and a row per operation.
+
+        Jobs and machines are given by name where the instance has names.
+        """
         header = ["job", "operation", "machine", "start", "end", "release"]
         visits = [visit for visits in self.pieces() for visit in visits if not visits[-1].cut]
         visits.sort(key=lambda visit: (visit.start, visit.machine, visit.job, visit.operation))
-        return header, [[v.job, v.operation, v.machine, v.start, v.end, v.release] for v in visits]
+        jobs = self.instance.job_names or range(self.instance.num_jobs)
+        machines = self.instance.machine_names or range(self.instance.num_machines)
+        return header, [[jobs[v.job], v.operation, machines[v.machine], v.start, v.end, v.release] for v in visits]
 
     def trace(self) -> dict[str, Any]:
         """The schedule in Chrome's trace event format, as plain data for JSON (see `trace.trace`)."""

@@ -18,13 +18,14 @@
 listed have not begun. A job that is not ``processing`` waits for its next machine: outside, or, where there are no
 buffers, on the machine of its last operation. ``blocked`` and ``waiting`` only say so again, to be checked. ``since``
 gives the begin of what goes on, ``remaining`` the processing time that it still needs (where it was interrupted, both).
-A machine is ``down`` from ``since`` (default: now) until ``until``.
+A machine is ``down`` from ``since`` (default: now) until ``until``. Jobs and machines are named by their numbers, or by
+the instance's names for them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 MAX_CLOCK = 2**53
 _PLACES = ("processing", "blocked", "waiting")
+_FEW = 24  # names that a message can list
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ class _Reader:
         for index, entry in enumerate(require_list("start.jobs", document["jobs"], self._source)):
             field = f"start.jobs[{index}]"
             row = require_keys(field, entry, ("job", "finished"), _PLACES, self._source)
-            number = self._integer(f"{field}.job", row["job"], self._instance.num_jobs - 1)
+            number = self._which(f"{field}.job", row["job"], self._instance.job_names, self._instance.num_jobs)
             if number in jobs:
                 raise self._error(f"{field}.job", number, f"another job: job {number} has an entry and is in one place")
             jobs[number] = self._job(field, number, row)
@@ -207,12 +209,25 @@ class _Reader:
     def _integer(self, field: str, value: object, high: int, low: int = 0) -> int:
         return require_integer(field, value, low, high, self._source)
 
+    def _machine(self, field: str, value: object) -> int:
+        return self._which(field, value, self._instance.machine_names, self._instance.num_machines)
+
+    def _which(self, field: str, value: object, names: Sequence[str], count: int) -> int:
+        """A job or a machine by its name or its number."""
+        if not isinstance(value, str) or not names:
+            return self._integer(field, value, count - 1)
+        if value not in names:
+            raise self._error(
+                field, value, f"one of {', '.join(names)}" if len(names) <= _FEW else "a name that is known"
+            )
+        return names.index(value)
+
     def _down(self, rows: list[Any]) -> tuple[tuple[int, int, int], ...]:
         found: dict[int, tuple[int, int, int]] = {}
         for index, entry in enumerate(rows):
             field = f"start.down[{index}]"
             row = require_keys(field, entry, ("machine", "until"), ("since",), self._source)
-            machine = self._integer(f"{field}.machine", row["machine"], self._instance.num_machines - 1)
+            machine = self._machine(f"{field}.machine", row["machine"])
             if machine in found:
                 raise self._error(f"{field}.machine", machine, "a machine that is not listed before")
             until = self._integer(f"{field}.until", row["until"], MAX_CLOCK)
@@ -256,7 +271,7 @@ class _Reader:
             raise self._error(f"{field}.operation", inner["operation"], f"{operation}, of job {number} {what}")
         if "machine" not in inner:
             return
-        machine = self._integer(f"{field}.machine", inner["machine"], self._instance.num_machines - 1)
+        machine = self._machine(f"{field}.machine", inner["machine"])
         route = int(self._instance.machines[number, operation])
         if machine != route:
             expected = f"{route}, the machine of operation {operation} of job {number}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,7 +67,7 @@ def played(instance: JobShopInstance, moves: int, seed: int, **options: Any) -> 
 def test_goes_on_like_a_shop_that_came_there(
     instance: Any, options: dict[str, Any], known: bool, moves: int, seed: int
 ) -> None:
-    law = {"law": "windows", "known_windows": known} if any(instance.windows) else {"law": "none"}
+    law: dict[str, Any] = {"law": "windows", "known_windows": known} if any(instance.windows) else {"law": "none"}
     engine = played(instance, moves, seed, **options, **law)
     there = engine_for(instance.starting_from(start_of(engine, instance)), **options, **law)
     rng = np.random.default_rng(seed)
@@ -192,6 +194,33 @@ def test_the_file_holds_the_start() -> None:
     assert again.to_dict()["start"] == start
 
 
+def test_names_of_a_csv_are_kept(tmp_path: Path) -> None:
+    """In the JSON form, in the table of a schedule, and in a start state."""
+    (tmp_path / "shop.csv").write_text("job,machine,time\nb10,mill,3\nb2,saw,2\nb10,saw,4\n")
+    bare = JobShopInstance.load(tmp_path / "shop.csv")
+    assert (bare.job_names, bare.machine_names) == (("b2", "b10"), ("mill", "saw"))
+    bare.save(tmp_path / "shop.json")
+    again = JobShopInstance.load(tmp_path / "shop.json")
+    assert (again.job_names, again.machine_names) == (bare.job_names, bare.machine_names)
+    going = [{"job": "b10", "finished": 0, "processing": {"machine": "mill", "since": 1}}]
+    begun = again.starting_from({"time": 2, "jobs": going, "down": [{"machine": "saw", "until": 9}]})
+    assert begun.start == bare.starting_from({**begun.to_dict()["start"]}).start
+    assert begun.start is not None
+    assert (begun.start.jobs[1].remaining, begun.start.down) == (2, ((1, 2, 9),))
+    schedule = JobShopSchedule(bare, "none", np.array([[4, -1], [0, 6]]), np.array([[6, -1], [3, 10]]))
+    header, rows = schedule.table()
+    assert header == ["job", "operation", "machine", "start", "end", "release"]
+    assert rows == [["b10", 0, "mill", 0, 3, 3], ["b2", 0, "saw", 4, 6, 6], ["b10", 1, "saw", 6, 10, 10]]
+    with pytest.raises(FieldError, match=r"start.jobs\[0\].processing.machine is 'lathe', expected one of mill, saw"):
+        again.starting_from(
+            {"time": 2, "jobs": [{"job": "b10", "finished": 0, "processing": {"machine": "lathe", "since": 1}}]}
+        )
+    with pytest.raises(FieldError, match=r"job_names\[1\] is 'a', expected a name that no other has"):
+        replace(bare, job_names=("a", "a"))
+    with pytest.raises(FieldError, match="machine_names is '1 names', expected none, or 2"):
+        replace(bare, machine_names=("a",))
+
+
 GOING = {"job": 0, "finished": 0, "processing": {"machine": 0, "since": 9}}
 
 
@@ -267,7 +296,11 @@ def test_the_validator_knows_the_start(change: dict[str, tuple[int, int, int]], 
     going = [{"job": 0, "finished": 0, "processing": {"machine": 0, "since": 2}}]
     instance = bare.starting_from({"time": 4, "jobs": going})
     tables = {"start": np.array([[2, 5], [5, 7]]), "completion": np.array([[5, 7], [7, 11]])}
-    assert validate(JobShopSchedule(instance, "none", **tables)) == []
+
+    def violations() -> list[str]:
+        return validate(JobShopSchedule(instance, "none", tables["start"], tables["completion"]))
+
+    assert violations() == []
     for name, (job, operation, value) in change.items():
         tables[name][job, operation] = value
-    assert any(problem in violation for violation in validate(JobShopSchedule(instance, "none", **tables)))
+    assert any(problem in violation for violation in violations())
