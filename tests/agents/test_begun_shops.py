@@ -104,6 +104,7 @@ def test_every_agent_plans_from_the_start(agent: str, blocking: str) -> None:
     solution = makespan.solve(begun, agent, seconds, blocking=blocking)
     known = begun.start.dates(begun)[0]
     assert (solution.schedule.start[known >= 0] == known[known >= 0]).all()
+    assert solution.bound is not None
     assert solution.objective >= solution.bound >= lower_bound(begun)
     if agent in ("portfolio", "cp-sat"):
         assert solution.optimal
