@@ -24,7 +24,7 @@ from .bounds import job_bound, lower_bound, machine_bound
 from .instance import JobShopInstance
 from .move_order import Mover, order_moves
 from .schedule_file import FieldReader
-from .schedule_start import end_in_progress, has_begun, is_in_progress, past_violations, without_past
+from .schedule_start import dates_known, end_in_progress, has_begun, is_in_progress, past_violations, without_past
 
 FORMAT = "makespan/job-shop-schedule"
 VERSION = 1
@@ -195,14 +195,19 @@ class JobShopSchedule:
     def table(self) -> tuple[list[str], list[list[Any]]]:
         """The surviving pieces' operations by start, for a spreadsheet: a header, and a row per operation.
 
-        Jobs and machines are given by name where the instance has names.
+        Jobs and machines are given by name where the instance has names; dates that a start state does not know are
+        empty.
         """
         header = ["job", "operation", "machine", "start", "end", "release"]
         visits = [visit for visits in self.pieces() for visit in visits if not visits[-1].cut]
         visits.sort(key=lambda visit: (visit.start, visit.machine, visit.job, visit.operation))
         jobs = self.instance.job_names or range(self.instance.num_jobs)
         machines = self.instance.machine_names or range(self.instance.num_machines)
-        return header, [[jobs[v.job], v.operation, machines[v.machine], v.start, v.end, v.release] for v in visits]
+        start = self.instance.start
+        return header, [
+            [jobs[v.job], v.operation, machines[v.machine], *dates_known(start, v, (v.start, v.end, v.release))]
+            for v in visits
+        ]
 
     def trace(self) -> dict[str, Any]:
         """The schedule in Chrome's trace event format, as plain data for JSON (see `trace.trace`)."""

@@ -26,6 +26,17 @@ def is_in_progress(start: ShopStart | None, visit: Visit) -> bool:
     return has_begun(start, visit) and visit.operation >= start.jobs[visit.job].finished  # type: ignore[union-attr]
 
 
+def dates_known(start: ShopStart | None, visit: Visit, dates: tuple[int, int, int]) -> tuple[int | str, ...]:
+    """Start, end and release of a visit, empty where a start state only says that it is over."""
+    if start is None or not has_begun(start, visit) or is_in_progress(start, visit):
+        return dates
+    job = start.jobs[visit.job]
+    if job.history is not None:
+        return dates
+    last = visit.operation == job.finished - 1
+    return "", "", dates[2] if last and dates[2] > start.time else ""
+
+
 def past_violations(schedule: JobShopSchedule, pieces: list[list[Visit]]) -> Iterator[str]:
     """What differs from the past that is given, and what begins before now."""
     instance, start = schedule.instance, schedule.instance.start

@@ -221,6 +221,29 @@ def test_names_of_a_csv_are_kept(tmp_path: Path) -> None:
         replace(bare, machine_names=("a",))
 
 
+def test_a_table_leaves_out_what_is_not_known() -> None:
+    """Job 0 is blocked on machine 0 until 6; when it was processed there nobody has said."""
+    instance = shop([[3, 2], [2, 4]], [[0, 1], [1, 0]]).starting_from(
+        {
+            "time": 4,
+            "jobs": [
+                {"job": 0, "finished": 1},
+                {"job": 1, "finished": 0, "processing": {"machine": 1, "remaining": 2}},
+            ],
+        }
+    )
+    engine = engine_for(instance)
+    while engine.is_running()[0]:
+        engine.step([int(engine.masks[0].argmax())])
+    rows = engine.schedule(0).table()[1]
+    assert sorted(rows, key=lambda row: row[:2]) == [
+        [0, 0, 0, "", "", 6],
+        [0, 1, 1, 6, 8, 8],
+        [1, 0, 1, 4, 6, 6],
+        [1, 1, 0, 6, 10, 10],
+    ]
+
+
 GOING = {"job": 0, "finished": 0, "processing": {"machine": 0, "since": 9}}
 
 
