@@ -330,7 +330,7 @@ class _Search:
             UserError: nothing.
         """
         if self.best is None:
-            problem = f" (what there was is refused: {self._problem})" if self._problem else ""
+            problem = f" ({self._problem})" if self._problem else ""
             raise UserError(
                 f"agent {self.task.agent!r} found no valid schedule of {self._name!r} in {self.task.seconds:g} s"
                 f"{problem}; give it more time or take another agent"
@@ -387,7 +387,7 @@ class _Search:
         if schedule is None or not hasattr(self._env, "validate"):
             return True
         problems = self._env.validate(schedule)
-        self._problem = problems[0] if problems else self._problem
+        self._problem = f"the validator refuses a schedule: {problems[0]}" if problems else self._problem
         return not problems
 
     def _check_bound(self) -> None:
@@ -413,9 +413,10 @@ class _Search:
             end = self.seconds + 2 * stage.share * self.left
             try:
                 self._turn(stage)
-            except UserError:  # it cannot play this very instance, or needs a package that is not installed
+            except UserError as error:  # it cannot play this very instance, or needs a package that is not installed
                 if self._untold:
                     raise
+                self._problem = str(error)
                 unfit.add(stage.agent)
             if self.seconds > end:  # it needs more time to begin than it may have
                 unfit.add(stage.agent)
@@ -505,7 +506,7 @@ class _Search:
             outcome = arena.outcome(copy)
             self._name = self._name or outcome.instance
             if outcome.metrics.get("finished") is False:
-                self._problem = "it is not finished"
+                self._problem = "what it plays is not finished"
             elif self._take(outcome.objective, outcome.schedule):
                 return
 

@@ -42,24 +42,33 @@ def lower_bound(instance: JobShopInstance) -> int:
 
 
 def _bound_from(instance: JobShopInstance, start: ShopStart) -> int:
-    """The job and the machine bound of what has not begun by a start state, and the ends of what has."""
-    end = {j: start.time + (job.remaining if job.since >= 0 else 0) for j, job in enumerate(start.jobs)}
+    """The job and the machine bound of what has not begun by a start state, and the ends of what has.
+
+    Machines that are down then take nobody before they are repaired.
+    """
     free = np.full(instance.num_machines, start.time)
+    for machine, _, until in start.down:
+        free[machine] = until
+    ready = []
     for j, job in enumerate(start.jobs):
+        ready.append(start.time)
         if job.since >= 0:
-            free[instance.machines[j, job.finished]] = end[j]
+            machine = int(instance.machines[j, job.finished])
+            ready[j] = int(free[machine]) + job.remaining if job.remaining else start.time
+            free[machine] = max(free[machine], ready[j])
     bound = 0
     by_machine: dict[int, list[tuple[int, int, int]]] = {}
     for j, job in enumerate(start.jobs):
-        length, ready = int(instance.lengths[j]), end[j]
-        rest = instance.times[j, job.begun : length].tolist()
-        if job.finished < length:
-            bound = max(bound, ready + sum(rest))
-        for k, time in enumerate(rest):
-            machine = int(instance.machines[j, job.begun + k])
-            head, tail = ready + sum(rest[:k]), sum(rest[k + 1 :])
+        head, length = ready[j], int(instance.lengths[j])
+        tail = int(instance.times[j, job.begun : length].sum())
+        for k in range(job.begun, length):
+            machine, time = int(instance.machines[j, k]), int(instance.times[j, k])
+            head, tail = max(head, int(free[machine])), tail - time
             by_machine.setdefault(machine, []).append((head, time, tail))
-    for machine, rows in by_machine.items():
+            head += time
+        if job.finished < length:
+            bound = max(bound, head)
+    for rows in by_machine.values():
         heads, times, tails = zip(*rows, strict=True)
-        bound = max(bound, max(min(heads), int(free[machine])) + sum(times) + min(tails))
+        bound = max(bound, min(heads) + sum(times) + min(tails))
     return bound

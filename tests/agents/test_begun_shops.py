@@ -45,7 +45,13 @@ def stand(engine: Any, instance: Any, dates: bool) -> dict[str, Any]:
             left = int(instance.times[j, k]) - passed
             entry["processing"] = {"machine": machine, "since": begin[k], "remaining": left}
         jobs.append(entry)
-    return {"time": now, "jobs": jobs}
+    down = [
+        {"machine": m, "since": b, "until": e}
+        for m in range(instance.num_machines)
+        for b, e in schedule.windows(m)
+        if b <= now < e
+    ]
+    return {"time": now, "jobs": jobs, "down": down}
 
 
 def best_from_here(engine: Any) -> int | None:

@@ -207,6 +207,21 @@ def test_rules_are_compared_and_a_row_is_drawn(workplace):
     assert (workplace.folder / "row.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_one_instance_is_optimised(workplace):
+    """By its rules, then random play, until the proved bound or the time is reached; goes on from the folder."""
+    pytest.importorskip("matplotlib")
+    for _ in range(2):
+        workplace.makespan("optimise", "tiny5", "--env", ENV_ID, "--seconds", "2", "--out", "results/tiny5")
+    folder = workplace.folder / "results" / "tiny5"
+    result = json.loads((folder / "result.json").read_text())
+    best = workplace.python(
+        "import makespan, gymnasium; env = gymnasium.make('" + ENV_ID + "').unwrapped; print(env.best_known('tiny5'))"
+    )
+    assert result["objective"] == int(best)
+    assert result["instance"] == "tiny5"
+    assert {path.name for path in folder.iterdir()} == {"gantt.png", "result.json", "run.json", "schedule.json"}
+
+
 def test_an_agent_is_trained_compared_and_drawn(workplace):
     """The commands one after the other in one process, which imports torch once; each on its own is a slow test."""
     for module in ("torch", "torch_geometric", "sb3_contrib", "matplotlib"):
