@@ -304,6 +304,21 @@ def _make_iterated_greedy(name: Name, setting: Setting) -> Agent:
     return ImprovementAgent(setting, name.base, IteratedGreedy, *_limits(name))
 
 
+def _without_lns(setting: Setting) -> str | None:
+    obstacle = _without_plan(setting)
+    if obstacle is None and setting.options.get("blocking", "swap") != "none":
+        return "it plans windows of the classical shop, blocking=none; where jobs block try 'iterated-greedy'"
+    return obstacle
+
+
+def _make_lns(name: Name, setting: Setting) -> Agent:
+    from .improvement.agent import ImprovementAgent
+    from .improvement.neighbourhoods import NeighbourhoodSearch
+
+    make = partial(NeighbourhoodSearch, workers=_count(name, "workers", 1))
+    return ImprovementAgent(setting, name.base, make, *_limits(name))
+
+
 def _make_job_insertion(name: Name, setting: Setting) -> Agent:
     from .improvement.agent import ImprovementAgent
     from .improvement.job_insertion import JobInsertion
@@ -320,6 +335,7 @@ _KINDS = {
     "cp-sat": _Kind(("time", "workers", "warm"), _make_cp_sat, _without_cp_sat),
     "amcc": _Kind(("restarts", "noise"), _make_amcc, _without_plan),
     "iterated-greedy": _Kind(("time", "iterations"), _make_iterated_greedy, _without_plan),
+    "lns": _Kind(("time", "iterations", "workers"), _make_lns, _without_lns),
     "job-insertion": _Kind(("time", "iterations"), _make_job_insertion, _without_plan),
     "cp-plan": _Kind(("time", "workers", "warm", "repair", "retime"), _make_cp_plan, _without_plan),
 }

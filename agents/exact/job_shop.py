@@ -172,7 +172,7 @@ def solve_job_shop(
     bound = max(lower_bound(instance), known_bound)
     if start is not None and start.makespan <= bound:
         return ExactResult(start, start.makespan, bound, True, time.perf_counter() - began)
-    model = _Model(_cp_sat(), problem, bound, start)
+    model = _Model(cp_sat(), problem, bound, start)
     solver = model.solver(workers, seed, work)
     solver.parameters.max_time_in_seconds = max(seconds - (time.perf_counter() - began), 0.0)
     status = solver.solve(model.model) if report is None else _solve_watched(model, solver, report)
@@ -208,7 +208,7 @@ def _solve_watched(model: _Model, solver: cp_model.CpSolver, report: Report) -> 
     return solve_watched(model.cp, solver, model.model, model.begin, found, bounded)
 
 
-def _cp_sat() -> ModuleType:
+def cp_sat() -> ModuleType:
     try:
         from ortools.sat.python import cp_model
     except ImportError:

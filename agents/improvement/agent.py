@@ -20,7 +20,7 @@ MakeSearch = Callable[[JobShopInstance, str, int, JobShopSchedule | None], Searc
 
 
 class ImprovementAgent(PlanningAgent):
-    """Searches as if no machine ever broke down, from the best rule's schedule on where a rule finishes.
+    """Searches as if no machine ever broke down.
 
     Args:
         setting: of the job shop.
@@ -28,13 +28,21 @@ class ImprovementAgent(PlanningAgent):
         make: makes the search.
         seconds: wall time for each instance; None: no limit.
         iterations: limit of another kind; None: none.
+        from_rules: whether it begins from the best rule's schedule, where a rule finishes, in `improve` from the best
+            that is known.
     """
 
     def __init__(
-        self, setting: Setting, name: str, make: MakeSearch, seconds: float | None, iterations: int | None
+        self,
+        setting: Setting,
+        name: str,
+        make: MakeSearch,
+        seconds: float | None,
+        iterations: int | None,
+        from_rules: bool = True,
     ) -> None:
         super().__init__(setting)
-        self.name = name
+        self.name, self._from_rules = name, from_rules
         self._make, self._seconds, self._iterations = make, seconds, iterations
 
     def improve(
@@ -55,7 +63,7 @@ class ImprovementAgent(PlanningAgent):
     def _plan(self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine) -> ExactResult:
         self._check_beginning(instance, state)
         began = time.perf_counter()
-        search = self._search(instance, self._best_rule_schedule(instance, state, copy, imagine))
+        search = self._search(instance, self._first(instance, state, copy, imagine))
         search.run(self._seconds, iterations=self._iterations)
         schedule, bound = search.best, lower_bound(instance)
         assert schedule is not None
@@ -67,6 +75,18 @@ class ImprovementAgent(PlanningAgent):
             raise UserError(
                 f"agent {self.name!r} cannot plan {instance.name!r}: work has begun, it plans from the start"
             )
+
+    def _first(
+        self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine
+    ) -> JobShopSchedule | None:
+        """The schedule to begin from, None for none.
+
+        Raises:
+            UserError: work has begun.
+        """
+        if state.time > 0 or not state.is_empty:
+            raise UserError(f"agent {self.name!r} plans from the start, but in {instance.name!r} work has begun")
+        return self._best_rule_schedule(instance, state, copy, imagine) if self._from_rules else None
 
     def _search(self, instance: JobShopInstance, start: JobShopSchedule | None) -> Search:
         return self._make(instance, self._options.blocking, self._setting.seed, start)

@@ -149,3 +149,21 @@ def measure(shop, orders, paths, limit):
             if u >= 0:
                 count = relax(shop, orders, paths, u, end, count)
     return makespan if count == nodes else -1
+
+
+@compiled
+def measure_tails(shop, orders, paths, tails):
+    """Fill `tails`, int64 [N]: the longest path from the end of each node to the end. For the classical shop.
+
+    Args:
+        paths: as `measure` has filled them.
+    """
+    for i in range(len(tails) - 1, -1, -1):
+        v = paths.order[i]
+        tail = np.int64(0)
+        if not shop.last[v]:
+            tail = shop.time[v + 1] + tails[v + 1]
+        u = following(shop, orders, v)
+        if u >= 0:
+            tail = max(tail, shop.time[u] + tails[u])
+        tails[v] = tail

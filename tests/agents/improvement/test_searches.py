@@ -1,4 +1,4 @@
-"""Job insertion: schedules are valid in every mode, optimal on small shops, and the same each time."""
+"""Searches: their schedules are valid in every mode, optimal on small shops, and the same each time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from makespan.agents.exact.job_shop import solve_job_shop
 from makespan.agents.improvement.graph import AlternativeGraph
+from makespan.agents.improvement.iterated_greedy import IteratedGreedy
 from makespan.agents.improvement.job_insertion import JobInsertion, orders_of
 from makespan.agents.improvement.paths import NO_LIMIT, Paths, measure
 from makespan.envs.core.errors import FieldError
@@ -18,39 +19,50 @@ from makespan.envs.job_shop.instance import JobShopInstance
 from makespan.envs.job_shop.schedule import JobShopSchedule, swaps, validate
 from support.job_shop import CASES, MODES, case, shop, shops
 
+SEARCHES: list[Any] = [JobInsertion, IteratedGreedy]
+each_search = pytest.mark.parametrize("search_class", SEARCHES)
 
-def found(instance: JobShopInstance, blocking: str, iterations: int, **options: Any) -> JobShopSchedule:
-    search = JobInsertion(instance, blocking, **options)
+
+def found(
+    search_class: Any, instance: JobShopInstance, blocking: str, iterations: int, **options: Any
+) -> JobShopSchedule:
+    search = search_class(instance, blocking, **options)
     search.run(iterations=iterations)
     assert search.best is not None
     assert validate(search.best) == []
     return search.best
 
 
+@each_search
 @pytest.mark.parametrize("letter", "ABCE")
-def test_hand_made_cases(letter: str) -> None:
+def test_hand_made_cases(search_class: Any, letter: str) -> None:
     optima = {"A": (7, 7, 11), "B": (5, 5, 7), "C": (10, 11, 14), "E": (8, 8, 11)}[letter]
-    assert tuple(found(case(letter), blocking, 300).makespan for blocking in MODES) == optima
+    assert tuple(found(search_class, case(letter), blocking, 300).makespan for blocking in MODES) == optima
 
 
 @settings(max_examples=60, deadline=None)
-@given(instance=shops(jobs=(2, 4), machines=(2, 3)), blocking=st.sampled_from(MODES))
-def test_small_shops_are_solved_to_the_optimum(instance: JobShopInstance, blocking: str) -> None:
+@given(
+    search_class=st.sampled_from(SEARCHES),
+    instance=shops(jobs=(2, 4), machines=(2, 3)),
+    blocking=st.sampled_from(MODES),
+)
+def test_small_shops_are_solved_to_the_optimum(search_class: Any, instance: JobShopInstance, blocking: str) -> None:
     """Routes of unequal length, revisits included. Hot enough to leave any dead end of so small a shop."""
     exact = solve_job_shop(instance, blocking, 30.0)
     assert exact.proved
-    assert found(instance, blocking, 3000, temperature=2.0).makespan == exact.objective
+    assert found(search_class, instance, blocking, 3000, temperature=2.0).makespan == exact.objective
 
 
 @settings(max_examples=100, deadline=None)
 @given(
+    search_class=st.sampled_from(SEARCHES),
     instance=shops(jobs=(2, 5), machines=(1, 4), least_time=0),
     blocking=st.sampled_from(MODES),
     seed=st.integers(0, 2**63 - 1),
 )
-def test_every_move_leads_to_a_schedule(instance: JobShopInstance, blocking: str, seed: int) -> None:
+def test_every_move_leads_to_a_schedule(search_class: Any, instance: JobShopInstance, blocking: str, seed: int) -> None:
     """So hot that every move is made: the orders it ends with are those of a valid schedule, times of zero included."""
-    search = JobInsertion(instance, blocking, seed, temperature=1e9)
+    search = search_class(instance, blocking, seed, temperature=1e9)
     for _ in range(20):
         search.run(iterations=1)
         assert search.best is not None
@@ -61,15 +73,17 @@ def test_every_move_leads_to_a_schedule(instance: JobShopInstance, blocking: str
         assert validate(search._graph.schedule(paths.head)) == []
 
 
+@pytest.mark.parametrize("search_class, iterations", [(JobInsertion, 200_000), (IteratedGreedy, 3000)])
 @pytest.mark.parametrize(
     "name, blocking, optimum",
     [("ft06", "none", 55), ("ft06", "swap", 63), ("ft06", "no-swap", 69), ("la05", "swap", 664)],
 )
-def test_known_optima(name: str, blocking: str, optimum: int) -> None:
-    assert found(named_instance(name), blocking, 200_000).makespan == optimum
+def test_known_optima(search_class: Any, iterations: int, name: str, blocking: str, optimum: int) -> None:
+    assert found(search_class, named_instance(name), blocking, iterations).makespan == optimum
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("search_class, iterations", [(JobInsertion, 1_000_000), (IteratedGreedy, 10_000)])
 @pytest.mark.parametrize(
     "name, blocking, optimum",
     [
@@ -80,58 +94,64 @@ def test_known_optima(name: str, blocking: str, optimum: int) -> None:
         ("ft10", "swap", 1068),
     ],
 )
-def test_never_below_proved_optima(name: str, blocking: str, optimum: int) -> None:
-    assert optimum <= found(named_instance(name), blocking, 1_000_000).makespan <= 1.04 * optimum
+def test_never_below_proved_optima(search_class: Any, iterations: int, name: str, blocking: str, optimum: int) -> None:
+    assert optimum <= found(search_class, named_instance(name), blocking, iterations).makespan <= 1.04 * optimum
 
 
+@each_search
 @pytest.mark.parametrize("blocking", MODES)
-def test_the_same_work_gives_the_same_schedule_however_it_is_cut(blocking: str) -> None:
+def test_the_same_work_gives_the_same_schedule_however_it_is_cut(search_class: Any, blocking: str) -> None:
     instance = random_instance(((8, 5),), 3)
-    whole = JobInsertion(instance, blocking, seed=5)
-    whole.run(iterations=5000)
-    parts = JobInsertion(instance, blocking, seed=5)
-    for iterations in (1, 999, 4000):
+    whole = search_class(instance, blocking, seed=5)
+    whole.run(iterations=500)
+    parts = search_class(instance, blocking, seed=5)
+    for iterations in (1, 99, 400):
         parts.run(iterations=iterations)
     assert whole.best is not None
     assert parts.best is not None
     assert np.array_equal(whole.best.start, parts.best.start)
 
 
-def test_another_seed_is_another_search() -> None:
-    searches = [JobInsertion(named_instance("la01"), "swap", seed) for seed in (0, 1)]
+@each_search
+def test_another_seed_is_another_search(search_class: Any) -> None:
+    searches = [search_class(named_instance("la01"), "swap", seed) for seed in (0, 1)]
     for search in searches:
-        search.run(iterations=100)
+        search.run(iterations=50)
     assert not np.array_equal(searches[0]._current.sequence, searches[1]._current.sequence)
 
 
-def test_it_tells_of_everything_better_once() -> None:
+@each_search
+def test_it_tells_of_everything_better_once(search_class: Any) -> None:
     told: list[int] = []
-    search = JobInsertion(named_instance("la05"), "swap")
-    search.run(found=lambda schedule: told.append(schedule.makespan), iterations=20_000)
+    search = search_class(named_instance("la05"), "swap")
+    search.run(found=lambda schedule: told.append(schedule.makespan), iterations=1000)
     assert search.best is not None
     assert len(told) > 2
     assert told == sorted(set(told), reverse=True)
     assert told[-1] == search.best.makespan
-    assert search.iterations == 20_000
+    assert search.iterations == 1000
 
 
+@each_search
 @pytest.mark.parametrize("blocking", MODES)
-def test_it_begins_from_the_orders_of_a_schedule(blocking: str) -> None:
+def test_it_begins_from_the_orders_of_a_schedule(search_class: Any, blocking: str) -> None:
     instance = random_instance(((6, 4),), 2)
-    start = found(instance, blocking, 2000)
-    again = JobInsertion(instance, blocking, start=start).best
+    start = found(search_class, instance, blocking, 300)
+    again = search_class(instance, blocking, start=start).best
     assert again is not None
     assert np.array_equal(again.start, start.start)
     assert orders_of(AlternativeGraph(instance, blocking), start).sequence.shape == (4, 6)
 
 
-def test_swaps_are_found() -> None:
-    best = found(shop(*CASES["B"]), "swap", 300)
+@each_search
+def test_swaps_are_found(search_class: Any) -> None:
+    best = found(search_class, shop(*CASES["B"]), "swap", 300)
     assert [len(swap.jobs) for swap in swaps(best)] == [3]
 
 
-def test_it_stops_at_the_trivial_bound() -> None:
-    search = JobInsertion(case("B"), "swap")
+@each_search
+def test_it_stops_at_the_trivial_bound(search_class: Any) -> None:
+    search = search_class(case("B"), "swap")
     search.run(iterations=10**6)
     assert search.best is not None
     assert search.is_proved
