@@ -416,7 +416,7 @@ class _Search:
             except UserError as error:  # it cannot play this very instance, or needs a package that is not installed
                 if self._untold:
                     raise
-                self._problem = str(error)
+                self._problem = self._problem if unfit else str(error)
                 unfit.add(stage.agent)
             if self.seconds > end:  # it needs more time to begin than it may have
                 unfit.add(stage.agent)

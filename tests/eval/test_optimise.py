@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,25 @@ def test_more_tries_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"10000 tries at once take .* GiB, more than the 0.0 GiB that are free"):
         makespan.solve("ft06", "random:samples=10000", seconds=1)
     assert makespan.solve("ft06", "random:samples=4", seconds=0.1).tries >= 4
+
+
+def test_a_start_that_leads_nowhere() -> None:
+    """Two jobs that each wait for the other's machine, and may not swap."""
+    bare = JobShopInstance.from_routes("dead", [[3, 2], [2, 4]], [[0, 1], [1, 0]])
+    start = {"time": 5, "jobs": [{"job": 0, "finished": 1}, {"job": 1, "finished": 1}]}
+    with pytest.raises(UserError, match="found no valid schedule of 'dead'.*from which every job can be finished"):
+        makespan.solve(bare, seconds=1, start=start, blocking="no-swap")
+    assert makespan.solve(bare, seconds=1, start=start, blocking="swap").objective == 9
+
+
+def test_planned_maintenance_is_planned_for() -> None:
+    windows = (((100, 150), (300, 320)), (), (), (), ())
+    instance = replace(named_instance("la05"), name="maintained", windows=windows)
+    solution = makespan.solve(instance, "cp-sat", seconds=5, blocking="none")
+    assert solution.schedule.downtime[0] == windows[0]
+    assert makespan.solve(instance, "mwkr", seconds=5, blocking="none", law="none").schedule.downtime[0] == ()
+    with pytest.raises(UserError, match="knows of no down-times"):
+        makespan.solve(instance, "job-insertion", seconds=1)
 
 
 def test_what_the_validator_refuses_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
