@@ -153,7 +153,7 @@ def test_a_start_that_leads_nowhere() -> None:
     """Two jobs that each wait for the other's machine, and may not swap."""
     bare = JobShopInstance.from_routes("dead", [[3, 2], [2, 4]], [[0, 1], [1, 0]])
     start = {"time": 5, "jobs": [{"job": 0, "finished": 1}, {"job": 1, "finished": 1}]}
-    with pytest.raises(UserError, match="found no valid schedule of 'dead'.*from which every job can be finished"):
+    with pytest.raises(UserError, match=r"found no valid schedule of 'dead'.*from which every job can be finished"):
         makespan.solve(bare, seconds=1, start=start, blocking="no-swap")
     assert makespan.solve(bare, seconds=1, start=start, blocking="swap").objective == 9
 
