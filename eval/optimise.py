@@ -457,7 +457,9 @@ class _Search:
         play_to_end(arena, agent, [self._case()])
         self._tries += 1
         outcome = arena.outcome(0)
+        before = self._problem
         if outcome.metrics.get("finished") is False or not self._is_valid(outcome.schedule):
+            self._problem = before  # it plays another game
             return None
         self._take(outcome.objective, outcome.schedule)
         return outcome.objective
