@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...envs.job_shop.instance import JobShopInstance
 from ...envs.job_shop.schedule import JobShopSchedule
-from .graph import AlternativeGraph
+from .graph import AlternativeGraph, Orders
 from .insertion import draw
 from .paths import NO_LIMIT, Paths, measure
 from .search import Search
-from .selection import Selection, insert_jobs, read_orders, try_all
+from .selection import Gaps, Selection, insert_jobs, read_orders, try_all
 
 NOISE = 0.2
 
@@ -43,6 +44,7 @@ class Amcc(Search):
         super().__init__(instance)
         self._graph = AlternativeGraph(instance, blocking)
         self._selection = Selection.empty(self._graph)
+        self._gaps = Gaps.empty(self._graph)
         self._orders = self._graph.orders(self._graph.shop.job.astype(np.int64))
         self._paths = Paths.empty(self._graph.num_nodes)
         self._random = np.array([seed], dtype=np.uint64)
@@ -53,25 +55,22 @@ class Amcc(Search):
         shop, selection, random = self._graph.shop, self._selection, self._random
         for _ in range(count):
             noise = self._noise if self._tries else 0.0
-            if not try_all(shop, selection, noise, random):
+            if try_all(shop, selection, noise, random):
+                read_orders(shop, selection, self._orders)
+                self._keep(self._orders)
+            else:
                 self.dead_ends += 1
-                insert_jobs(shop, selection, self._job_ranks(), noise, random)
+                insert_jobs(shop, selection, self._gaps, self._job_order(), noise, random)
+                self._keep(self._gaps.orders)
             self._tries += 1
-            self._keep()
 
-    def _job_ranks(self) -> np.ndarray:
-        """The place of each job in the order in which they are inserted: int64 [n]."""
-        work = self._graph.instance.times.sum(axis=1)
-        order = np.argsort(-work, kind="stable")
-        if self._tries:
-            order = np.argsort([draw(self._random) for _ in work])
-        rank = np.empty(len(work), dtype=np.int64)
-        rank[order] = np.arange(len(work))
-        return rank
+    def _job_order(self) -> NDArray[np.int64]:
+        """The order in which jobs are inserted: int64 [n]."""
+        if self._tries == 0:
+            return np.argsort(-self._graph.instance.times.sum(axis=1), kind="stable")
+        return np.argsort([draw(self._random) for _ in range(self._graph.instance.num_jobs)])
 
-    def _keep(self) -> None:
-        shop = self._graph.shop
-        read_orders(shop, self._selection, self._orders)
-        makespan = measure(shop, self._orders, self._paths, NO_LIMIT)
+    def _keep(self, orders: Orders) -> None:
+        makespan = measure(self._graph.shop, orders, self._paths, NO_LIMIT)
         if self.best is None or makespan < self.best.makespan:
             self.best = self._graph.schedule(self._paths.head)

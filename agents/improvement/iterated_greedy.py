@@ -18,49 +18,100 @@ from .insertion import assign, draw
 from .job_insertion import orders_of
 from .paths import NO_LIMIT, Paths, following, measure
 from .search import Search
-from .selection import FIRST, SECOND, Selection, clear, complete, connect, read_orders
+from .selection import NONE, Gaps, Selection, arc_length, insert_job
 
 JOBS = 4  # of 1 to 5; and of temperatures of 0.1 to 0.5
 TEMPERATURE = 0.3  # in mean processing times of a node
 
 
 @compiled
-def forget(shop, selection, orders, missing):
-    """Select what some orders say of all pairs but those of missing jobs: bool [n]."""
-    clear(selection)
-    for v in range(len(shop.job)):
-        if missing[shop.job[v]]:
-            continue
-        u = following(shop, orders, v)
-        while u >= 0 and missing[shop.job[u]]:
-            u = following(shop, orders, u)
-        if u >= 0 and shop.job[u] != shop.job[v]:
-            connect(shop, selection, v, u)
-    for pair in range(len(selection.pairs)):
-        x, y = selection.pairs[pair, 0], selection.pairs[pair, 1]
-        if not missing[shop.job[x]] and not missing[shop.job[y]]:
-            selection.decided[pair] = FIRST if orders.place[x] < orders.place[y] else SECOND
+def extend(selection, node, other, length):
+    """Take notice of an arc from a node to another one, whose paths are known."""
+    row, behind = selection.longest[node], selection.longest[other]
+    for v in range(len(row)):
+        row[v] = max(row[v], behind[v] + length)
 
 
 @compiled
-def insert(shop, selection, missing, job, random):
-    """Insert a job by AMCC among those that are not missing."""
-    missing[job] = False
-    count = 0
-    for pair in range(len(selection.pairs)):
-        first, second = shop.job[selection.pairs[pair, 0]], shop.job[selection.pairs[pair, 1]]
-        if (first == job and not missing[second]) or (second == job and not missing[first]):
-            selection.open[count] = pair
-            count += 1
-    complete(shop, selection, count, 0.0, random)
+def next_present(shop, orders, missing, node):
+    """The next node of a node's machine whose job is not missing, -1 for none."""
+    u = following(shop, orders, node)
+    while u >= 0 and missing[shop.job[u]]:
+        u = following(shop, orders, u)
+    return u
+
+
+@compiled
+def find_paths_from(shop, selection, orders, missing, node):
+    """Find the longest paths from a node, those from the ends of its arcs being known."""
+    length = shop.time[node] * selection.unit + 1
+    if shop.last[node]:
+        row = selection.longest[node]
+        row[len(row) - 1] = length
+    else:
+        extend(selection, node, node + 1, length)
+    if missing[shop.job[node]]:
+        return
+    if shop.position[node] > 0 and shop.exit[node - 1] == node:
+        u = next_present(shop, orders, missing, node - 1)
+        if u >= 0:
+            extend(selection, node, u, arc_length(shop, selection, node - 1))
+    if shop.exit[node] == node:
+        u = next_present(shop, orders, missing, node)
+        if u >= 0:
+            extend(selection, node, u, length)
+
+
+@compiled
+def forget(shop, selection, orders, paths, missing):
+    """Find the longest paths of some orders without the missing jobs, but for their own routes.
+
+    Args:
+        paths: room.
+        missing: bool [n].
+    """
+    longest, order, cycle = selection.longest, paths.order, paths.cycle
+    nodes = len(order)
+    for v in range(nodes + 2):
+        for u in range(nodes + 2):
+            longest[v, u] = NONE
+        longest[v, v] = 0
+    measure(shop, orders, paths, NO_LIMIT)
+    end = nodes
+    while end > 0:
+        begin = end - 1
+        while begin > 0 and cycle[order[begin]] >= 0 and cycle[order[begin - 1]] == cycle[order[begin]]:
+            begin -= 1
+        for _ in range(end - begin):  # once round a swap
+            for i in range(end - 1, begin - 1, -1):
+                find_paths_from(shop, selection, orders, missing, order[i])
+        end = begin
+    for job in range(len(missing)):
+        extend(selection, nodes, shop.first[job], 0)
+
+
+@compiled
+def take_out(shop, orders, gaps, missing):
+    """Fill the gaps' orders with those of the jobs that are not missing."""
+    for machine in range(len(gaps.size)):
+        count = 0
+        for i in range(orders.sequence.shape[1]):
+            v = orders.sequence[machine, i]
+            if v >= 0 and not missing[shop.job[v]]:
+                gaps.orders.sequence[machine, count], gaps.orders.place[v] = v, count
+                count += 1
+        gaps.size[machine] = count
 
 
 @compiled(nogil=True)
-def iterate(shop, selection, current, best, shuffled, missing, random, values, iterations, jobs, temperature):
+def iterate(
+    shop, selection, gaps, current, best, paths, shuffled, missing, random, values, iterations, jobs, temperature
+):
     """Forget and insert jobs; a schedule that is longer by d is kept with probability exp(-d / temperature).
 
     Args:
         current, best: orders; the first to be gone on from, the last the best ones so far.
+        gaps, paths: room.
         shuffled: int32 [n], all jobs.
         missing: bool [n], all false.
         random: uint64 [1], the random stream.
@@ -73,13 +124,15 @@ def iterate(shop, selection, current, best, shuffled, missing, random, values, i
             other = i + int(draw(random) * (len(shuffled) - i))
             shuffled[i], shuffled[other] = shuffled[other], shuffled[i]
             missing[shuffled[i]] = True
-        forget(shop, selection, current, missing)
+        forget(shop, selection, current, paths, missing)
+        take_out(shop, current, gaps, missing)
         for i in range(jobs):
-            insert(shop, selection, missing, shuffled[i], random)
+            missing[shuffled[i]] = False
+            insert_job(shop, selection, gaps, shuffled[i], 0.0, random)
         makespan = selection.longest[source, sink] // selection.unit
         if makespan > values[0] + int(-temperature * np.log(1.0 - draw(random))):
             continue
-        read_orders(shop, selection, current)
+        assign(current, gaps.orders)
         values[0] = makespan
         if makespan < values[1]:
             values[1] = makespan
@@ -113,6 +166,7 @@ class IteratedGreedy(Search):
         super().__init__(instance)
         graph = self._graph = AlternativeGraph(instance, blocking)
         self._selection = Selection.empty(graph)
+        self._gaps = Gaps.empty(graph)
         self._current = graph.orders(graph.shop.job.astype(np.int64)) if start is None else orders_of(graph, start)
         self._best = self._current.copy()
         self._paths = Paths.empty(graph.num_nodes)
@@ -129,8 +183,10 @@ class IteratedGreedy(Search):
         iterate(
             self._graph.shop,
             self._selection,
+            self._gaps,
             self._current,
             self._best,
+            self._paths,
             self._shuffled,
             self._missing,
             self._random,

@@ -125,7 +125,7 @@ def measure(shop, orders, paths, limit):
         if cycle[v] >= 0:  # entered from another machine, which the one behind it takes over
             waiting[cycle[v]] += 1
             continue
-        waiting[v] = (shop.position[v] > 0) + (orders.place[v] > 0)
+        waiting[v] = int(shop.position[v] > 0) + int(orders.place[v] > 0)
         if waiting[v] == 0:
             order[count] = v
             count += 1

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
 from ...envs.core.errors import UserError
-from .graph import AlternativeGraph
+from .graph import AlternativeGraph, Orders
 from .insertion import draw
 
 MOST_NODES = 4000  # a table of all paths then takes 128 MB
-_NONE = -(2**62)  # the length of a path where there is none
+NONE, _SOME = -(2**61), -(2**60)  # the length of a path where there is none, in the beginning, and of any that is
 OPEN, FIRST, SECOND = 0, 1, 2
 """What is decided of a pair (x, y): nothing, x goes first, y goes first."""
 
@@ -65,14 +65,14 @@ class Selection(NamedTuple):
                 f"at most {MOST_NODES}"
             )
         pairs = [(x, y) for members in graph.members for x, y in combinations(members, 2) if shop.job[x] != shop.job[y]]
-        base = np.full((nodes + 2, nodes + 2), _NONE, dtype=np.int64)
+        base = np.full((nodes + 2, nodes + 2), NONE, dtype=np.int64)
         np.fill_diagonal(base, 0)
         lengths = shop.time * unit + 1
         for first, behind in zip(shop.first[:-1].tolist(), shop.first[1:].tolist(), strict=True):
             starts = np.concatenate([[0], np.cumsum(lengths[first:behind])])
             inside = slice(first, behind)
             base[inside, inside] = np.where(
-                np.tri(behind - first, dtype=np.bool_).T, starts[None, :-1] - starts[:-1, None], _NONE
+                np.tri(behind - first, dtype=np.bool_).T, starts[None, :-1] - starts[:-1, None], NONE
             )
             base[nodes, inside] = starts[:-1]
             base[inside, nodes + 1] = starts[-1] - starts[:-1]
@@ -118,10 +118,10 @@ def connect(shop, selection, x, y):
     nodes = len(longest)
     num_sources = num_targets = 0
     for a in range(nodes):
-        if longest[a, u] > _NONE and longest[a, u] + length > longest[a, y]:
+        if longest[a, u] > _SOME and longest[a, u] + length > longest[a, y]:
             sources[num_sources] = a
             num_sources += 1
-        if longest[y, a] > _NONE and longest[y, a] + length > longest[u, a]:
+        if longest[y, a] > _SOME and longest[y, a] + length > longest[u, a]:
             targets[num_targets] = a
             num_targets += 1
     for i in range(num_sources):
@@ -148,7 +148,7 @@ def decide(shop, selection, pair, what):
 def is_forbidden(shop, selection, x, y):
     """Whether x before y would close a cycle."""
     back = selection.longest[y, shop.exit[x]]
-    return back > _NONE and back + arc_length(shop, selection, x) > 0
+    return back > _SOME and back + arc_length(shop, selection, x) > 0
 
 
 @compiled
@@ -182,6 +182,12 @@ def path_through(shop, selection, x, y):
 
 
 @compiled
+def noisy(path, noise, random):
+    """A length made longer by a random share up to `noise`."""
+    return path * (1.0 + noise * draw(random)) if noise > 0.0 else float(path)
+
+
+@compiled
 def complete(shop, selection, count, noise, random):
     """Decide the first `count` pairs of `open` by AMCC; whether it came to no dead end.
 
@@ -198,9 +204,8 @@ def complete(shop, selection, count, noise, random):
             pair = selection.open[i]
             x, y = selection.pairs[pair, 0], selection.pairs[pair, 1]
             for mate in range(2):
-                path = float(path_through(shop, selection, y, x) if mate else path_through(shop, selection, x, y))
-                if noise > 0.0:
-                    path *= 1.0 + noise * draw(random)
+                path = path_through(shop, selection, y, x) if mate else path_through(shop, selection, x, y)
+                path = noisy(path, noise, random)
                 if path > longest:
                     longest, chosen, what = path, pair, FIRST if mate else SECOND
         decide(shop, selection, chosen, what)
@@ -215,23 +220,106 @@ def try_all(shop, selection, noise, random):
     return complete(shop, selection, len(selection.pairs), noise, random)
 
 
-@compiled(nogil=True)
-def insert_jobs(shop, selection, rank, noise, random):
-    """Insert job after job by AMCC, which comes to no dead end: see `insertion`.
+class Gaps(NamedTuple):
+    """Orders that lack some jobs, and where one of these may be inserted.
 
-    Args:
-        rank: int64 [n], the place of each job in the order in which they are inserted.
+    Attributes:
+        orders: of the nodes that are there; their sequences have no holes.
+        size: int32 [m], how many these are.
+        low, high: int32 [N], the first and last place at which a node of the job may be inserted.
     """
+
+    orders: Orders
+    size: NDArray[np.int32]
+    low: NDArray[np.int32]
+    high: NDArray[np.int32]
+
+    @classmethod
+    def empty(cls, graph: AlternativeGraph) -> Gaps:
+        """Room for the orders of a graph."""
+        nodes, machines = graph.num_nodes, graph.instance.num_machines
+        zeros = [np.zeros(count, dtype=np.int32) for count in (machines, nodes, nodes)]
+        return cls(graph.orders(np.zeros(nodes, dtype=np.int64)), *zeros)
+
+
+@compiled
+def settle(shop, selection, gaps, job):
+    """Narrow the gaps of a job's nodes until both of their ends are free to choose.
+
+    What must not come behind a node keeps those in front of it from doing so, too, and likewise the other way round.
+    """
+    changed = True
+    while changed:
+        changed = False
+        for k in range(shop.first[job], shop.first[job + 1]):
+            row = gaps.orders.sequence[shop.machine[k]]
+            low, high = gaps.low[k], gaps.high[k]
+            while low < high and is_forbidden(shop, selection, k, row[low]):
+                low += 1
+            if low > gaps.low[k]:
+                gaps.low[k], changed = low, True
+                connect(shop, selection, row[low - 1], k)
+            while low < high and is_forbidden(shop, selection, row[high - 1], k):
+                high -= 1
+            if high < gaps.high[k]:
+                gaps.high[k], changed = high, True
+                connect(shop, selection, k, row[high])
+
+
+@compiled
+def insert_job(shop, selection, gaps, job, noise, random):
+    """Insert a job by AMCC among those that are there, which comes to no dead end: see `insertion`.
+
+    Of all open arcs those at the ends of the gaps give the longest paths.
+    """
+    for k in range(shop.first[job], shop.first[job + 1]):
+        gaps.low[k], gaps.high[k] = 0, gaps.size[shop.machine[k]]
+    while True:
+        settle(shop, selection, gaps, job)
+        longest, chosen, late = -1.0, -1, False
+        for k in range(shop.first[job], shop.first[job + 1]):
+            if gaps.low[k] == gaps.high[k]:
+                continue
+            row = gaps.orders.sequence[shop.machine[k]]
+            path = noisy(path_through(shop, selection, k, row[gaps.low[k]]), noise, random)
+            if path > longest:
+                longest, chosen, late = path, k, True
+            path = noisy(path_through(shop, selection, row[gaps.high[k] - 1], k), noise, random)
+            if path > longest:
+                longest, chosen, late = path, k, False
+        if chosen < 0:
+            break
+        row = gaps.orders.sequence[shop.machine[chosen]]
+        if late:
+            gaps.low[chosen] += 1
+            connect(shop, selection, row[gaps.low[chosen] - 1], chosen)
+        else:
+            gaps.high[chosen] -= 1
+            connect(shop, selection, chosen, row[gaps.high[chosen]])
+    for k in range(shop.first[job + 1] - 1, shop.first[job] - 1, -1):
+        put_in(shop, gaps, k)
+
+
+@compiled
+def put_in(shop, gaps, node):
+    """Put a node into its gap, of which one place is left."""
+    machine = shop.machine[node]
+    row, place = gaps.orders.sequence[machine], gaps.orders.place
+    for i in range(gaps.size[machine], gaps.low[node], -1):
+        row[i] = row[i - 1]
+        place[row[i]] = i
+    row[gaps.low[node]], place[node] = node, gaps.low[node]
+    gaps.size[machine] += 1
+
+
+@compiled(nogil=True)
+def insert_jobs(shop, selection, gaps, jobs, noise, random):
+    """Insert all jobs, in the order given."""
     clear(selection)
-    for turn in range(len(rank)):
-        count = 0
-        for pair in range(len(selection.pairs)):
-            first = rank[shop.job[selection.pairs[pair, 0]]]
-            second = rank[shop.job[selection.pairs[pair, 1]]]
-            if max(first, second) == turn:
-                selection.open[count] = pair
-                count += 1
-        complete(shop, selection, count, noise, random)
+    for machine in range(len(gaps.size)):
+        gaps.size[machine] = 0
+    for job in jobs:
+        insert_job(shop, selection, gaps, job, noise, random)
 
 
 @compiled
