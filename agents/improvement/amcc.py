@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...envs.core.errors import UserError
 from ...envs.job_shop.instance import JobShopInstance
 from ...envs.job_shop.schedule import JobShopSchedule
 from .graph import AlternativeGraph, Orders
@@ -14,6 +15,7 @@ from .search import Search
 from .selection import Gaps, Selection, insert_jobs, read_orders, try_all
 
 NOISE = 0.2
+MOST_PAIRS = 30_000  # of which a try takes about half a minute, and four times as long for twice as many
 
 
 class Amcc(Search):
@@ -31,6 +33,9 @@ class Amcc(Search):
 
     Attributes:
         dead_ends: tries that came to one.
+
+    Raises:
+        UserError: the instance is too large.
     """
 
     def __init__(
@@ -44,6 +49,12 @@ class Amcc(Search):
         super().__init__(instance)
         self._graph = AlternativeGraph(instance, blocking)
         self._selection = Selection.empty(self._graph)
+        pairs = len(self._selection.pairs)
+        if pairs > MOST_PAIRS:
+            raise UserError(
+                f"agent 'amcc': {instance.name!r} has {pairs} pairs of operations to put in order, expected at most "
+                f"{MOST_PAIRS}"
+            )
         self._gaps = Gaps.empty(self._graph)
         self._orders = self._graph.orders(self._graph.shop.job.astype(np.int64))
         self._paths = Paths.empty(self._graph.num_nodes)
@@ -53,9 +64,12 @@ class Amcc(Search):
 
     def _work(self, count: int) -> None:
         shop, selection, random = self._graph.shop, self._selection, self._random
+        if count == 0:
+            try_all(shop, selection, 0, 0.0, random)
+            insert_jobs(shop, selection, self._gaps, np.empty(0, dtype=np.int64), 0.0, random)
         for _ in range(count):
             noise = self._noise if self._tries else 0.0
-            if try_all(shop, selection, noise, random):
+            if try_all(shop, selection, len(selection.pairs), noise, random):
                 read_orders(shop, selection, self._orders)
                 self._keep(self._orders)
             else:

@@ -212,12 +212,12 @@ def complete(shop, selection, count, noise, random):
 
 
 @compiled(nogil=True)
-def try_all(shop, selection, noise, random):
-    """AMCC from nothing; whether it came to no dead end."""
+def try_all(shop, selection, count, noise, random):
+    """AMCC from nothing on the first `count` pairs; whether it came to no dead end."""
     clear(selection)
-    for pair in range(len(selection.pairs)):
+    for pair in range(count):
         selection.open[pair] = pair
-    return complete(shop, selection, len(selection.pairs), noise, random)
+    return complete(shop, selection, count, noise, random)
 
 
 class Gaps(NamedTuple):

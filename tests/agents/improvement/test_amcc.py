@@ -79,6 +79,8 @@ def test_immediate_selection_solves_what_leaves_no_choice() -> None:
 def test_too_large() -> None:
     with pytest.raises(UserError, match="6000 operations, too many"):
         Amcc(random_instance(((300, 20),), 0), "none")
+    with pytest.raises(UserError, match="'ta71' has 99000 pairs"):
+        Amcc(named_instance("ta71"), "none")
 
 
 def test_long_times_do_not_overflow() -> None:
