@@ -15,7 +15,7 @@ from .search import Search
 from .selection import Gaps, Selection, insert_jobs, read_orders, try_all
 
 NOISE = 0.2
-MOST_PAIRS = 30_000  # of which a try takes about half a minute, and four times as long for twice as many
+MOST_PAIRS = 30_000  # a try takes about ten seconds, and four times as long where there are twice as many
 
 
 class Amcc(Search):
