@@ -10,6 +10,8 @@ from ..envs.core.errors import FieldError, UnknownNameError
 
 AGENTS = {"graph-ppo": "graph", "attention-ppo": "attention", "scorer": "scorer"}
 """Agents that can be trained, and the network of each."""
+ALGORITHMS = {"ppo": ("graph", "attention"), "es": ("scorer",), "self-label": ("graph", "attention", "scorer")}
+"""How agents are trained, and the networks that each can train."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +20,14 @@ class TrainConfig:
 
     Attributes:
         env: the environment with its options, ``makespan/JobShop-v0:p=0.005:law=bernoulli``.
-        agent: "graph-ppo" or "attention-ppo", by PPO; "scorer", by evolution strategies, for which of what follows
-            only the options ``evolve_*`` count, and those on budget, validation and saving (the networks' other ones
-            are ignored, `imitate` and `foresight` refused).
+        agent: "graph-ppo" or "attention-ppo", by PPO unless `algorithm` says otherwise; "scorer", by evolution
+            strategies, for which of what follows only the options ``evolve_*`` count, and those on budget, validation
+            and saving (the networks' other ones are ignored, `imitate` and `foresight` refused).
         out: folder of the run.
         seed: of everything random in it.
+        algorithm: "ppo", "es", or "self-label": the best of many plans that the policy draws is what it learns; by
+            default the agent's own. Of what follows, ``label_*``, `epochs`, `batch`, `learning_rate`, the size of the
+            network and `imitate` with its share count for self-labelling.
         instances: what is trained on, as the environment's option ``instance`` takes it; by default its own choice.
         steps: decisions to train for.
         minutes: wall time after which training ends in any case.
@@ -39,6 +44,9 @@ class TrainConfig:
         evolve_worlds: of a scorer: fresh worlds of a generation, on which all that come of it are compared.
         evolve_sigma: of a scorer: how far weights are moved to see what comes of it; falls to a quarter.
         evolve_rate: of a scorer: learning rate; falls to a tenth.
+        label_worlds: of self-labelling: fresh worlds of a round.
+        label_tries: of self-labelling: plans drawn at each decision of a world, or at its start where nobody can look
+            ahead.
         copies: environments played side by side.
         rollout: decisions per copy between updates.
         batch: decisions per gradient step; the last step of a pass takes what is left, which may not be a single one.
@@ -60,6 +68,7 @@ class TrainConfig:
     agent: str
     out: str
     seed: int = 0
+    algorithm: str | None = None
     instances: str | None = None
     steps: int = 10**12
     minutes: float = 60.0
@@ -74,6 +83,8 @@ class TrainConfig:
     evolve_worlds: int = 24
     evolve_sigma: float = 0.2
     evolve_rate: float = 0.06
+    label_worlds: int = 64
+    label_tries: int = 32
     copies: int = 128
     rollout: int = 32
     batch: int = 128
@@ -99,6 +110,11 @@ class TrainConfig:
                 raise FieldError(f"option {name}", getattr(self, name), "a text that is not empty")
         if self.agent not in AGENTS:
             raise UnknownNameError("agent to train", self.agent, AGENTS)
+        if self.algorithm is not None and self.algorithm not in ALGORITHMS:
+            raise UnknownNameError("algorithm", self.algorithm, ALGORITHMS)
+        if AGENTS[self.agent] not in ALGORITHMS[self.trainer]:
+            fitting = " or ".join(repr(name) for name, kinds in ALGORITHMS.items() if AGENTS[self.agent] in kinds)
+            raise FieldError("option algorithm", self.algorithm, f"{fitting} for agent {self.agent!r}")
         for name in ("instances", "imitate", "foresight"):
             if not isinstance(getattr(self, name), str | None):
                 raise FieldError(f"option {name}", getattr(self, name), "a text or nothing")
@@ -110,10 +126,11 @@ class TrainConfig:
                 raise FieldError(
                     f"option {name}", value, f"{'an integer' if whole else 'a number'} from {low} to {high}"
                 )
-        if AGENTS[self.agent] == "scorer":
-            for name in ("imitate", "foresight"):
-                if getattr(self, name) is not None:
-                    raise FieldError(f"option {name}", getattr(self, name), "nothing for a scorer, which only evolves")
+        if self.trainer == "es" and self.imitate is not None:
+            expected = "nothing where a scorer evolves; algorithm self-label can imitate"
+            raise FieldError("option imitate", self.imitate, expected)
+        if AGENTS[self.agent] == "scorer" and self.foresight is not None:
+            raise FieldError("option foresight", self.foresight, "nothing for a scorer")
         if self.foresight is not None and self.gamma != 1:
             raise FieldError("option gamma", self.gamma, "1 with foresight, whose rewards are differences of outcomes")
         if self.batch > self.copies * self.rollout:
@@ -121,6 +138,13 @@ class TrainConfig:
         if self.copies * self.rollout % self.batch == 1:  # advantages are divided by their spread, which one has not
             expected = f"no divisor of copies x rollout - 1 = {self.copies * self.rollout - 1}"
             raise FieldError("option batch", self.batch, expected)
+
+    @property
+    def trainer(self) -> str:
+        """The algorithm that trains."""
+        if self.algorithm is not None:
+            return self.algorithm
+        return "es" if AGENTS[self.agent] == "scorer" else "ppo"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -156,6 +180,8 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("evolve_worlds", 1, 65_536),
     ("evolve_sigma", 1e-9, 1e3),
     ("evolve_rate", 0.0, 1e3),
+    ("label_worlds", 1, 65_536),
+    ("label_tries", 1, 65_536),
     ("copies", 1, 65_536),
     ("rollout", 1, 65_536),
     ("batch", 2, 10**7),

@@ -1,24 +1,25 @@
-"""Train an agent: by PPO or by evolution strategies, as the agent asks for."""
+"""Train an agent: by PPO, evolution strategies or self-labelling."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from .base import Run
-from .config import AGENTS, TrainConfig
+from .config import TrainConfig
 from .evolution import EvolutionRun
 from .ppo import PPORun
 from .progress import Progress
+from .self_label import SelfLabelRun
 
 
 def make_run(config: TrainConfig, overwrite: bool, progress: Progress) -> Run:
-    """A run of the kind that trains the config's agent.
+    """A run of the kind that the config asks for.
 
     Raises:
         UserError: see `Run`.
     """
-    kind = EvolutionRun if AGENTS[config.agent] == "scorer" else PPORun
-    return kind(config, overwrite, progress)
+    kinds = {"es": EvolutionRun, "ppo": PPORun, "self-label": SelfLabelRun}
+    return kinds[config.trainer](config, overwrite, progress)
 
 
 def train(config: TrainConfig, overwrite: bool = False, quiet: bool = False) -> Path:

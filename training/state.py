@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,8 +37,7 @@ def save_state(path: Path, model: MaskablePPO, bridge: Bridge, counters: Mapping
     policy = cast(SlotPolicy, model.policy)
     arrays: Arrays = {f"network.{name}": array for name, array in weights_of(policy.network).items()}
     arrays.update(foreseen)
-    for number, values in policy.optimizer.state_dict()["state"].items():
-        arrays.update({f"optimizer.{number}.{name}": value.numpy(force=True) for name, value in values.items()})
+    arrays.update(dump_optimizer(policy.optimizer))
     arrays["random.torch"] = torch.get_rng_state().numpy()
     if torch.cuda.is_available():
         arrays["random.cuda"] = torch.cuda.get_rng_state().numpy()
@@ -85,13 +84,29 @@ def _load_learner(path: Path, model: MaskablePPO, arrays: Arrays) -> None:
     network = {name[8:]: array for name, array in arrays.items() if name.startswith("network.")}
     policy = cast(SlotPolicy, model.policy)
     load_weights(policy.network, network, str(path))
-    optimizer = policy.optimizer
+    load_optimizer(policy.optimizer, list(policy.parameters()), arrays)
+
+
+def dump_optimizer(optimizer: torch.optim.Optimizer) -> Arrays:
+    """The state of Adam, in arrays whose names begin with ``optimizer.``."""
+    return {
+        f"optimizer.{number}.{name}": value.numpy(force=True)
+        for number, values in optimizer.state_dict()["state"].items()
+        for name, value in values.items()
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, weights: Sequence[torch.Tensor], arrays: Arrays) -> None:
+    """Restore what `dump_optimizer` gave, among other arrays.
+
+    Raises:
+        ValueError, LookupError: it is of other weights.
+    """
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, array in arrays.items():
         if name.startswith("optimizer."):
             _, number, what = name.split(".")
             state.setdefault(int(number), {})[what] = torch.from_numpy(array.copy())
-    weights = list(policy.parameters())
     for number, values in state.items():
         shapes = {what: tuple(value.shape) for what, value in values.items()}
         shape = tuple(weights[number].shape)

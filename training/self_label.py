@@ -1,0 +1,229 @@
+"""A training run by self-labelling: a policy draws many plans of each world and learns the best of them.
+
+Corsini, Porrello, Calderara & Dell'Amico, "Self-labeling the job shop scheduling problem", NeurIPS 2024, arXiv
+2401.11849, take the best of many samples of a world; Pirnay & Grimm, TMLR 2024, arXiv 2403.15180, search with the
+policy for better labels, as is done here wherever one can look ahead (see `makespan.agents.planners.reconsider`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from ..agents.agent import Agent
+from ..agents.arena import Case, open_arena
+from ..agents.catalogue import make_agent
+from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
+from ..agents.decoding import PolicyAgent
+from ..agents.learned import build, choose_device, load_weights, weights_of
+from ..agents.networks.common import to_tensors
+from ..agents.planners.reconsider import ReconsiderAgent
+from ..agents.scorer.agent import ScorerAgent
+from ..agents.scorer.choice import HIDDEN, join_row
+from ..agents.scorer.network import ScorerNetwork
+from ..envs.core.errors import UserError
+from ..envs.core.files import atomic_write, read_bounded
+from ..envs.core.random import combine
+from .base import Run
+from .books import Books
+from .bridge import training_seed
+from .config import AGENTS
+from .state import MAX_BYTES, dump_optimizer, load_optimizer
+from .validation import refuse_strange_objectives
+
+_SCORER_KEYS = ("actions/features", "globals", "action_mask")
+
+
+class Labels(NamedTuple):
+    """What was decided in the best plans, wherever there was a choice.
+
+    Attributes:
+        observation: arrays [D, ...].
+        actions: int64 [D].
+    """
+
+    observation: dict[str, NDArray[Any]]
+    actions: NDArray[np.int64]
+
+
+class SelfLabelRun(Run):
+    """Rounds of labelling and fitting.
+
+    A round takes W fresh worlds. A scorer, which draws plans in compiled code, plays each by step and reconsider, with
+    T plans at each decision, wherever it can look ahead; so does a network where the world is stochastic. All plans are
+    drawn in worlds in which nothing unforeseen happens, so that no label has seen the future. Otherwise each world is
+    played T times and the best try counts. The policy then learns the actions taken, by cross entropy.
+    During the warm start (`imitate`) an agent makes the labels instead.
+
+    Everything random in a round is drawn from the seed and its number, so that a run is resumed by its numbers alone.
+    """
+
+    def prepare(self) -> None:
+        config, setting = self.config, self.validation.setting
+        if config.foresight is not None:
+            raise UserError("option foresight is for ppo; self-labelling looks ahead for its labels instead")
+        torch.set_num_threads(config.threads or torch.get_num_threads())
+        torch.manual_seed(config.seed)
+        self._is_scorer = AGENTS[config.agent] == "scorer"
+        can_plan = setting.engine is not None and (not setting.stochastic or setting.engine.imagines_typical)
+        self._looks_ahead = can_plan and (self._is_scorer or setting.stochastic)
+        if setting.stochastic and not can_plan:
+            raise UserError(
+                f"environment {self.env_id!r} holds events that nobody can foresee, and no world without them can be "
+                "imagined: the best of several tries at one world would be luck, and no label; use ppo or es"
+            )
+        self._tries = 1 if self._looks_ahead else config.label_tries
+        self._arena = open_arena(self.env_id, config.label_worlds * self._tries, self.env_options, device=config.device)
+        self._device = choose_device(config.device)
+        self._network: dict[str, Any] = (
+            {"kind": "scorer", "hidden": HIDDEN}
+            if self._is_scorer
+            else {"kind": AGENTS[config.agent], "width": config.width, "layers": config.layers}
+        )
+        self.module = (ScorerNetwork(self.spec) if self._is_scorer else build(self._network, self.spec)).to(
+            self._device
+        )
+        self._optimizer = torch.optim.Adam(self.module.parameters(), lr=config.learning_rate)
+        self._teacher = None if config.imitate is None else make_agent(config.imitate, self._arena.setting)
+        if self._teacher is not None and self._teacher.samples > 1:
+            raise UserError(f"agent {config.imitate!r} tries each world several times, so it cannot be imitated")
+        self._round = 0
+        self._decisions = 0
+
+    @property
+    def decisions(self) -> int:
+        return self._decisions
+
+    @property
+    def network(self) -> dict[str, Any]:
+        return self._network
+
+    def weights(self) -> Arrays:
+        return self.module.arrays() if isinstance(self.module, ScorerNetwork) else weights_of(self.module)
+
+    def player(self) -> Agent:
+        return self._policy(0.0)
+
+    def _policy(self, temperature: float) -> Agent:
+        self.module.eval()
+        if self._is_scorer:
+            return ScorerAgent("policy", join_row(self.weights(), self.spec, temperature)[None])
+        return PolicyAgent("policy", self.module, temperature)
+
+    def is_finite(self) -> bool:
+        return all(bool(torch.isfinite(weights).all()) for weights in self.module.parameters())
+
+    def device_name(self) -> str:
+        return str(self._device)
+
+    def learn(self, books: Books) -> None:
+        books.open()
+        self.progress.phase("training")
+        while self._decisions < self.config.steps:
+            books.between_updates()
+            self._round += 1
+            labels, costs = self._label()
+            self._fit(labels)
+            score = float(self.validation.setting.sign * costs.mean())
+            self.logger.record("labels/objective", score)
+            self.progress.trained(self._decisions, score)
+
+    def _label(self) -> tuple[Labels, NDArray[np.float64]]:
+        """Labels of a round's worlds, and what the plans that they come from cost."""
+        config, setting = self.config, self._arena.setting
+        first = training_seed(config.seed, self._round)
+        cases = [Case(None, first + number) for number in range(config.label_worlds)]
+        if self._teacher is not None and self.spent() < config.imitate_share:
+            return self._watch(self._teacher, cases, np.zeros(len(cases), dtype=np.int64))
+        policy = self._policy(1.0)
+        if self._looks_ahead:
+            labeller = ReconsiderAgent([policy], setting, config.label_tries, None)
+            return self._watch(labeller, cases, np.zeros(len(cases), dtype=np.int64))
+        # Played twice, with the same keys, rather than remembering what all tries have seen.
+        _, costs = self._play(policy, cases, np.zeros(0, dtype=np.int64))
+        best = costs.reshape(len(cases), self._tries).argmin(axis=1)
+        return self._watch(policy, cases, best)
+
+    def _watch(self, agent: Agent, cases: list[Case], best: NDArray[np.int64]) -> tuple[Labels, NDArray[np.float64]]:
+        """What an agent decides in try number `best` of each world, and what those tries cost."""
+        kept = np.arange(len(cases)) * self._tries + best
+        labels, costs = self._play(agent, cases, kept)
+        return labels, costs[kept]
+
+    def _play(self, agent: Agent, cases: list[Case], kept: NDArray[np.int64]) -> tuple[Labels, NDArray[np.float64]]:
+        """Let an agent play all tries at worlds to their end; what it decides in the copies `kept`, and all costs."""
+        arena = self._arena
+        arena.reset([case for case in cases for _ in range(self._tries)])
+        stream = np.uint64(combine(self.config.seed, self._round))
+        keys = np.array([combine(stream, number) for number in range(arena.num_copies)], dtype=np.uint64)
+        copies = np.arange(arena.num_copies, dtype=np.int64)
+        agent.begin(copies, arena.instances() if agent.reads_instances else [], keys, arena.imagine())
+        parts: list[Labels] = []
+        while arena.running().any():
+            observation, mask = arena.observation(), arena.masks()
+            actions = agent.act(observation, mask)
+            chosen = kept[mask[kept].sum(axis=1) > 1]
+            if len(chosen):
+                names = _SCORER_KEYS if self._is_scorer else tuple(observation)
+                parts.append(Labels({name: observation[name][chosen] for name in names}, actions[chosen]))
+            self._decisions += int(arena.running().sum())
+            arena.step(actions)
+        costs = arena.setting.sign * arena.objectives()
+        refuse_strange_objectives(costs, self.env_id)
+        if not parts:
+            return Labels({}, np.zeros(0, dtype=np.int64)), costs
+        joined = {name: np.concatenate([part.observation[name] for part in parts]) for name in parts[0].observation}
+        return Labels(joined, np.concatenate([part.actions for part in parts])), costs
+
+    def _fit(self, labels: Labels) -> None:
+        """Pass over a round's labels by gradient steps."""
+        config = self.config
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.learning_rate * (1.0 - 0.9 * self.spent())
+        self.module.train()
+        rng = np.random.default_rng([config.seed, self._round])
+        losses: list[float] = []
+        for _ in range(config.epochs):
+            order = rng.permutation(len(labels.actions))
+            for low in range(0, len(order), config.batch):
+                rows = order[low : low + config.batch]
+                tensors = to_tensors({name: array[rows] for name, array in labels.observation.items()}, self._device)
+                logits, _ = self.module(tensors)
+                scores = logits.masked_fill(tensors["action_mask"] == 0, -1e9)
+                loss = functional.cross_entropy(scores, torch.as_tensor(labels.actions[rows], device=self._device))
+                self._optimizer.zero_grad()
+                loss.backward()
+                torch.nn.utils.clip_grad_norm_(self.module.parameters(), config.gradient_norm)
+                self._optimizer.step()
+                losses.append(loss.item())
+        if losses:
+            self.logger.record("labels/cross_entropy", float(np.mean(losses)))
+
+    def save_state(self, path: Path) -> None:
+        meta = {**vars(self.counters), "round": self._round, "decisions": self._decisions}
+        arrays: Arrays = {f"network.{name}": array for name, array in weights_of(self.module).items()}
+        arrays.update(dump_optimizer(self._optimizer))
+        arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
+        atomic_write(path, dump_arrays(arrays))
+
+    def load_state(self, path: Path) -> Mapping[str, Any]:
+        arrays = parse_arrays(read_bounded(path, MAX_BYTES), str(path))
+        try:
+            meta = json.loads(arrays["meta"].tobytes())
+            self._round, self._decisions = int(meta.pop("round")), int(meta.pop("decisions"))
+            if min(self._round, self._decisions) < 0:
+                raise ValueError(f"round {self._round}, decisions {self._decisions}")
+            load_weights(self.module, {k[8:]: v for k, v in arrays.items() if k.startswith("network.")}, str(path))
+            load_optimizer(self._optimizer, list(self.module.parameters()), arrays)
+        except UserError:
+            raise
+        except (LookupError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None
+        return meta
