@@ -82,7 +82,7 @@ def test_the_module_scores_as_the_compiled_choice_does() -> None:
 @pytest.mark.parametrize("options", [{}, {"law": "bernoulli", "p": 0.005}])
 def test_a_scorer_learns_the_job_shop(tiny: Tiny, options: dict[str, Any]) -> None:
     env = ":".join(["makespan/JobShop-v0", *(f"{key}={value}" for key, value in options.items())])
-    given = {**SMALL, "instances": "random:size=4x4", "label_worlds": 16, "label_tries": 16, "steps": 4_000}
+    given = {**SMALL, "instances": "random:size=4x4", "label_worlds": 16, "label_tries": 16, "steps": 6_000}
     config = tiny(env=env, **given, learning_rate=0.01, validation_worlds=64, epochs=4)
     train(config, quiet=True)
     run = make_run(config, False, Progress(config, True))
