@@ -218,7 +218,22 @@ def _make_reconsider(name: Name, setting: Setting) -> Agent:
     temperature = name.options.get("temperature", _TEMPERATURE)
     samplers = [make_agent(f"{of}:temperature={temperature}" if "/" in of else of, setting) for of in names]
     seconds = _seconds(name, "time", 1.0) if "time" in name.options else None
-    return ReconsiderAgent(samplers, setting, _count(name, "tries", 64), seconds)
+    worlds = _count(name, "worlds", 0, least=0)
+    if worlds and not setting.stochastic:
+        raise UserError("agent 'reconsider': option worlds is for worlds with random events, and here are none")
+    return ReconsiderAgent(samplers, setting, _count(name, "tries", 64), seconds, worlds, _first_planner(name, setting))
+
+
+def _first_planner(name: Name, setting: Setting) -> Agent | None:
+    """Who makes the first plan: any agent by its name, with the option `planning` as its `time`."""
+    if "plan" not in name.options:
+        if "planning" in name.options:
+            raise UserError(f"agent {name.base!r}: option planning is the time of the first plan; it needs plan")
+        return None
+    planner = str(name.options["plan"])
+    if "planning" in name.options:
+        planner += f":time={_seconds(name, 'planning', 1.0)}"
+    return make_agent(planner, setting)
 
 
 def _hidden_events(setting: Setting) -> str | None:
@@ -330,7 +345,9 @@ _KINDS = {
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),
     "rollout": _Kind(("of", "worlds", "wait"), _make_rollout, _without_imagination),
-    "reconsider": _Kind(("of", "tries", "temperature", "time"), _make_reconsider, _without_foreseeing),
+    "reconsider": _Kind(
+        ("of", "tries", "temperature", "time", "worlds", "plan", "planning"), _make_reconsider, _without_foreseeing
+    ),
     "beam": _Kind(("width", "wait"), _make_beam, _without_beam),
     "cp-sat": _Kind(("time", "workers", "warm"), _make_cp_sat, _without_cp_sat),
     "amcc": _Kind(("restarts", "noise"), _make_amcc, _without_plan),

@@ -22,9 +22,11 @@ from ...envs.core.planned import NO_ACTION, make_follower, plan_room, play_plann
 from ...envs.core.random import TYPICAL, combine, uniform
 from ..agent import Agent, Imagine, Observation, Setting
 from ..streams import Streams
-from .playouts import MEMORY
+from .playouts import MEMORY, world_keys
 
 _ALWAYS = 2**62
+_FINALISTS = 4  # sampled plans that are compared in imagined worlds
+_COMPARISON = np.uint64(int.from_bytes(b"compare", "big"))
 _CUT = 104  # stream of where plans are cut
 
 
@@ -38,18 +40,16 @@ def try_keys(keys, decisions, first, tries):
 
 
 @compiled
-def cut_plans(keys, tries, lengths, until):
-    """Fill `until` [n * tries]: for how many of the `lengths` decisions of their plan tries follow it, every second one
-    not at all."""
-    for i in range(len(lengths)):
-        for number in range(tries):
-            place = i * tries + number
-            cut = np.int64(uniform(keys[place], _CUT) * lengths[i])
-            until[place] = cut if number % 2 else 0
+def cut_plans(keys, copies, lengths, until):
+    """Fill `until` [tries * copies]: for how many of the `lengths` [copies] decisions of their plan tries follow it,
+    every second one not at all."""
+    for place in range(len(until)):
+        cut = np.int64(uniform(keys[place], _CUT) * lengths[place % copies])
+        until[place] = cut if place // copies % 2 else 0
 
 
 class Plans:
-    """Samplers that play whole plans in imagined copies, in the world in which nothing unforeseen happens.
+    """Samplers that play whole plans in imagined copies.
 
     Args:
         samplers: B agents.
@@ -72,6 +72,7 @@ class Plans:
         keys: NDArray[np.uint64],
         plans: NDArray[np.int64],
         until: NDArray[np.int64],
+        worlds: NDArray[np.uint64] | None = None,
     ) -> Found:
         """Play copies to their end.
 
@@ -82,10 +83,13 @@ class Plans:
             keys: uint64 [P], of the sampler's randomness.
             plans, until: int64 [P, L] and int64 [P], plans and for how many decisions they are followed, as far as they
                 can be; then the sampler goes on.
+            worlds: uint64 [P], keys of the worlds that are imagined; by default that in which nothing unforeseen
+                happens.
         """
         agent = self._samplers[sampler]
-        engine = imagine(copies, np.full(len(copies), TYPICAL))
-        agent.begin(np.arange(len(copies), dtype=np.int64), [], keys, engine.imagine)
+        engine = imagine(copies, np.full(len(copies), TYPICAL) if worlds is None else worlds)
+        instances = [engine.known_instance(copy) for copy in range(len(copies))] if agent.reads_instances else []
+        agent.begin(np.arange(len(copies), dtype=np.int64), instances, keys, engine.imagine)
         choice = agent.compiled_choice(len(copies))
         if choice is None:
             played = _play_observed(engine, agent, plans, until)
@@ -108,6 +112,14 @@ class Found(NamedTuple):
     first: NDArray[np.int64]
     plans: NDArray[np.int64]
     decisions: NDArray[np.int64]
+
+    def rows(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Found:
+        """Some of them."""
+        return Found(*(array[chosen] for array in self))
+
+    def joined(self, other: Found) -> Found:
+        """These, then others."""
+        return Found(*(np.concatenate(arrays) for arrays in zip(self, other, strict=True)))
 
 
 def _play_observed(
@@ -139,9 +151,13 @@ def _play_observed(
 class ReconsiderAgent(Agent):
     """Follows the best plan that it knows, and samples others from each state that it comes to.
 
-    All plans are played in the world in which nothing unforeseen happens; where something does, the plan at hand is
+    Plans are sampled in the world in which nothing unforeseen happens; where something does, the plan at hand is
     followed as far as it can be (see `makespan.envs.core.planned`) and the sampler goes on. Every second try is sampled
     from the present, the others from somewhere along the plan at hand.
+
+    A plan that is short where nothing happens need not be the better one where something may. With `worlds` the plan at
+    hand and the best of those sampled are followed in as many imagined worlds, the same for all, and the best mean
+    counts.
 
     Args:
         samplers: who draws plans, taking turns: noised scorers, networks that sample, `random`.
@@ -149,12 +165,24 @@ class ReconsiderAgent(Agent):
         tries: plans that are sampled at each decision (in each round, where `seconds` are given).
         seconds: CPU time for a whole episode, spent evenly over its decisions, at least one round at each; None: one
             round at each decision.
+        worlds: imagined to compare plans; 0: none but the typical one.
+        planner: makes the first plan, as an episode begins; by default it is sampled.
     """
 
-    def __init__(self, samplers: Sequence[Agent], setting: Setting, tries: int, seconds: float | None) -> None:
+    def __init__(
+        self,
+        samplers: Sequence[Agent],
+        setting: Setting,
+        tries: int,
+        seconds: float | None = None,
+        worlds: int = 0,
+        planner: Agent | None = None,
+    ) -> None:
         self.name = "reconsider"
         self._plans = Plans(samplers, setting)
-        self._tries, self._seconds = tries, seconds
+        self._planner = None if planner is None else Plans([planner], setting)
+        self._tries, self._seconds, self._num_worlds = tries, seconds, worlds
+        self._finalists = min(_FINALISTS if worlds else 1, tries)
         self._imagine: Imagine | None = None
         self._streams = Streams()
         self._known = np.zeros((0, 0), dtype=np.int64)  # plans [n, L]
@@ -180,6 +208,10 @@ class ReconsiderAgent(Agent):
         self._lengths = np.append(self._lengths, np.zeros(missing, dtype=np.int64))
         self._left = np.append(self._left, np.zeros(missing))
         self._lengths[copies], self._left[copies] = 0, self._seconds or 0.0
+        if self._planner is not None:
+            nothing = np.zeros((len(copies), room), dtype=np.int64), np.zeros(len(copies), dtype=np.int64)
+            found = self._planner.play(0, imagine, copies, keys, *nothing)
+            self._known[copies], self._lengths[copies] = found.plans, found.decisions
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
         actions: NDArray[np.int64] = mask.argmax(axis=1).astype(np.int64)
@@ -197,7 +229,9 @@ class ReconsiderAgent(Agent):
         if not len(copies):
             return []
         assert self._imagine is not None
-        size = self._imagine(copies[:1], np.full(1, TYPICAL)).copy_bytes * self._tries
+        size = self._imagine(copies[:1], np.full(1, TYPICAL)).copy_bytes * max(
+            self._tries, self._num_worlds * (self._finalists + 1)
+        )
         count = max(MEMORY // size, 1)
         return [copies[low : low + count] for low in range(0, len(copies), count)]
 
@@ -210,16 +244,55 @@ class ReconsiderAgent(Agent):
         own = np.zeros((len(copies), 1), dtype=np.uint64)
         try_keys(keys, decisions, 0, own)
         until = np.where(self._lengths[copies] > 0, _ALWAYS, 0)
-        found = self._plans.play(0, self._imagine, copies, own[:, 0], self._known[copies], until)
-        best, actions = found.costs, found.first
-        self._known[copies], self._lengths[copies] = found.plans, found.decisions
+        known = self._plans.play(0, self._imagine, copies, own[:, 0], self._known[copies], until)
+        self._take(copies, known)
+        sampled: Found | None = None
         spent, number = 0.0, 0
         while number == 0 or (self._seconds is not None and spent < self._share(copies)):
-            self._round(copies, keys, decisions, number, best, actions)
+            sampled = self._round(copies, keys, decisions, number, sampled)
+            if not self._num_worlds:
+                better = sampled.costs <= known.costs
+                known = Found(
+                    *(np.where(_wide(better, new), new, old) for new, old in zip(sampled, known, strict=True))
+                )
+                self._take(copies, known)
             number += 1
             spent = time.process_time() - began
+        assert sampled is not None
+        if self._num_worlds:
+            known = self._compare(copies, keys, decisions, known, sampled)
+            self._take(copies, known)
         self._left[copies] -= spent / len(copies)
-        return actions
+        return known.first
+
+    def _take(self, copies: NDArray[np.int64], found: Found) -> None:
+        """Know plans from now on."""
+        self._known[copies], self._lengths[copies] = found.plans, found.decisions
+
+    def _compare(
+        self,
+        copies: NDArray[np.int64],
+        keys: NDArray[np.uint64],
+        decisions: NDArray[np.int64],
+        known: Found,
+        sampled: Found,
+    ) -> Found:
+        """The best of the known plan and the sampled ones of each copy, by the mean cost over imagined worlds."""
+        assert self._imagine is not None
+        n, count, worlds = len(copies), self._finalists + 1, self._num_worlds
+        places = np.arange(n)[:, None] + n * np.arange(count)
+        candidates = known.joined(sampled).rows(places.ravel())
+        drawn = np.zeros((n, worlds), dtype=np.uint64)
+        world_keys(keys ^ _COMPARISON, decisions, drawn)
+        drawn = np.repeat(drawn, count, axis=0).ravel()
+        plans = np.repeat(candidates.plans, worlds, axis=0)
+        until = np.full(len(plans), _ALWAYS)
+        origins = np.repeat(copies, count * worlds)
+        played = self._plans.play(0, self._imagine, origins, drawn, plans, until, drawn)
+        means = played.costs.reshape(n, count, worlds).mean(axis=2)
+        best = means.argmin(axis=1)
+        chosen = candidates.rows(np.arange(n) * count + best)
+        return chosen._replace(first=played.first.reshape(n, count, worlds)[np.arange(n), best, 0])
 
     def _share(self, copies: NDArray[np.int64]) -> float:
         """CPU seconds for the present decision of copies: what is left, over the decisions of their plans."""
@@ -231,25 +304,30 @@ class ReconsiderAgent(Agent):
         keys: NDArray[np.uint64],
         decisions: NDArray[np.int64],
         number: int,
-        best: NDArray[np.float64],
-        actions: NDArray[np.int64],
-    ) -> None:
-        """Sample plans; where one is no worse than the `best` of its copy it becomes known, and its first action the
-        copy's."""
+        best: Found | None,
+    ) -> Found:
+        """Sample plans; the best of them and of those found before, `_finalists` of each copy.
+
+        Row k * n + i of n copies' is the k-th best of copy i.
+        """
         assert self._imagine is not None
-        drawn = np.zeros((len(copies), self._tries), dtype=np.uint64)
+        n = len(copies)
+        drawn = np.zeros((n, self._tries), dtype=np.uint64)
         try_keys(keys, decisions, 1 + number * self._tries, drawn)
+        found = best
         for sampler in range(min(self._plans.count, self._tries)):
-            mine = np.ascontiguousarray(drawn[:, sampler :: self._plans.count])
-            tries = mine.shape[1]
+            mine = np.ascontiguousarray(drawn[:, sampler :: self._plans.count].T)
+            tries = len(mine)
             until = np.zeros(mine.size, dtype=np.int64)
-            cut_plans(mine.ravel(), tries, self._lengths[copies], until)
-            origins = np.repeat(copies, tries)
-            found = self._plans.play(sampler, self._imagine, origins, mine.ravel(), self._known[origins], until)
-            costs = found.costs.reshape(len(copies), tries)
-            rows = np.arange(len(copies))
-            choice = costs.argmin(axis=1)
-            better = costs[rows, choice] <= best
-            plan = (rows * tries + choice)[better]
-            best[better], actions[better] = found.costs[plan], found.first[plan]
-            self._known[copies[better]], self._lengths[copies[better]] = found.plans[plan], found.decisions[plan]
+            cut_plans(mine.ravel(), n, self._lengths[copies], until)
+            origins = np.tile(copies, tries)
+            played = self._plans.play(sampler, self._imagine, origins, mine.ravel(), self._known[origins], until)
+            found = played if found is None else found.joined(played)
+        assert found is not None
+        order = np.argsort(found.costs.reshape(-1, n), axis=0, kind="stable")[: self._finalists]
+        return found.rows((order * n + np.arange(n)).ravel())
+
+
+def _wide(chosen: NDArray[np.bool_], array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Booleans [n] that choose among rows of an array [n, ...]."""
+    return chosen.reshape(-1, *[1] * (array.ndim - 1))
