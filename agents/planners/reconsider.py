@@ -115,11 +115,11 @@ class Found(NamedTuple):
 
     def rows(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Found:
         """Some of them."""
-        return Found(*(array[chosen] for array in self))
+        return Found._make(array[chosen] for array in self)
 
     def joined(self, other: Found) -> Found:
         """These, then others."""
-        return Found(*(np.concatenate(arrays) for arrays in zip(self, other, strict=True)))
+        return Found._make(np.concatenate(arrays) for arrays in zip(self, other, strict=True))
 
 
 def _play_observed(
@@ -252,8 +252,9 @@ class ReconsiderAgent(Agent):
             sampled = self._round(copies, keys, decisions, number, sampled)
             if not self._num_worlds:
                 better = sampled.costs <= known.costs
-                known = Found(
-                    *(np.where(_wide(better, new), new, old) for new, old in zip(sampled, known, strict=True))
+                known = Found._make(
+                    np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+                    for new, old in zip(sampled, known, strict=True)
                 )
                 self._take(copies, known)
             number += 1
@@ -326,8 +327,3 @@ class ReconsiderAgent(Agent):
         assert found is not None
         order = np.argsort(found.costs.reshape(-1, n), axis=0, kind="stable")[: self._finalists]
         return found.rows((order * n + np.arange(n)).ravel())
-
-
-def _wide(chosen: NDArray[np.bool_], array: NDArray[Any]) -> NDArray[np.bool_]:
-    """Booleans [n] that choose among rows of an array [n, ...]."""
-    return chosen.reshape(-1, *[1] * (array.ndim - 1))
