@@ -18,7 +18,7 @@ _TEMPERATURE = 0.3  # of scorers that sample
 _SAMPLING_SHARE = 0.1
 # What improves schedules, in turn, with its share of the time that is left by then: what is small is proved optimal by
 # the first; larger shops are the searches' business.
-_SOLVERS = (("cp-sat", 0.1), ("job-insertion", 0.5), ("cp-sat", 1.0))
+_SOLVERS = (("cp-sat", 0.1), ("iterated-greedy", 0.6), ("lns", 1.0), ("cp-sat", 1.0))
 
 
 class Stage(NamedTuple):
