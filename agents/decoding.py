@@ -1,4 +1,4 @@
-"""How a network's scores become choices: greedily, by sampling, or with a beam."""
+"""How a network's scores become choices: greedily or by sampling; and what a beam needs of it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from ..envs.core.compile import compiled
 from ..envs.core.engine import BatchEngine
-from ..envs.core.errors import UserError
 from ..envs.core.random import uniform
-from .agent import Agent, Imagine, Observation, Setting
+from .agent import Agent, Imagine, Observation
 from .foresight import Foresight
 from .networks.common import SlotNetwork, to_tensors
 from .streams import Streams
@@ -123,97 +122,25 @@ class PolicyAgent(Agent):
         return scores.argmax(axis=1).astype(np.int64)
 
 
-class PolicyBeamAgent(Agent):
-    """Keeps the `width` partial plans of highest probability under the policy, and plays the best finished one.
+class NetworkPolicy:
+    """A network that scores the slots of imagined copies, see `makespan.agents.policy_beam`.
 
-    Only for worlds that can be foreseen: elsewhere a plan made once would be a plan for one imagined future.
-
-    Raises:
-        UserError: the setting is stochastic, or the environment cannot look ahead.
+    Args:
+        network: scores the slots.
+        foresight: what it sees besides the observation, None for nothing.
     """
 
+    observes = True
     fixed_batch = True
 
-    follows_plan = True
+    def __init__(self, network: SlotNetwork, foresight: Foresight | None = None) -> None:
+        self._network, self._foresight = network.eval(), foresight
 
-    def __init__(
-        self, name: str, network: SlotNetwork, setting: Setting, width: int, foresight: Foresight | None = None
-    ) -> None:
-        if setting.stochastic:
-            raise UserError(f"agent {name!r}: a beam needs a world without random events; sample instead (samples=N)")
-        if setting.engine is None:
-            raise UserError(f"agent {name!r}: a beam needs an environment that can look ahead (imagine)")
-        self.name = name
-        self._network, self._width, self._sign = network.eval(), width, setting.sign
-        self._foresight = foresight
-        self._plans: dict[int, list[int]] = {}
-
-    def begin(
-        self,
-        copies: NDArray[np.int64],
-        instances: Sequence[Any],
-        keys: NDArray[np.uint64],
-        imagine: Imagine | None,
-    ) -> None:
-        assert imagine is not None
-        per_batch = max(1, 4 * BATCH // self._width)
-        for low in range(0, len(copies), per_batch):
-            chosen = copies[low : low + per_batch]
-            engine = imagine(np.repeat(chosen, self._width), np.repeat(keys[low : low + per_batch], self._width))
-            plans = self._search(engine, len(chosen))
-            self._plans.update({int(copy): plan[::-1] for copy, plan in zip(chosen, plans, strict=True)})
-
-    def _search(self, engine: BatchEngine, groups: int) -> list[list[int]]:
-        """The best plan of each group of `width` equal copies."""
-        width = self._width
-        total = np.full((groups, width), -np.inf)
-        total[:, 0] = 0.0
-        plans: list[list[int]] = [[] for _ in range(groups * width)]
-        best: list[tuple[float, list[int]]] = [(np.inf, []) for _ in range(groups)]
-        depth = 0
-        while np.isfinite(total).any():
-            kept = np.isfinite(total).reshape(-1, 1)
-            scores = self._scores(engine, engine.masks * kept, depth).astype(np.float64)
-            depth += 1
-            joined = (total.reshape(-1, 1) + scores).reshape(groups, -1)
-            order = np.argsort(-joined, axis=1, kind="stable")[:, :width]
-            total = np.take_along_axis(joined, order, axis=1)
-            actions = order % scores.shape[1]
-            parents = order // scores.shape[1] + np.arange(groups)[:, None] * width
-            alive = np.isfinite(total).reshape(-1)
-            engine.copy(parents.reshape(-1), np.arange(groups * width))
-            chosen = np.where(alive, actions.reshape(-1), engine.masks.argmax(axis=1))
-            plans = [[*plans[parent], int(action)] for parent, action in zip(parents.reshape(-1), chosen, strict=True)]
-            engine.step(chosen)
-            self._collect(engine, total, plans, best)
-        return [plan for _, plan in best]
-
-    def _scores(self, engine: BatchEngine, mask: NDArray[np.int8], depth: int) -> NDArray[np.float32]:
+    def scores(self, engine: BatchEngine, kept: NDArray[np.bool_], depth: int) -> NDArray[np.float64]:
         observation: Observation = engine.block.views
+        mask = engine.masks * kept[:, None]
         if self._foresight is not None:
             keys = np.zeros(len(mask), dtype=np.uint64)  # nothing is hidden where a beam may be used
             depths = np.full(len(mask), depth, dtype=np.int64)
             observation = self._foresight.look(engine.imagine, observation, mask, keys, depths).observation
-        return legal_scores(self._network, observation, mask)
-
-    def _collect(
-        self,
-        engine: BatchEngine,
-        total: NDArray[np.float64],
-        plans: list[list[int]],
-        best: list[tuple[float, list[int]]],
-    ) -> None:
-        """Take finished plans out of the beam, and remember the best one of each group."""
-        ended = np.isfinite(total) & ~engine.is_running().reshape(total.shape)
-        costs = self._sign * engine.objectives().astype(np.float64)
-        for group, member in np.argwhere(ended).tolist():
-            copy = group * self._width + member
-            if costs[copy] < best[group][0]:
-                best[group] = costs[copy], plans[copy]
-        total[ended] = -np.inf
-
-    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
-        actions = np.zeros(len(mask), dtype=np.int64)
-        for copy in np.flatnonzero(mask.any(axis=1)).tolist():
-            actions[copy] = self._plans[copy].pop()
-        return actions
+        return legal_scores(self._network, observation, mask).astype(np.float64)

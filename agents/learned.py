@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from ..envs.core.spec import ObservationSpec
 from .agent import Agent, Setting
 from .checkpoint import CARD, Arrays, checkpoint_place, load_checkpoint
 from .foresight import PREFIX, foresight_names, foresight_spec, restore_foresight
-from .scorer.agent import ScorerAgent
+from .policy_beam import DistinctPlansAgent, PolicyBeamAgent
+from .scorer.agent import ScorerAgent, ScorerPolicy
 from .scorer.choice import join_row, weight_shapes
 
 if TYPE_CHECKING:
@@ -190,29 +191,18 @@ def load_agent(name: Name, setting: Setting) -> Agent:
 
     Options: `samples` (best of that many sampled plays), `temperature` of sampling (default 1; given, it samples),
     `greedy` (the best slot each time, which is the default, or ``false``: sample once), `beam` (width of a
-    policy-guided beam search, foreseeable worlds only), `worlds` (imagined at each decision by a policy with
-    foresight; default as trained).
+    policy-guided beam search) or `distinct` (best of that many plans drawn without replacement), both of foreseeable
+    worlds only and with the policy's `temperature`, `worlds` (imagined at each decision by a policy with foresight;
+    default as trained).
 
     Raises:
         UserError: an option has a wrong value or contradicts another; see `find_checkpoint` and `load_network`.
         MissingExtraError: torch or PyTorch Geometric is not installed.
     """
-    check_options(name, "trained agent", ("samples", "temperature", "beam", "greedy", "worlds"))
-    samples, beam = (_count(name.options, key, default) for key, default in (("samples", 1), ("beam", 0)))
-    temperature = name.options.get("temperature", 1.0)
-    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature <= 100:
-        raise FieldError("option temperature", temperature, "a number above 0 and at most 100")
-    sampled = "temperature" in name.options or samples > 1
-    greedy = name.options.get("greedy", not sampled)
-    if not isinstance(greedy, bool):
-        raise FieldError("option greedy", greedy, "true or false")
-    if greedy and sampled:
-        raise UserError(f"agent {str(name)!r}: greedy play is the same each time; samples or temperature contradict it")
-    if beam and (sampled or "greedy" in name.options):
-        raise UserError(f"agent {str(name)!r}: a beam takes no other option but worlds")
+    decoding = _read_decoding(name)
     folder = find_checkpoint(name.base)
     if load_checkpoint(folder)[1]["network"].get("kind") == "scorer":
-        return _load_scorer_agent(name, setting, samples, 0.0 if greedy else float(temperature))
+        return _load_scorer_agent(name, setting, decoding)
     network, arrays, card = load_network(folder, setting.spec, setting.device)
     foresight = None
     if "foresight" in card:
@@ -220,24 +210,75 @@ def load_agent(name: Name, setting: Setting) -> Agent:
         foresight = restore_foresight(card["foresight"], arrays, worlds, setting, str(folder))
     elif "worlds" in name.options:
         raise UserError(f"agent {str(name)!r}: option worlds is for policies with foresight, which this one has not")
-    from .decoding import PolicyAgent, PolicyBeamAgent
+    from .decoding import NetworkPolicy, PolicyAgent
 
-    if beam:
-        return PolicyBeamAgent(str(name), network, setting, beam, foresight)
-    return PolicyAgent(str(name), network, 0.0 if greedy else float(temperature), samples, foresight)
+    if decoding.plans is not None:
+        policy = NetworkPolicy(network, foresight)
+        return decoding.plans(str(name), policy, setting, decoding.width, decoding.temperature)
+    return PolicyAgent(str(name), network, decoding.noise, decoding.samples, foresight)
 
 
-def _load_scorer_agent(name: Name, setting: Setting, samples: int, temperature: float) -> Agent:
-    """A scorer as an agent; its scores get Gumbel noise of that scale.
+class _Decoding(NamedTuple):
+    """How scores become choices.
+
+    Attributes:
+        samples: tries at each world.
+        noise: of the scores of each decision; 0: the best slot is taken.
+        plans: who makes whole plans instead; None: nobody.
+        width: plans that are made at a time.
+        temperature: of these.
+    """
+
+    samples: int
+    noise: float
+    plans: type[PolicyBeamAgent] | None
+    width: int
+    temperature: float
+
+
+def _read_decoding(name: Name) -> _Decoding:
+    """What the options of a name say of it.
+
+    Raises:
+        UserError: one has a wrong value or contradicts another.
+    """
+    options = name.options
+    check_options(name, "trained agent", ("samples", "temperature", "beam", "distinct", "greedy", "worlds"))
+    samples, beam, distinct = (
+        _count(options, key, default) for key, default in (("samples", 1), ("beam", 0), ("distinct", 0))
+    )
+    temperature = options.get("temperature", 1.0)
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature <= 100:
+        raise FieldError("option temperature", temperature, "a number above 0 and at most 100")
+    temperature = float(temperature)
+    if beam or distinct:
+        if (beam and distinct) or "samples" in options or "greedy" in options:
+            key = "beam" if beam else "distinct"
+            raise UserError(f"agent {str(name)!r}: {key} takes no other option but temperature and worlds")
+        plans = PolicyBeamAgent if beam else DistinctPlansAgent
+        return _Decoding(1, 0.0, plans, max(beam, distinct), temperature)
+    sampled = "temperature" in options or samples > 1
+    greedy = options.get("greedy", not sampled)
+    if not isinstance(greedy, bool):
+        raise FieldError("option greedy", greedy, "true or false")
+    if greedy and sampled:
+        raise UserError(f"agent {str(name)!r}: greedy play is the same each time; samples or temperature contradict it")
+    return _Decoding(samples, 0.0 if greedy else temperature, None, 0, temperature)
+
+
+def _load_scorer_agent(name: Name, setting: Setting, decoding: _Decoding) -> Agent:
+    """A scorer as an agent.
 
     Raises:
         UserError: see `load_scorer`; or the option is not for scorers.
     """
-    for option in ("beam", "worlds"):
-        if option in name.options:
-            raise UserError(f"agent {str(name)!r}: option {option} is not for scorers")
+    if "worlds" in name.options:
+        raise UserError(f"agent {str(name)!r}: option worlds is not for scorers")
     weights, _ = load_scorer(name, setting)
-    return scorer_agent(str(name), weights, setting.spec, name.base, temperature, samples)
+    if decoding.plans is not None:
+        policy = ScorerPolicy(join_row(weights, setting.spec))
+        return decoding.plans(str(name), policy, setting, decoding.width, decoding.temperature)
+    return scorer_agent(str(name), weights, setting.spec, name.base, decoding.noise, decoding.samples)
 
 
 def _count(options: Mapping[str, Any], key: str, default: int) -> int:

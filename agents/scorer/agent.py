@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
+from ...envs.core.engine import BatchEngine
+from ...envs.core.player import action_table
 from ..agent import Agent, CompiledChoice, Imagine, Observation
 from ..streams import Streams
-from .choice import NOISE, choose_by_scorer, score_slots
+from .choice import NOISE, choose_by_scorer, score_slots, write_scores
 
 
 @compiled
@@ -78,3 +80,22 @@ class ScorerAgent(Agent):
 
     def compiled_choice(self, copies: int) -> CompiledChoice:
         return CompiledChoice(choose_by_scorer, self._table, self._rows(copies), *self._streams.of(copies))
+
+
+class ScorerPolicy:
+    """A scorer that scores the slots of imagined copies, see `makespan.agents.policy_beam`.
+
+    Args:
+        row: float32 [P], see `makespan.agents.scorer.choice`; its noise does not count.
+    """
+
+    observes = False
+    fixed_batch = False
+
+    def __init__(self, row: NDArray[np.float32]) -> None:
+        self._row = row
+
+    def scores(self, engine: BatchEngine, kept: NDArray[np.bool_], depth: int) -> NDArray[np.float64]:
+        scores = np.empty((engine.num_copies, engine.sizes.actions))
+        write_scores(engine.view, action_table(engine), self._row, kept, scores)
+        return scores

@@ -64,6 +64,50 @@ def squash(x):
 
 
 @compiled
+def see_state(scratch, width, state, at, count, weights):
+    """Fill the first HIDDEN numbers of `scratch` with what the globals give to the first hidden layer."""
+    state_row = FIRST_WEIGHT + width * HIDDEN
+    first_bias = state_row + count * HIDDEN
+    for h in range(HIDDEN):
+        scratch[h] = weights[first_bias + h]
+    for g in range(count):
+        x = squash(state[at + g])
+        if x != _ZERO:
+            for h in range(HIDDEN):
+                scratch[h] += x * weights[state_row + g * HIDDEN + h]
+
+
+@compiled
+def score_slot(scratch, features, first, width, count, weights):
+    """The score of the slot whose features begin at `first`, after `see_state`."""
+    slot_row = FIRST_WEIGHT
+    second_row = slot_row + (width + count + 1) * HIDDEN
+    second_bias = second_row + HIDDEN * HIDDEN
+    score_row = second_bias + HIDDEN
+    for h in range(HIDDEN):
+        scratch[HIDDEN + h] = scratch[h]
+        scratch[2 * HIDDEN + h] = weights[second_bias + h]
+    for f in range(width):
+        x = squash(features[first + f])
+        if x != _ZERO:
+            for h in range(HIDDEN):
+                scratch[HIDDEN + h] += x * weights[slot_row + f * HIDDEN + h]
+    for j in range(HIDDEN):
+        x = scratch[HIDDEN + j]
+        if x < _ZERO:
+            x *= _LEAK
+        for h in range(HIDDEN):
+            scratch[2 * HIDDEN + h] += x * weights[second_row + j * HIDDEN + h]
+    score = _ZERO
+    for h in range(HIDDEN):
+        x = scratch[2 * HIDDEN + h]
+        if x < _ZERO:
+            x *= _LEAK
+        score += x * weights[score_row + h]
+    return score
+
+
+@compiled
 def score_slots(features, first, width, state, at, count, weights, mask, first_mask, slots, noise, key, decision):
     """Best of the legal slots by the scorer.
 
@@ -75,51 +119,42 @@ def score_slots(features, first, width, state, at, count, weights, mask, first_m
         noise, key, decision: noise * Gumbel(key, decision, slot) is added to each score where noise is above zero.
     """
     scratch = _scratch()  # pyright: ignore[reportCallIssue] (Numba hands over the typing context)
-    slot_row = FIRST_WEIGHT
-    state_row = slot_row + width * HIDDEN
-    first_bias = state_row + count * HIDDEN
-    second_row = first_bias + HIDDEN
-    second_bias = second_row + HIDDEN * HIDDEN
-    score_row = second_bias + HIDDEN
-    for h in range(HIDDEN):
-        scratch[h] = weights[first_bias + h]
-    for g in range(count):
-        x = squash(state[at + g])
-        if x != _ZERO:
-            for h in range(HIDDEN):
-                scratch[h] += x * weights[state_row + g * HIDDEN + h]
+    see_state(scratch, width, state, at, count, weights)
     chosen = -1
     best = 0.0
     for a in range(slots):
         if mask[first_mask + a] == 0:
             continue
-        for h in range(HIDDEN):
-            scratch[HIDDEN + h] = scratch[h]
-            scratch[2 * HIDDEN + h] = weights[second_bias + h]
-        for f in range(width):
-            x = squash(features[first + a * width + f])
-            if x != _ZERO:
-                for h in range(HIDDEN):
-                    scratch[HIDDEN + h] += x * weights[slot_row + f * HIDDEN + h]
-        for j in range(HIDDEN):
-            x = scratch[HIDDEN + j]
-            if x < _ZERO:
-                x *= _LEAK
-            for h in range(HIDDEN):
-                scratch[2 * HIDDEN + h] += x * weights[second_row + j * HIDDEN + h]
-        score = _ZERO
-        for h in range(HIDDEN):
-            x = scratch[2 * HIDDEN + h]
-            if x < _ZERO:
-                x *= _LEAK
-            score += x * weights[score_row + h]
-        value = np.float64(score)
+        value = np.float64(score_slot(scratch, features, first + a * width, width, count, weights))
         if noise > _ZERO:
             u = uniform(key, _STREAM_NOISE, decision, np.int64(a))
             value -= noise * np.log(-np.log(min(max(u, 1e-300), 1.0 - 1e-16)))
         if chosen < 0 or value > best:
             chosen, best = a, value
     return chosen
+
+
+@compiled
+def write_scores(view, where, weights, kept, scores):
+    """Fill `scores` float64 [n, A] with the scores of the legal slots of those copies that are `kept`, else -inf.
+
+    The same numbers, bit for bit, as those that `score_slots` compares.
+
+    Args:
+        view, where: as for a choice (see `makespan.envs.core.player`).
+        weights: the scorer's row.
+        kept: bool [n].
+    """
+    scratch = _scratch()  # pyright: ignore[reportCallIssue] (Numba hands over the typing context)
+    width, count = where[NUM_FEATURES], where[NUM_GLOBALS]
+    for i in range(scores.shape[0]):
+        if kept[i]:
+            see_state(scratch, width, view.floats[i], where[GLOBALS], count, weights)
+        for a in range(scores.shape[1]):
+            scores[i, a] = -np.inf
+            if kept[i] and view.bytes[i, where[MASK] + a] != 0:
+                first = where[FEATURES] + a * width
+                scores[i, a] = score_slot(scratch, view.floats[i], first, width, count, weights)
 
 
 @compiled

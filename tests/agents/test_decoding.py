@@ -1,4 +1,4 @@
-"""How scores become choices: greedily, by sampling, with a beam."""
+"""How scores become choices: greedily and by sampling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from makespan.agents.arena import Case, Episode, open_arena, play
-from makespan.agents.decoding import BATCH, PolicyAgent, PolicyBeamAgent, legal_scores
+from makespan.agents.decoding import BATCH, PolicyAgent, legal_scores
 from makespan.agents.learned import build
 from makespan.agents.networks.common import SlotNetwork, Tensors
 from makespan.envs.job_shop.observation import SPEC
@@ -164,59 +164,3 @@ def test_play_is_the_same_again_and_alone() -> None:
 
     assert objectives(5) == objectives(5)
     assert objectives(5)[:1] == objectives(1)
-
-
-@pytest.mark.parametrize("kind", ["graph", "attention"])
-def test_a_beam_of_one_is_greedy(kind: str) -> None:
-    greedy = episodes(lambda _: PolicyAgent("x", network(kind)), 5)
-    beam = episodes(lambda setting: PolicyBeamAgent("x", network(kind), setting, 1), 5)
-    assert [episode.objective for episode in beam] == [episode.objective for episode in greedy]
-    assert [episode.decisions for episode in beam] == [episode.decisions for episode in greedy]
-
-
-def test_a_wide_beam_finds_the_best_schedule_of_all() -> None:
-    """On 2x2 a beam of 512 holds every partial plan: its result is what trying every sequence gives."""
-    options = {"instance": "random:size=2x2", "allow_wait": False}
-    worlds = 6
-    arena = open_arena(JOB_SHOP, worlds, options, device="cpu")
-    agent = PolicyBeamAgent("x", network(), arena.setting, 512)
-    found = [episode.objective for episode in play(arena, agent, [Case(None, seed) for seed in range(worlds)])]
-    assert found == [exhaustive(seed, options) for seed in range(worlds)]
-
-
-def exhaustive(seed: int, options: dict[str, Any]) -> float:
-    arena = open_arena(JOB_SHOP, 1, options)
-    best, stack = np.inf, [[]]
-    while stack:
-        plan: list[int] = stack.pop()
-        arena.reset([Case(None, seed)])
-        for action in plan:
-            arena.step(np.array([action]))
-        if arena.running()[0]:
-            stack += [[*plan, int(action)] for action in np.flatnonzero(arena.masks()[0])]
-        else:
-            best = min(best, float(arena.objectives()[0]))
-    return best
-
-
-def test_wider_beams_do_better_on_the_whole() -> None:
-    def mean(width: int) -> float:
-        made = episodes(lambda setting: PolicyBeamAgent("x", network(), setting, width), 8)
-        return float(np.mean([episode.objective for episode in made]))
-
-    assert mean(32) < mean(1)
-
-
-def test_beams_of_several_groups_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = episodes(lambda setting: PolicyBeamAgent("x", network(), setting, 4), 6)
-    monkeypatch.setattr("makespan.agents.decoding.BATCH", 1)  # one world after the other
-    apart = episodes(lambda setting: PolicyBeamAgent("x", network(), setting, 4), 6)
-    assert [episode.objective for episode in together] == [episode.objective for episode in apart]
-
-
-def test_a_beam_survives_deadlocks() -> None:
-    """Without swaps a partial plan may end dead: that is an outcome with a finite objective, and a bad one."""
-    made = episodes(lambda setting: PolicyBeamAgent("x", network(), setting, 8), 6, blocking="no-swap")
-    greedy = episodes(lambda _: PolicyAgent("x", network()), 6, blocking="no-swap")
-    assert np.isfinite([episode.objective for episode in made]).all()
-    assert np.mean([e.objective for e in made]) <= np.mean([e.objective for e in greedy])

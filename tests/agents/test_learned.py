@@ -16,8 +16,9 @@ import torch
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
 from makespan.agents.checkpoint import CARD, Arrays, load_checkpoint, save_checkpoint
-from makespan.agents.decoding import PolicyAgent, PolicyBeamAgent
+from makespan.agents.decoding import PolicyAgent
 from makespan.agents.learned import build, choose_device, find_checkpoint, load_network, weights_of
+from makespan.agents.policy_beam import DistinctPlansAgent, PolicyBeamAgent
 from makespan.envs.core.errors import UserError
 from makespan.envs.core.spec import Feature
 from makespan.envs.job_shop.observation import SPEC
@@ -251,7 +252,15 @@ def test_options_of_a_name(saved: Path) -> None:
         agent = make_agent(name, here)
         assert isinstance(agent, PolicyAgent)
         assert (agent.name, agent.samples, agent._temperature) == (name, samples, temperature)
-    assert isinstance(make_agent("./x:beam=4", here), PolicyBeamAgent)
+    for name, kind, width, temperature in (
+        ("./x:beam=4", PolicyBeamAgent, 4, 1.0),
+        ("./x:beam=4:temperature=2", PolicyBeamAgent, 4, 2.0),
+        ("./x:distinct=4:temperature=0.5", DistinctPlansAgent, 4, 0.5),
+    ):
+        planner = make_agent(name, here)
+        assert type(planner) is kind
+        assert (planner.name, planner.samples, planner.fixed_batch) == (name, 1, True)
+        assert (planner._width, planner._temperature) == (width, temperature)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +275,10 @@ def test_options_of_a_name(saved: Path) -> None:
         ("./x:temperature=hot", "option temperature is 'hot'"),
         ("./x:greedy=1", "option greedy is 1, expected true or false"),
         ("./x:samples=8:greedy=true", "greedy play is the same each time"),
-        ("./x:beam=4:samples=8", "a beam takes no other option"),
+        ("./x:distinct=0.5", "option distinct is 0.5"),
+        ("./x:beam=4:samples=8", "beam takes no other option but temperature and worlds"),
+        ("./x:beam=4:distinct=8", "beam takes no other option"),
+        ("./x:distinct=4:greedy=false", "distinct takes no other option"),
         ("./y", "neither a folder nor shipped"),
     ],
 )
@@ -276,8 +288,9 @@ def test_wrong_options(saved: Path, name: str, message: str) -> None:
 
 
 def test_a_beam_needs_a_world_that_can_be_foreseen(saved: Path) -> None:
-    with pytest.raises(UserError, match="a beam needs a world without random events"):
-        make_agent("./x:beam=4", setting(law="bernoulli"))
+    for name in ("./x:beam=4", "./x:distinct=4"):
+        with pytest.raises(UserError, match=r"needs a world without random events.*reconsider:of=PATH"):
+            make_agent(name, setting(law="bernoulli"))
     with pytest.raises(UserError, match="a beam needs an environment that can look ahead"):
         make_agent("./x:beam=4", replace(setting(), engine=None))
 

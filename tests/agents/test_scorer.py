@@ -18,7 +18,7 @@ from makespan.agents.arena import Arena, Case, EngineArena, open_arena, play, pl
 from makespan.agents.catalogue import make_agent
 from makespan.agents.checkpoint import CARD, WEIGHTS, Arrays, save_checkpoint
 from makespan.agents.learned import build, load_scorer, scorer_agent, weights_of
-from makespan.agents.scorer.agent import ScorerAgent
+from makespan.agents.scorer.agent import ScorerAgent, ScorerPolicy
 from makespan.agents.scorer.choice import HIDDEN, NOISE, join_row, split_row, weight_shapes
 from makespan.envs.core.errors import UserError
 from makespan.envs.core.names import parse_name
@@ -115,6 +115,27 @@ def test_the_best_legal_slot_of_the_network(options: dict[str, Any]) -> None:
         arena.step(np.array([rng.choice(np.flatnonzero(row)) if row.any() else 0 for row in mask]))
     assert clear > 0.9 * compared > 30
     assert special > 0 or options.get("mode") == "construct", "WAIT is scored like any other slot"
+
+
+def test_scores_are_those_that_choices_compare() -> None:
+    """Without the best slot the second best is chosen, and so on: the choices are the order of the scores."""
+    arena = arena_of(6)
+    arena.reset(seeds(range(6)))
+    agent, rng, compared = scorer(), np.random.default_rng(0), 0
+    agent.begin(np.arange(6), [], np.zeros(6, dtype=np.uint64), None)
+    while (running := arena.running()).any():
+        scores = ScorerPolicy(scorer()._table[0]).scores(arena.engine, running, 0)
+        mask = arena.masks().copy()
+        assert np.array_equal(np.isfinite(scores), mask != 0)
+        expected = plain_scores(some_weights(), arena.observation()["actions/features"], arena.observation()["globals"])
+        assert np.abs((scores - expected)[mask != 0]).max() < 1e-4
+        while mask.any():
+            chosen = agent.act(arena.observation(), mask)
+            assert np.array_equal(chosen, np.where(mask != 0, scores, -np.inf).argmax(axis=1))
+            compared += int((mask.sum(axis=1) > 1).sum())
+            mask[np.arange(6), chosen] = 0
+        arena.step(np.array([rng.choice(np.flatnonzero(row)) if row.any() else 0 for row in arena.masks()]))
+    assert compared > 50
 
 
 def test_ties_go_to_the_lowest_slot() -> None:
@@ -326,7 +347,7 @@ def test_sampling(saved: Path, name: str, samples: int, noise: float) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("./x:beam=8", "agent './x:beam=8': option beam is not for scorers"),
+        ("./x:beam=8:samples=2", "beam takes no other option but temperature"),
         ("./x:worlds=2", "agent './x:worlds=2': option worlds is not for scorers"),
         ("./x:samples=0", "option samples is 0, expected an integer from 1"),
         ("./x:temperature=0", "option temperature is 0, expected a number above 0"),
@@ -418,12 +439,12 @@ def test_a_scorer_is_played_without_torch(saved: Path) -> None:
         "from makespan.agents.arena import Case, open_arena, play\n"
         "from makespan.agents.catalogue import make_agent\n"
         f"arena = open_arena({JOB_SHOP!r}, 2, {{'instance': 'random:size=3x2'}})\n"
-        "agents = [make_agent(name, arena.setting) for name in ('./x', 'rollout:of=./x')]\n"
+        "agents = [make_agent(name, arena.setting) for name in ('./x', 'rollout:of=./x', './x:beam=4')]\n"
         "print([episode.objective for agent in agents for episode in play(arena, agent, [Case(None, 0)] * 2)])\n"
         "assert 'torch' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert len(json.loads(done.stdout)) == 4
+    assert len(json.loads(done.stdout)) == 6
 
 
 # --- who goes on in a rollout -----------------------------------------------------------------------------------------
