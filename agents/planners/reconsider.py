@@ -179,6 +179,7 @@ class ReconsiderAgent(Agent):
         planner: Agent | None = None,
     ) -> None:
         self.name = "reconsider"
+        self.fixed_batch = any(sampler.fixed_batch for sampler in samplers)
         self._plans = Plans(samplers, setting)
         self._planner = None if planner is None else Plans([planner], setting)
         self._tries, self._seconds, self._num_worlds = tries, seconds, worlds
@@ -189,6 +190,7 @@ class ReconsiderAgent(Agent):
         self._lengths = np.zeros(0, dtype=np.int64)  # how many decisions they took when last played; 0: there is none
         self._left = np.zeros(0)  # CPU seconds
         self._lists = False
+        self._at_once = 1  # imagined copies that fit the memory
 
     def begin(
         self,
@@ -204,7 +206,10 @@ class ReconsiderAgent(Agent):
         present = imagine(copies[:1], np.full(1, TYPICAL))
         room = plan_room(present)
         self._lists = present.kernels.follow_plan is None
-        self._known = np.concatenate([self._known.reshape(-1, room), np.zeros((missing, room), dtype=np.int64)])
+        self._at_once = max(MEMORY // present.copy_bytes, 1)
+        if self._known.shape[1] != room:  # another environment: nothing goes on from before
+            self._known = np.zeros((len(self._left), room), dtype=np.int64)
+        self._known = np.concatenate([self._known, np.zeros((missing, room), dtype=np.int64)])
         self._lengths = np.append(self._lengths, np.zeros(missing, dtype=np.int64))
         self._left = np.append(self._left, np.zeros(missing))
         self._lengths[copies], self._left[copies] = 0, self._seconds or 0.0
@@ -225,14 +230,8 @@ class ReconsiderAgent(Agent):
         return actions
 
     def _chunks(self, copies: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """Copies in groups whose imagined copies fit the memory."""
-        if not len(copies):
-            return []
-        assert self._imagine is not None
-        size = self._imagine(copies[:1], np.full(1, TYPICAL)).copy_bytes * max(
-            self._tries, self._num_worlds * (self._finalists + 1)
-        )
-        count = max(MEMORY // size, 1)
+        """Copies in groups whose imagined copies fit the memory, or one by one."""
+        count = max(self._at_once // max(self._tries, self._num_worlds * (self._finalists + 1)), 1)
         return [copies[low : low + count] for low in range(0, len(copies), count)]
 
     def _reconsider(
@@ -287,13 +286,16 @@ class ReconsiderAgent(Agent):
         world_keys(keys ^ _COMPARISON, decisions, drawn)
         drawn = np.repeat(drawn, count, axis=0).ravel()
         plans = np.repeat(candidates.plans, worlds, axis=0)
-        until = np.full(len(plans), _ALWAYS)
         origins = np.repeat(copies, count * worlds)
-        played = self._plans.play(0, self._imagine, origins, drawn, plans, until, drawn)
-        means = played.costs.reshape(n, count, worlds).mean(axis=2)
-        best = means.argmin(axis=1)
+        costs, first = np.zeros(len(plans)), np.zeros(len(plans), dtype=np.int64)
+        for low in range(0, len(plans), self._at_once):
+            part = slice(low, low + self._at_once)
+            until = np.full(len(plans[part]), _ALWAYS)
+            played = self._plans.play(0, self._imagine, origins[part], drawn[part], plans[part], until, drawn[part])
+            costs[part], first[part] = played.costs, played.first
+        best = costs.reshape(n, count, worlds).mean(axis=2).argmin(axis=1)
         chosen = candidates.rows(np.arange(n) * count + best)
-        return chosen._replace(first=played.first.reshape(n, count, worlds)[np.arange(n), best, 0])
+        return chosen._replace(first=first.reshape(n, count, worlds)[np.arange(n), best, 0])
 
     def _share(self, copies: NDArray[np.int64]) -> float:
         """CPU seconds for the present decision of copies: what is left, over the decisions of their plans."""
@@ -317,13 +319,21 @@ class ReconsiderAgent(Agent):
         try_keys(keys, decisions, 1 + number * self._tries, drawn)
         found = best
         for sampler in range(min(self._plans.count, self._tries)):
-            mine = np.ascontiguousarray(drawn[:, sampler :: self._plans.count].T)
-            tries = len(mine)
-            until = np.zeros(mine.size, dtype=np.int64)
-            cut_plans(mine.ravel(), n, self._lengths[copies], until)
-            origins = np.tile(copies, tries)
-            played = self._plans.play(sampler, self._imagine, origins, mine.ravel(), self._known[origins], until)
-            found = played if found is None else found.joined(played)
+            mine = np.ascontiguousarray(drawn[:, sampler :: self._plans.count].T).ravel()
+            until = np.zeros(len(mine), dtype=np.int64)
+            cut_plans(mine, n, self._lengths[copies], until)
+            piece = max(self._at_once // n, 1) * n
+            for low in range(0, len(mine), piece):
+                part = slice(low, low + piece)
+                origins = np.tile(copies, len(mine[part]) // n)
+                played = self._plans.play(
+                    sampler, self._imagine, origins, mine[part], self._known[origins], until[part]
+                )
+                found = self._finest(played if found is None else found.joined(played), n)
         assert found is not None
+        return found
+
+    def _finest(self, found: Found, n: int) -> Found:
+        """The `_finalists` best of each of n copies; of equal ones the first."""
         order = np.argsort(found.costs.reshape(-1, n), axis=0, kind="stable")[: self._finalists]
         return found.rows((order * n + np.arange(n)).ravel())
