@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +173,15 @@ def test_an_attempt_to_save_that_is_cut_off(tiny: Tiny, monkeypatch: pytest.Monk
     equal(broken.out, whole.out)
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """Ctrl-C raises, also where the tests run in the background and would ignore it."""
+    original = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, original)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_a_second_interrupt_stops_at_once(tiny: Tiny) -> None:
     whole, broken = (tiny(out=tiny().out + name, save_every=0.0) for name in ("whole", "broken"))
     train(whole, quiet=True)
