@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from ..agents.agent import Agent
-from ..agents.arena import Case, open_arena
+from ..agents.arena import Arena, Case, open_arena
 from ..agents.catalogue import make_agent
 from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
 from ..agents.decoding import PolicyAgent
@@ -80,7 +80,7 @@ class SelfLabelRun(Run):
                 "imagined: the best of several tries at one world would be luck, and no label; use ppo or es"
             )
         self._tries = 1 if self._looks_ahead else config.label_tries
-        self._arena = open_arena(self.env_id, config.label_worlds * self._tries, self.env_options, device=config.device)
+        self._arena = self._open_arena(config.label_worlds * self._tries)
         self._device = choose_device(config.device)
         self._network: dict[str, Any] = (
             {"kind": "scorer", "hidden": HIDDEN}
@@ -91,11 +91,17 @@ class SelfLabelRun(Run):
             self._device
         )
         self._optimizer = torch.optim.Adam(self.module.parameters(), lr=config.learning_rate)
-        self._teacher = None if config.imitate is None else make_agent(config.imitate, self._arena.setting)
-        if self._teacher is not None and self._teacher.samples > 1:
-            raise UserError(f"agent {config.imitate!r} tries each world several times, so it cannot be imitated")
+        self._teacher: Agent | None = None
+        if config.imitate is not None:
+            self._lecture = self._arena if self._tries == 1 else self._open_arena(config.label_worlds)
+            self._teacher = make_agent(config.imitate, self._lecture.setting)
+            if self._teacher.samples > 1:
+                raise UserError(f"agent {config.imitate!r} tries each world several times, so it cannot be imitated")
         self._round = 0
         self._decisions = 0
+
+    def _open_arena(self, copies: int) -> Arena:
+        return open_arena(self.env_id, copies, self.env_options, device=self.config.device)
 
     @property
     def decisions(self) -> int:
@@ -106,7 +112,7 @@ class SelfLabelRun(Run):
         return self._network
 
     def weights(self) -> Arrays:
-        return self.module.arrays() if isinstance(self.module, ScorerNetwork) else weights_of(self.module)
+        return weights_of(self.module)
 
     def player(self) -> Agent:
         return self._policy(0.0)
@@ -140,27 +146,25 @@ class SelfLabelRun(Run):
         config, setting = self.config, self._arena.setting
         first = training_seed(config.seed, self._round)
         cases = [Case(None, first + number) for number in range(config.label_worlds)]
+        every = np.arange(len(cases))
         if self._teacher is not None and self.spent() < config.imitate_share:
-            return self._watch(self._teacher, cases, np.zeros(len(cases), dtype=np.int64))
+            return self._play(self._teacher, self._lecture, cases, every)
         policy = self._policy(1.0)
         if self._looks_ahead:
-            labeller = ReconsiderAgent([policy], setting, config.label_tries, None)
-            return self._watch(labeller, cases, np.zeros(len(cases), dtype=np.int64))
+            return self._play(ReconsiderAgent([policy], setting, config.label_tries), self._arena, cases, every)
         # Played twice, with the same keys, rather than remembering what all tries have seen.
-        _, costs = self._play(policy, cases, np.zeros(0, dtype=np.int64))
-        best = costs.reshape(len(cases), self._tries).argmin(axis=1)
-        return self._watch(policy, cases, best)
-
-    def _watch(self, agent: Agent, cases: list[Case], best: NDArray[np.int64]) -> tuple[Labels, NDArray[np.float64]]:
-        """What an agent decides in try number `best` of each world, and what those tries cost."""
-        kept = np.arange(len(cases)) * self._tries + best
-        labels, costs = self._play(agent, cases, kept)
+        tried = [case for case in cases for _ in range(self._tries)]
+        _, costs = self._play(policy, self._arena, tried, np.zeros(0, dtype=np.int64))
+        kept = every * self._tries + costs.reshape(len(cases), self._tries).argmin(axis=1)
+        labels, costs = self._play(policy, self._arena, tried, kept)
         return labels, costs[kept]
 
-    def _play(self, agent: Agent, cases: list[Case], kept: NDArray[np.int64]) -> tuple[Labels, NDArray[np.float64]]:
-        """Let an agent play all tries at worlds to their end; what it decides in the copies `kept`, and all costs."""
-        arena = self._arena
-        arena.reset([case for case in cases for _ in range(self._tries)])
+    def _play(
+        self, agent: Agent, arena: Arena, cases: list[Case], kept: NDArray[np.int64]
+    ) -> tuple[Labels, NDArray[np.float64]]:
+        """Let an agent play worlds, one in each copy, to their end; what it decides in the copies `kept`, and all
+        costs."""
+        arena.reset(cases)
         stream = np.uint64(combine(self.config.seed, self._round))
         keys = np.array([combine(stream, number) for number in range(arena.num_copies)], dtype=np.uint64)
         copies = np.arange(arena.num_copies, dtype=np.int64)

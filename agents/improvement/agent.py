@@ -71,6 +71,11 @@ class ImprovementAgent(PlanningAgent):
         return ExactResult(schedule, makespan, bound, makespan == bound, time.perf_counter() - began)
 
     def _check_beginning(self, instance: JobShopInstance, state: StartState) -> None:
+        """Raise where work has begun.
+
+        Raises:
+            UserError: it has.
+        """
         if state.time > 0 or not state.is_empty:
             raise UserError(
                 f"agent {self.name!r} cannot plan {instance.name!r}: work has begun, it plans from the start"
@@ -79,13 +84,7 @@ class ImprovementAgent(PlanningAgent):
     def _first(
         self, instance: JobShopInstance, state: StartState, copy: int, imagine: Imagine
     ) -> JobShopSchedule | None:
-        """The schedule to begin from, None for none.
-
-        Raises:
-            UserError: work has begun.
-        """
-        if state.time > 0 or not state.is_empty:
-            raise UserError(f"agent {self.name!r} plans from the start, but in {instance.name!r} work has begun")
+        """The schedule to begin from, None for none."""
         return self._best_rule_schedule(instance, state, copy, imagine) if self._from_rules else None
 
     def _search(self, instance: JobShopInstance, start: JobShopSchedule | None) -> Search:

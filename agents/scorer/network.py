@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...envs.core.spec import ObservationSpec
-from ..checkpoint import Arrays
 from ..networks.common import SlotNetwork, Tensors
 from .choice import weight_shapes
 
@@ -31,10 +30,6 @@ class ScorerNetwork(SlotNetwork):
         hidden = functional.leaky_relu(_squash(observation["actions/features"]) @ weights["slot"] + state[:, None])
         hidden = functional.leaky_relu(hidden @ weights["second"] + weights["second_bias"])
         return hidden @ weights["score"], torch.zeros(len(state), device=state.device)
-
-    def arrays(self) -> Arrays:
-        """The arrays of weights that a checkpoint holds."""
-        return {name: weight.detach().cpu().numpy().copy() for name, weight in self.named_parameters()}
 
 
 def _squash(x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from makespan.agents.arena import Case, open_arena, play_to_end
 from makespan.agents.catalogue import make_agent
 from makespan.agents.checkpoint import parse_arrays
+from makespan.agents.learned import weights_of
 from makespan.agents.scorer.agent import ScorerAgent
 from makespan.agents.scorer.choice import join_row
 from makespan.agents.scorer.network import ScorerNetwork
@@ -63,7 +64,7 @@ def test_the_module_scores_as_the_compiled_choice_does() -> None:
     arena = open_arena("makespan/JobShop-v0", 16, {"instance": "random:size=6x4"})
     torch.manual_seed(3)
     module = ScorerNetwork(arena.setting.spec)
-    agent = ScorerAgent("scorer", join_row(module.arrays(), arena.setting.spec)[None])
+    agent = ScorerAgent("scorer", join_row(weights_of(module), arena.setting.spec)[None])
     arena.reset([Case(None, seed) for seed in range(16)])
     agent.begin(np.arange(16), [], np.arange(16, dtype=np.uint64), None)
     compared = 0
@@ -138,6 +139,14 @@ def test_a_warm_start_watches_another_agent(tiny: Tiny) -> None:
     first = training_seed(config.seed, 0)
     played = play_to_end(arena, make_agent("lrm", arena.setting), [Case(None, first + number) for number in range(4)])
     assert costs.tolist() == played.costs.tolist()
+
+
+def test_a_teacher_plays_each_world_once(tiny: Tiny) -> None:
+    config = tiny(**{**SMALL, "agent": "graph-ppo", "imitate": "lrm"}, imitate_share=1.0)
+    run = SelfLabelRun(config, False, Hook(config))
+    labels, costs = run._label()
+    assert len(costs) == config.label_worlds
+    assert len(labels.actions) <= run.decisions < 2 * config.label_worlds * 9 * 2  # not `label_tries` times as many
 
 
 @pytest.mark.parametrize(
