@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from makespan.cli.main import main
 from makespan.envs.core.errors import UserError
+from makespan.envs.core.files import atomic_write
 from makespan.envs.job_shop.generator import named_instance
 from makespan.envs.job_shop.instance import JobShopInstance
 from makespan.envs.job_shop.schedule import JobShopSchedule, validate
@@ -149,7 +150,7 @@ def test_a_full_disk_leaves_the_last_schedule_that_fitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written: list[str] = []
-    write = solution_folder.atomic_write
+    write = atomic_write
 
     def fill(path: Path, data: str) -> None:
         if written.count("schedule.json") == 2 and path.name == "schedule.json":
