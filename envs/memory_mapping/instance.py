@@ -178,7 +178,7 @@ class MemoryInstance:
         object.__setattr__(self, "loops", tuple(tuple(loop) for loop in self.loops))
         validate(self)
 
-    # --- counts and tables ---------------------------------------------------------------------------------------------
+    # --- counts and tables --------------------------------------------------------------------------------------------
 
     @property
     def num_tensors(self) -> int:
@@ -312,7 +312,7 @@ class MemoryInstance:
         np.add.at(memory, self.access_instruction, np.where(in_cmem, self.cmem_ps, self.hbm_ps))
         return np.maximum(self.compute_ps, memory) + self.hardware.overhead_ps
 
-    # --- files ---------------------------------------------------------------------------------------------------------
+    # --- files --------------------------------------------------------------------------------------------------------
 
     def on(self, hardware: Hardware, name: str | None = None) -> MemoryInstance:
         """The same program on other hardware."""

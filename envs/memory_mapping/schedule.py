@@ -20,9 +20,10 @@ class Placement:
         tensor: the first of its tensors that is accessed meanwhile.
         start, end: first and last instruction during which it is held, ends included.
         offset: bytes.
-        copy: transfer (s, e) that fetches it: begins after instruction s = start - 1, done before e, which is at most the
-            first access; None where the first access writes it.
-        write_back: transfer (d, e) that writes the value of instruction d back: begins after d, done before e <= end + 1.
+        copy: transfer (s, e) that fetches it: begins after instruction s = start - 1, done before e, which is at most
+            the first access; None where the first access writes it.
+        write_back: transfer (d, e) that writes the value of instruction d back: begins after d, done before e, which is
+            at most end + 1.
     """
 
     tensor: int
