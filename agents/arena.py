@@ -116,6 +116,14 @@ class Arena(ABC):
     def outcome(self, copy: int) -> Outcome:
         """What came of an ended copy."""
 
+    def adopt(self, copy: int, schedule: Any) -> None:
+        """End a copy with a schedule that was made without playing.
+
+        Raises:
+            UserError: the environment appraises no schedules.
+        """
+        raise UserError(f"environment {self.setting.env_id!r} appraises no schedules that were not played in it")
+
     engine: BatchEngine | None = None
 
 
@@ -126,8 +134,10 @@ class EngineArena(Arena):
         self.engine: BatchEngine = env.engine  # pyright: ignore[reportIncompatibleVariableOverride]
         self.setting = setting
         self.num_copies = env.num_envs
+        self._adopted: dict[int, Outcome] = {}
 
     def reset(self, cases: Sequence[Case]) -> None:
+        self._adopted.clear()
         given = [case.instance for case in cases]
         instances = None if all(instance is None for instance in given) else given
         self.engine.reset([case.seed for case in cases], instances=instances)
@@ -139,7 +149,11 @@ class EngineArena(Arena):
         return self.engine.masks
 
     def running(self) -> NDArray[np.bool_]:
-        return self.engine.is_running()
+        running = self.engine.is_running()
+        if self._adopted:
+            running = running.copy()
+            running[list(self._adopted)] = False
+        return running
 
     def step(self, actions: NDArray[np.int64]) -> None:
         self.engine.step(actions)
@@ -151,9 +165,24 @@ class EngineArena(Arena):
         return look_ahead(self.engine)
 
     def objectives(self) -> NDArray[np.float64]:
-        return self.engine.objectives().astype(np.float64)
+        objectives = self.engine.objectives().astype(np.float64)
+        for copy, outcome in self._adopted.items():
+            objectives[copy] = outcome.objective
+        return objectives
+
+    def adopt(self, copy: int, schedule: Any) -> None:
+        engine = self.engine
+        try:
+            objective, metrics = engine.appraise(schedule)
+        except NotImplementedError:
+            super().adopt(copy, schedule)
+        else:
+            played = engine.instance(copy)
+            self._adopted[copy] = Outcome(engine.instance_name(copy), objective, metrics, schedule, played)
 
     def outcome(self, copy: int) -> Outcome:
+        if copy in self._adopted:
+            return self._adopted[copy]
         engine = self.engine
         objective = float(engine.objectives()[copy])
         played = engine.instance(copy)
@@ -354,7 +383,9 @@ def play_to_end(arena: Arena, agent: Agent, cases: Sequence[Case], first_try: in
         dtype=np.uint64,
     )
     decisions = np.zeros(arena.num_copies, dtype=np.int64)
-    instances = arena.instances() if agent.reads_instances else []
+    instances = arena.instances() if agent.reads_instances or agent.proposes else []
+    if agent.proposes:
+        return _adopt_proposals(arena, agent, instances, keys)
     imagine = arena.imagine()
     began = time.perf_counter()
     agent.begin(np.arange(arena.num_copies, dtype=np.int64), instances, keys, imagine)
@@ -371,6 +402,17 @@ def play_to_end(arena: Arena, agent: Agent, cases: Sequence[Case], first_try: in
         arena.step(actions)
         decisions += running
     return Played(arena.setting.sign * arena.objectives(), decisions, spent)
+
+
+def _adopt_proposals(arena: Arena, agent: Agent, instances: Sequence[Any], keys: NDArray[np.uint64]) -> Played:
+    """What an agent proposes for each copy; a proposal counts as one decision."""
+    spent = 0.0
+    for copy, (instance, key) in enumerate(zip(instances, keys.tolist(), strict=True)):
+        began = time.perf_counter()
+        schedule = agent.propose(instance, key)
+        spent += time.perf_counter() - began
+        arena.adopt(copy, schedule)
+    return Played(arena.setting.sign * arena.objectives(), np.ones(arena.num_copies, dtype=np.int64), spent)
 
 
 def _key(agent_seed: int, case: Case, number: int) -> np.uint64:

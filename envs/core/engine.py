@@ -182,6 +182,14 @@ class BatchEngine(ABC):
     def schedule(self, copy: int) -> Any:
         """The outcome of a copy's episode so far, as data."""
 
+    def appraise(self, schedule: Any) -> tuple[float, dict[str, Any]]:
+        """The objective and the metrics of a schedule that was made without playing, under the options at hand.
+
+        Raises:
+            NotImplementedError: schedules of this problem count only if they are played.
+        """
+        raise NotImplementedError
+
     # --- what every engine does ---------------------------------------------------------------------------------------
 
     @property
