@@ -22,8 +22,9 @@ class Placement:
         offset: bytes.
         copy: transfer (s, e) that fetches it: begins after instruction s = start - 1, done before e, which is at most
             the first access; None where the first access writes it.
-        write_back: transfer (d, e) that writes the value of instruction d back: begins after d, done before e, which is
-            at most end + 1.
+        write_backs: transfers (d, e), sorted, each of which writes the value that instruction d wrote back to HBM: begins
+            after d, done before e, which is at most end + 1. At most one for each value; only strips of alias groups
+            hold several values, one after another.
     """
 
     tensor: int
@@ -31,7 +32,7 @@ class Placement:
     end: int
     offset: int
     copy: tuple[int, int] | None = None
-    write_back: tuple[int, int] | None = None
+    write_backs: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
