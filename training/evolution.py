@@ -19,7 +19,7 @@ from ..agents.agent import Agent
 from ..agents.arena import Case, open_arena, play_to_end
 from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
 from ..agents.scorer.agent import ScorerAgent
-from ..agents.scorer.choice import FIRST_WEIGHT, HIDDEN, split_row, weight_shapes
+from ..agents.scorer.choice import FIRST_WEIGHT, HIDDEN, NOISE, split_row, weight_shapes
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write, read_bounded
 from .base import Run
@@ -32,6 +32,9 @@ _MOMENTUM, _SECOND = 0.9, 0.99
 _SMALLEST = 1e-8
 _DECAY = 5e-4
 _AVERAGED = 0.98
+# How far scores lie apart is nothing to evolution, but decides what a temperature means.
+_TEMPERATURE = 0.6  # at which samples of a checkpoint shall be best, the default of `reconsider`
+_SCALES = 2.0 ** np.arange(-6, 5)
 
 
 class EvolutionRun(Run):
@@ -70,7 +73,26 @@ class EvolutionRun(Run):
         return {"kind": "scorer", "hidden": HIDDEN}
 
     def weights(self) -> Arrays:
-        return split_row(self._rows(self._average[None])[0], self.spec)
+        arrays = split_row(self._rows(self._average[None])[0], self.spec)
+        return arrays | {"score": (arrays["score"] * self._best_scale()).astype(np.float32)}
+
+    def _best_scale(self) -> float:
+        """The scale of the scores with which samples at `_TEMPERATURE` find the best plans in training worlds.
+
+        Compiled environments alone: in plain Python it would cost as much as many generations.
+        """
+        if self._arena.engine is None:
+            return 1.0
+        first = training_seed(self.config.seed, 0)
+        cases = [Case(None, first + number) for number in range(self.config.evolve_worlds)]
+        best = []
+        for scale in _SCALES:
+            table = self._rows(self._average[None])
+            table[:, NOISE] = _TEMPERATURE / scale
+            played = play_to_end(self._arena, ScorerAgent("scorer", table, self._members), cases)
+            best.append(played.costs.reshape(len(cases), self._members).min(axis=1))
+        table = np.array(best)
+        return float(_SCALES[np.argmin(rankdata(table, axis=0).mean(axis=1))])
 
     def player(self) -> Agent:
         return ScorerAgent("scorer", self._rows(self._average[None]))

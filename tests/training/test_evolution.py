@@ -17,6 +17,7 @@ import pytest
 from makespan.agents.arena import Case, open_arena, play, play_to_end
 from makespan.agents.catalogue import make_agent
 from makespan.agents.checkpoint import CARD, dump_arrays, load_checkpoint, parse_arrays
+from makespan.agents.learned import find_checkpoint
 from makespan.agents.scorer.choice import FIRST_WEIGHT, HIDDEN, join_row, weight_shapes
 from makespan.cli.main import main
 from makespan.envs.core.errors import UserError
@@ -172,6 +173,21 @@ def test_it_follows_what_did_better(tiny: Tiny) -> None:
     assert np.array_equal(means[0], means[1])
 
 
+def test_a_checkpoint_scores_on_the_scale_on_which_samples_are_best(tiny: Tiny) -> None:
+    """Evolution does not care how far scores lie apart; whoever samples at a temperature does."""
+    config = tiny(**{**SMALL, "instances": "random:size=6x6", "evolve_directions": 8, "evolve_worlds": 8})
+    run = make_run(config, False, Progress(config, quiet=True))
+    assert isinstance(run, EvolutionRun)
+    trained, _ = load_checkpoint(find_checkpoint("checkpoints/job_shop_scorer"))
+    average, scores = join_row(trained, run.spec)[FIRST_WEIGHT:].astype(np.float64), []
+    for factor in (1.0, 4.0, 1.0 / 4.0):
+        run._average = np.concatenate([average[:-HIDDEN], factor * average[-HIDDEN:]])  # the last ones make the score
+        scores.append(run.weights()["score"])
+    assert (scores[0] == scores[1]).all()
+    assert (scores[0] == scores[2]).all()
+    assert (scores[0] != 0).any()
+
+
 def test_scorers_of_a_generation_meet_the_same_fresh_worlds(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     met: list[list[int]] = []
     tables: list[NDArray[np.float32]] = []
@@ -179,8 +195,9 @@ def test_scorers_of_a_generation_meet_the_same_fresh_worlds(tiny: Tiny, monkeypa
 
     def spy(arena: Any, agent: Any, cases: Any) -> Any:
         assert all(case.instance is None for case in cases)
-        met.append([case.seed for case in cases])
-        tables.append(agent._table.copy())
+        if agent.samples == 1:  # else it looks for the scale of the scores
+            met.append([case.seed for case in cases])
+            tables.append(agent._table.copy())
         return real(arena, agent, cases)
 
     monkeypatch.setattr(evolution, "play_to_end", spy)
