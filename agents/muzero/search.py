@@ -1,0 +1,131 @@
+"""Gumbel search over a batch of roots: one evaluation of the model for all of them in each simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .halving import halving_table
+from .tree import begin_search, conclude, expand, make_tree, select
+
+CONSIDERED = 16
+FLOOR = 0.01
+
+
+class Evaluation(NamedTuple):
+    """What a model says of one state for each of B roots, and of the step that led to it.
+
+    Attributes:
+        rewards: float32 [B], of the step.
+        discounts: float32 [B], what later rewards count for: the discount of the time that the step takes, 0 where the
+            episode has ended.
+        values: float32 [B], of the state, in units of the reward.
+        logits: float32 [B, A].
+        legal: int8 [B, A], all zero where the episode has ended.
+    """
+
+    rewards: NDArray[np.float32]
+    discounts: NDArray[np.float32]
+    values: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    legal: NDArray[np.int8]
+
+
+class Model(Protocol):
+    """Knows states by their node: 0 is the root, simulation s makes node s + 1."""
+
+    def begin(self, nodes: int) -> Evaluation:
+        """The roots (rewards and discounts of no meaning), with room for so many nodes."""
+        ...
+
+    def expand(
+        self, node: int, parents: NDArray[np.int64], actions: NDArray[np.int64], fresh: NDArray[np.bool_]
+    ) -> Evaluation:
+        """The states that actions lead to from the parents' states; they become `node` of each root.
+
+        Args:
+            node: of the new states.
+            parents, actions: int64 [B]; parents are -1 where the root has no action.
+            fresh: bool [B]: where not, there is no new state, and whatever is said of it does not count.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How a search is made.
+
+    Attributes:
+        simulations: evaluations for each root; 0 plays the policy alone.
+        considered: actions that are tried at the root at most.
+        floor: the least range of the values at a node that is stretched to [0, 1], as a share of the value scale;
+            scheduling actions are often nearly equal, and stretching noise misleads. 0 for none.
+    """
+
+    simulations: int = 32
+    considered: int = CONSIDERED
+    floor: float = FLOOR
+
+
+class Found(NamedTuple):
+    """What searches come to.
+
+    Attributes:
+        actions: int64 [B], 0 where there is none.
+        policy: float32 [B, A], the improved policy; zeros where there is no action.
+        values: float64 [B], the mean of the values found, the model's own where nothing was simulated.
+    """
+
+    actions: NDArray[np.int64]
+    policy: NDArray[np.float32]
+    values: NDArray[np.float64]
+
+
+class Searcher:
+    """Searches from batches of roots; keeps the trees' memory from one search to the next.
+
+    Args:
+        config: how.
+    """
+
+    def __init__(self, config: SearchConfig) -> None:
+        self.config = config
+        self._table = halving_table(config.considered, config.simulations)
+        self._shape = (0, 0)
+
+    def _make_room(self, roots: int, slots: int) -> None:
+        if self._shape == (roots, slots):
+            return
+        self._shape = roots, slots
+        self._tree = make_tree(roots, self.config.simulations + 1, slots, self.config.considered)
+        self._parents, self._actions = np.zeros(roots, dtype=np.int64), np.zeros(roots, dtype=np.int64)
+        self._fresh = np.zeros(roots, dtype=np.bool_)
+
+    def search(
+        self, model: Model, gumbel: NDArray[np.float64] | None = None, value_scale: NDArray[np.float64] | float = 1.0
+    ) -> Found:
+        """Search from every root of a model.
+
+        Args:
+            model: which knows the roots.
+            gumbel: float64 [B, A], noise of the root's logits; None for none, which is how one plays to win.
+            value_scale: of each root: what values of states usually amount to; the floor is a share of it.
+        """
+        simulations = self.config.simulations
+        root = model.begin(simulations + 1)
+        self._make_room(*root.logits.shape)
+        roots = len(root.values)
+        noise = np.zeros(root.logits.shape) if gumbel is None else np.asarray(gumbel, dtype=np.float64)
+        floor = np.broadcast_to(np.asarray(self.config.floor * value_scale, dtype=np.float64), (roots,)).copy()
+        begin_search(self._tree, root.values, root.logits, root.legal, noise, floor, self.config.considered)
+        for simulation in range(simulations):
+            select(self._tree, self._table, simulation, self._parents, self._actions, self._fresh)
+            found = model.expand(simulation + 1, self._parents, self._actions, self._fresh)
+            expand(self._tree, simulation + 1, self._parents, self._actions, self._fresh, *found)
+        actions, values = np.zeros(roots, dtype=np.int64), np.zeros(roots)
+        policy = np.zeros(root.logits.shape, dtype=np.float32)
+        conclude(self._tree, actions, policy, values)
+        return Found(actions, policy, values)
