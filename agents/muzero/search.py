@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .halving import halving_table
-from .tree import begin_search, conclude, expand, make_tree, select
+from .tree import begin_search, conclude, expand, make_tree, select, shift_logits
 
 CONSIDERED = 16
 FLOOR = 0.01
@@ -103,6 +103,7 @@ class Searcher:
         self._tree = make_tree(roots, self.config.simulations + 1, slots, self.config.considered)
         self._parents, self._actions = np.zeros(roots, dtype=np.int64), np.zeros(roots, dtype=np.int64)
         self._fresh = np.zeros(roots, dtype=np.bool_)
+        self._weights = np.zeros((roots, slots), dtype=np.float32)
 
     def search(
         self, model: Model, gumbel: NDArray[np.float64] | None = None, value_scale: NDArray[np.float64] | float = 1.0
@@ -120,11 +121,18 @@ class Searcher:
         roots = len(root.values)
         noise = np.zeros(root.logits.shape) if gumbel is None else np.asarray(gumbel, dtype=np.float64)
         floor = np.broadcast_to(np.asarray(self.config.floor * value_scale, dtype=np.float64), (roots,)).copy()
-        begin_search(self._tree, root.values, root.logits, root.legal, noise, floor, self.config.considered)
+        shifted = np.zeros_like(root.logits)
+        shift_logits(root.logits, root.legal, shifted)
+        weights, most = np.exp(shifted), self.config.considered
+        begin_search(self._tree, root.values, shifted, weights, root.legal, noise, floor, most)
+        chosen = self._parents, self._actions, self._fresh
         for simulation in range(simulations):
-            select(self._tree, self._table, simulation, self._parents, self._actions, self._fresh)
-            found = model.expand(simulation + 1, self._parents, self._actions, self._fresh)
-            expand(self._tree, simulation + 1, self._parents, self._actions, self._fresh, *found)
+            select(self._tree, self._table, simulation, *chosen)
+            found = model.expand(simulation + 1, *chosen)
+            shift_logits(found.logits, found.legal, self._weights)
+            np.exp(self._weights, out=self._weights)
+            told = found.rewards, found.discounts, found.values, self._weights, found.legal
+            expand(self._tree, simulation + 1, *chosen, *told)
         actions, values = np.zeros(roots, dtype=np.int64), np.zeros(roots)
         policy = np.zeros(root.logits.shape, dtype=np.float32)
         conclude(self._tree, actions, policy, values)

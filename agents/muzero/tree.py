@@ -20,7 +20,7 @@ from ...envs.core.compile import compiled
 from ...envs.core.pack import Pack
 
 VISITS, PARENT, ACTION, FIRST_CHILD, NEXT_SIBLING, NUM_LINKS = range(6)
-Q, RAW_VALUE, MASS, REWARD, DISCOUNT, NUM_STATISTICS = range(6)
+Q, RAW_VALUE, REWARD, DISCOUNT, NUM_STATISTICS = range(5)
 LOW, HIGH, MIXED, MOST_VISITS, ALL_VISITS, UNTRIED_MASS, NUM_SUMMARY = range(7)
 NONE = -1
 _BASE_VISITS, _VALUE_SCALE = 50.0, 0.1
@@ -37,7 +37,7 @@ class Tree(NamedTuple):
         statistics: float64 [B, M, NUM_STATISTICS]: the mean of what was found along the edge to a node (at the root: of
             its values), its value by the model, the sum of its weights, the reward and the discount of the edge.
         child: int32 [B, M, A], the node that an action leads to, -1 where it was not tried.
-        weight: float32 [B, M, A], exp(logit - largest legal logit) of legal slots.
+        weight: float32 [B, M, A], exp(logit - largest legal logit), 0 for illegal slots.
         legal: int8 [B, M, A].
         score: float64 [B, A], logit less the largest legal one, plus Gumbel noise, of the root's legal slots.
         logit: float64 [B, A], the root's legal logits less the largest.
@@ -85,42 +85,47 @@ def make_tree(roots: int, nodes: int, slots: int, considered: int) -> Pack:
 
 
 @compiled
-def fill_node(tree, b, node, value, logits, legal):
+def shift_logits(logits, legal, shifted):
+    """Fill `shifted` float32 [B, A] with logits less the largest legal one, minus infinity for illegal slots.
+
+    Their exponentials are the weights that nodes are made of; NumPy takes them of the whole batch, several at a time.
+    """
+    for b in range(logits.shape[0]):
+        largest = np.float32(-np.inf)
+        for a in range(logits.shape[1]):
+            if legal[b, a] != 0 and logits[b, a] > largest:
+                largest = logits[b, a]
+        for a in range(logits.shape[1]):
+            shifted[b, a] = logits[b, a] - largest if legal[b, a] != 0 else np.float32(-np.inf)
+
+
+@compiled
+def fill_node(tree, b, node, value, weights, legal):
     """Make a node of what the model says of its state.
 
     Args:
         value: float, of the state.
-        logits: float32 [A]; those of illegal slots do not count.
+        weights: float32 [A], see `Tree`.
         legal: int8 [A]; all zero for a state without actions.
     """
-    links, statistics = tree.links[b], tree.statistics[b]
-    links[node, FIRST_CHILD] = NONE
-    links[node, NEXT_SIBLING] = NONE
-    statistics[node, RAW_VALUE] = value
-    child, weight, allowed = tree.child[b], tree.weight[b], tree.legal[b]
-    largest = np.float32(-np.inf)
-    for a in range(len(logits)):
-        child[node, a] = NONE
-        allowed[node, a] = legal[a]
-        if legal[a] != 0:
-            largest = max(largest, logits[a])
-    mass = 0.0
-    for a in range(len(logits)):
-        share = np.float32(0.0)
-        if legal[a] != 0:
-            share = np.exp(logits[a] - largest)
-        weight[node, a] = share
-        mass += np.float64(share)
-    statistics[node, MASS] = mass
+    tree.links[b, node, FIRST_CHILD] = NONE
+    tree.links[b, node, NEXT_SIBLING] = NONE
+    tree.statistics[b, node, RAW_VALUE] = value
+    child, weight, allowed = tree.child[b, node], tree.weight[b, node], tree.legal[b, node]
+    for a in range(len(weights)):
+        child[a] = NONE
+        allowed[a] = legal[a]
+        weight[a] = weights[a]
 
 
 @compiled
-def begin_search(tree, values, logits, legal, gumbel, floor, most):
+def begin_search(tree, values, logits, weights, legal, gumbel, floor, most):
     """Make the roots, and choose which of their actions are considered.
 
     Args:
         values: float32 [B].
-        logits: float32 [B, A].
+        logits: float32 [B, A], shifted (see `shift_logits`).
+        weights: float32 [B, A], their exponentials.
         legal: int8 [B, A].
         gumbel: float64 [B, A], the noise.
         floor: float64 [B], see `Tree`.
@@ -128,15 +133,11 @@ def begin_search(tree, values, logits, legal, gumbel, floor, most):
     """
     slots = logits.shape[1]
     for b in range(len(values)):
-        fill_node(tree, b, 0, values[b], logits[b], legal[b])
+        fill_node(tree, b, 0, values[b], weights[b], legal[b])
         tree.links[b, 0, VISITS] = 1
         tree.links[b, 0, PARENT] = NONE
         tree.statistics[b, 0, Q] = values[b]
         tree.floor[b, 0] = max(floor[b], _LEAST_RANGE)
-        largest = -np.inf
-        for a in range(slots):
-            if legal[b, a] != 0:
-                largest = max(largest, np.float64(logits[b, a]))
         count = 0
         order = tree.order[b]
         score = tree.score[b]
@@ -144,7 +145,7 @@ def begin_search(tree, values, logits, legal, gumbel, floor, most):
             score[a] = -np.inf
             if legal[b, a] == 0:
                 continue
-            tree.logit[b, a] = np.float64(logits[b, a]) - largest
+            tree.logit[b, a] = logits[b, a]
             score[a] = tree.logit[b, a] + gumbel[b, a]
             # Insertion into the best so far; an equal score comes after those of lower slots.
             place = count
@@ -334,14 +335,14 @@ def back_up(tree, b, node, value):
 
 
 @compiled(nogil=True)
-def expand(tree, node, parents, actions, fresh, rewards, discounts, values, logits, legal):
+def expand(tree, node, parents, actions, fresh, rewards, discounts, values, weights, legal):
     """Make a node of each tree's new edge, and back its value up.
 
     Args:
         node: of every tree that has a new edge.
         parents, actions, fresh: as `select` filled them.
         rewards, discounts, values: float32 [B].
-        logits: float32 [B, A].
+        weights: float32 [B, A], see `Tree`.
         legal: int8 [B, A].
     """
     for b in range(len(parents)):
@@ -351,7 +352,7 @@ def expand(tree, node, parents, actions, fresh, rewards, discounts, values, logi
         if not fresh[b]:
             back_up(tree, b, parent, tree.statistics[b, parent, RAW_VALUE])
             continue
-        fill_node(tree, b, node, values[b], logits[b], legal[b])
+        fill_node(tree, b, node, values[b], weights[b], legal[b])
         attach(tree, b, parent, node, actions[b])
         tree.statistics[b, node, REWARD] = rewards[b]
         tree.statistics[b, node, DISCOUNT] = discounts[b]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -63,11 +64,8 @@ def test_a_root_without_actions_is_left_alone() -> None:
 
 def test_illegal_actions_are_never_played_and_padding_changes_nothing() -> None:
     world = random_world(6, 200, 8, masked=True)
-    padded = World(
-        world.values,
-        *(np.pad(array, ((0, 0), (0, 5))) for array in (world.logits, world.rewards, world.discounts, world.legal)),
-        np.pad(world.following, ((0, 0), (0, 5))),
-    )
+    names = ("logits", "rewards", "discounts", "legal", "following")
+    padded = replace(world, **{name: np.pad(getattr(world, name), ((0, 0), (0, 5))) for name in names})
     roots = np.arange(60)
     gumbel = np.random.default_rng(7).gumbel(size=(60, 13))
     narrow = Searcher(SearchConfig(24)).search(WorldModel(world, roots), gumbel[:, :8])
@@ -112,8 +110,8 @@ def test_every_simulation_of_the_table_can_be_carried_out(actions: int) -> None:
 
 def _mctx_search(mctx: Any, world: World, roots: np.ndarray, config: SearchConfig, gumbel: np.ndarray) -> Any:
     """What mctx comes to on a world, from the same Gumbel numbers."""
-    import jax
-    import jax.numpy as jnp
+    import jax  # pyright: ignore[reportMissingImports]
+    import jax.numpy as jnp  # pyright: ignore[reportMissingImports]
 
     tables = {name: jnp.asarray(getattr(world, name)) for name in ("values", "rewards", "discounts", "following")}
     logits = jnp.asarray(np.where(world.legal != 0, world.logits, -1e9).astype(np.float32))
