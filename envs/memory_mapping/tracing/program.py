@@ -27,12 +27,14 @@ class Value:
         kind: ``param``, ``input``, ``const``, or ``act`` for what an operation writes.
         name: what it is called where it comes from.
         is_output: whether it must be in HBM at the end.
+        donated: whether a parameter or an input may be overwritten; what operations write always may.
     """
 
     bytes: int
     kind: str
     name: str = ""
     is_output: bool = False
+    donated: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ def _grant(program: Program) -> list[int]:
                 and latest[place] == wish.old
                 and old.bytes == new.bytes
                 and not old.is_output
+                and (old.donated or old.kind == "act")
                 and needed.get(wish.old, -1) <= i
                 and written.get(wish.old, -1) < i
                 and (wish.carried or _loop_of(program, i) == _loop_of(program, written.get(wish.old, -1)))

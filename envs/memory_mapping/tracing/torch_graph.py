@@ -113,6 +113,7 @@ class GraphReader:
         if not size:
             return Look(None, 0, False)
         number = self.program.add_value(size, kind, name)
+        self.program.values[number].donated = node.name in self._replaced.values()
         self._placeholders[node.name] = number
         return Look(number, size, True)
 

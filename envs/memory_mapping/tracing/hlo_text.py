@@ -1,0 +1,278 @@
+"""The text form of XLA's HLO: computations of instructions with shapes, operands and attributes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+
+from ...core.errors import UserError
+
+ELEMENT_BYTES = {
+    "pred": 1, "s4": 1, "u4": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "s32": 4, "u32": 4, "s64": 8, "u64": 8,
+    "f8e5m2": 1, "f8e4m3fn": 1, "f8e4m3": 1, "bf16": 2, "f16": 2, "f32": 4, "f64": 8, "c64": 8, "c128": 16,
+}  # fmt: skip
+_FLOATS = ("bf16", "f16", "f32", "f64", "f8")
+
+_COMMENT = re.compile(r"/\*.*?\*/")
+_HEAD = re.compile(r"(?P<entry>ENTRY\s+)?%?(?P<name>[\w.\-]+)\s*(\(.*\)\s*->\s*.*)?\{\s*\Z")
+_INSTRUCTION = re.compile(r"(?P<root>ROOT\s+)?%?(?P<name>[\w.\-]+)\s*=\s*(?P<rest>.*)\Z", re.DOTALL)
+_ARRAY = re.compile(r"(?P<type>[a-z][a-z0-9]*)\[(?P<dims>[0-9,<=\s]*)\]")
+_OPCODE = re.compile(r"\s*(?P<opcode>[\w\-]+)\(")
+_OPERAND = re.compile(r"%?([\w.\-]+)\s*\Z")
+_ALIAS = re.compile(r"\{([0-9,\s]*)\}\s*:\s*\(\s*([0-9]+)\s*,\s*\{([0-9,\s]*)\}")
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """An array, a tuple of shapes, or a token.
+
+    Attributes:
+        type: of the elements; ``tuple`` or ``token``.
+        dims: sides of an array.
+        parts: shapes of a tuple.
+    """
+
+    type: str
+    dims: tuple[int, ...] = ()
+    parts: tuple[Shape, ...] = ()
+
+    @property
+    def elements(self) -> int:
+        """Elements of all arrays in it."""
+        if self.type == "tuple":
+            return sum(part.elements for part in self.parts)
+        return 0 if self.type == "token" else prod(self.dims)
+
+    def bytes(self, float_bytes: int | None = None) -> int:
+        """Size of an array; `float_bytes` is that of an element of floating point, None for that of its type."""
+        if float_bytes is not None and self.type.startswith(_FLOATS):
+            return self.elements * float_bytes
+        return self.elements * ELEMENT_BYTES.get(self.type, 4)
+
+
+@dataclass(frozen=True)
+class HloInstruction:
+    """One line: ``name = shape opcode(operands), attributes``; `text` is what stands in the brackets."""
+
+    name: str
+    shape: Shape
+    opcode: str
+    operands: tuple[str, ...]
+    text: str
+    attributes: dict[str, str]
+
+
+@dataclass
+class Computation:
+    """Instructions in their order, and the name of the one whose value is the result."""
+
+    name: str
+    instructions: list[HloInstruction] = field(default_factory=list)
+    root: str = ""
+
+    def by_name(self) -> dict[str, HloInstruction]:
+        return {instruction.name: instruction for instruction in self.instructions}
+
+    def parameters(self) -> list[HloInstruction]:
+        """By their numbers."""
+        found = [x for x in self.instructions if x.opcode == "parameter"]
+        return sorted(found, key=lambda x: int(x.text))
+
+
+@dataclass
+class HloModule:
+    """A module.
+
+    Attributes:
+        name: of the module.
+        scheduled: whether instructions stand in the order in which they run.
+        computations: by name.
+        entry: name of the one that is run.
+        aliases: (index of an output, number of a parameter, index within it) of those that share their place.
+    """
+
+    name: str
+    scheduled: bool
+    computations: dict[str, Computation]
+    entry: str
+    aliases: list[tuple[tuple[int, ...], int, tuple[int, ...]]]
+
+
+def parse_hlo(text: str, source: str) -> HloModule:
+    """Read a module.
+
+    Raises:
+        UserError: the text is no HLO module; the message begins with `source` and names the line.
+    """
+    lines = list(_joined(text))
+    number, header = next(((n, line) for n, line in lines if line.startswith("HloModule")), (0, ""))
+    if not header:
+        raise UserError(f"{source}: no line begins with HloModule, expected the text of an HLO module")
+    module = HloModule(_module_name(header), "is_scheduled=true" in header, {}, "", _aliases(header))
+    now: Computation | None = None
+    marked = False
+    for number, line in lines:
+        where = f"{source}: line {number}"
+        if now is None:
+            if (match := _HEAD.match(line)) and not line.startswith("HloModule"):
+                now, marked = Computation(match["name"]), False
+                if match["entry"]:
+                    module.entry = now.name
+        elif line == "}":
+            if not now.root:
+                raise UserError(f"{where}: computation {now.name!r} has no instruction")
+            module.computations[now.name] = now
+            now = None
+        else:
+            instruction, is_root = _instruction(line, where)
+            now.instructions.append(instruction)
+            if is_root or not marked:  # without a mark the last one is the root
+                now.root, marked = instruction.name, is_root
+    if now is not None:
+        raise UserError(f"{source}: computation {now.name!r} has no end")
+    if not module.entry:
+        raise UserError(f"{source}: no computation is marked ENTRY")
+    return module
+
+
+def _joined(text: str) -> Iterator[tuple[int, str]]:
+    """Lines without comments; what an open bracket of an instruction spans is one line."""
+    pending, began = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = _COMMENT.sub("", raw).strip()
+        if not pending and not line:
+            continue
+        if pending:
+            line = f"{pending} {line}"
+        else:
+            began = number
+        if " = " in line and _depth(line) > 0 and not line.endswith("{"):
+            pending = line
+            continue
+        pending = ""
+        yield began, line
+    if pending:
+        yield began, pending
+
+
+def _depth(line: str) -> int:
+    depth, quoted = 0, False
+    for before, char in zip(" " + line, line, strict=False):
+        if char == '"' and before != "\\":
+            quoted = not quoted
+        elif not quoted:
+            depth += (char in _OPENING) - (char in _CLOSING)
+    return depth
+
+
+def _module_name(header: str) -> str:
+    return re.split(r"[\s,]", header.removeprefix("HloModule").strip(), maxsplit=1)[0]
+
+
+def _aliases(header: str) -> list[tuple[tuple[int, ...], int, tuple[int, ...]]]:
+    _, found, rest = header.partition("input_output_alias=")
+    if not found:
+        return []
+    return [(_index(a), int(b), _index(c)) for a, b, c in _ALIAS.findall(rest[: _closing(rest, 0) + 1])]
+
+
+def _index(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(",") if part.strip())
+
+
+def _instruction(line: str, where: str) -> tuple[HloInstruction, bool]:
+    match = _INSTRUCTION.match(line)
+    if not match:
+        raise UserError(f"{where}: {line[:60]!r} is no instruction NAME = SHAPE OPCODE(...)")
+    name, rest = match["name"], match["rest"]
+    where = f"{where}: instruction {name!r}"
+    shape, end = _shape(rest, 0, where)
+    opcode = _OPCODE.match(rest, end)
+    if not opcode:
+        raise UserError(f"{where}: after the shape stands {rest[end : end + 40]!r}, expected an opcode with brackets")
+    opened = opcode.end() - 1
+    closed = _closing(rest, opened)
+    if closed < 0:
+        raise UserError(f"{where}: a bracket is not closed")
+    inside = rest[opened + 1 : closed]
+    operands: tuple[str, ...] = ()
+    if opcode["opcode"] not in ("parameter", "constant"):
+        operands = tuple(_operand(part, where) for part in _split(inside))
+    attributes = dict(_attribute(part) for part in _split(rest[closed + 1 :].lstrip(", ")))
+    if opcode["opcode"] == "parameter" and not inside.strip().isdigit():
+        raise UserError(f"{where}: its number is {inside[:40]!r}, expected an integer")
+    return HloInstruction(name, shape, opcode["opcode"], operands, inside.strip(), attributes), bool(match["root"])
+
+
+def _operand(text: str, where: str) -> str:
+    match = _OPERAND.search(text)
+    if not match:
+        raise UserError(f"{where}: operand {text[:40]!r} is no name")
+    return match[1]
+
+
+def _attribute(text: str) -> tuple[str, str]:
+    key, _, value = text.partition("=")
+    return key.strip(), value.strip()
+
+
+def _shape(text: str, start: int, where: str) -> tuple[Shape, int]:
+    """A shape and where it ends, its layout included."""
+    position = start
+    while position < len(text) and text[position] in " ,":
+        position += 1
+    if text.startswith("(", position):
+        parts = []
+        position += 1
+        while True:
+            while position < len(text) and text[position] in " ,":
+                position += 1
+            if text.startswith(")", position):
+                return Shape("tuple", (), tuple(parts)), position + 1
+            part, position = _shape(text, position, where)
+            parts.append(part)
+    match = _ARRAY.match(text, position)
+    if not match:
+        raise UserError(f"{where}: {text[position : position + 40]!r} is no shape such as f32[8,128]")
+    end = match.end()
+    if text.startswith("{", end):
+        end = _closing(text, end) + 1
+    sides = match["dims"].replace("<=", "").split(",")
+    dims = tuple(int(side) for side in sides if side.strip())
+    return Shape(match["type"], dims), end
+
+
+def _closing(text: str, opened: int) -> int:
+    """Where the bracket closes; -1 if it does not."""
+    depth, quoted = 0, False
+    for position in range(opened, len(text)):
+        char = text[position]
+        if char == '"' and text[position - 1] != "\\":
+            quoted = not quoted
+        elif not quoted:
+            depth += (char in _OPENING) - (char in _CLOSING)
+            if depth == 0 and char in _CLOSING:
+                return position
+    return -1
+
+
+def _split(text: str) -> list[str]:
+    """Split by commas outside brackets and quotes."""
+    parts, begin, depth, quoted = [], 0, 0, False
+    for position, char in enumerate(text):
+        if char == '"' and (position == 0 or text[position - 1] != "\\"):
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif char in _OPENING:
+            depth += 1
+        elif char in _CLOSING:
+            depth -= 1
+        elif char == "," and depth == 0:
+            parts.append(text[begin:position])
+            begin = position + 1
+    parts.append(text[begin:])
+    return [part.strip() for part in parts if part.strip()]
