@@ -1,7 +1,7 @@
 """A second memory-mapping game for tests: small, slow, and written from the specification alone.
 
-``docs/environments/memory_mapping.md`` says what every rule here means. Nothing is shared with the engine; every attempt
-at an action works on a copy of the whole position.
+``docs/environments/memory_mapping.md`` says what every rule here means. Nothing is shared with the engine; every
+attempt at an action works on a copy of the whole position.
 """
 
 from __future__ import annotations
