@@ -6,6 +6,7 @@ attempt at an action works on a copy of the whole position.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -376,3 +377,12 @@ class ReferenceGame:
 
         traffic = sum(int(self.instance.hbm_ps[i]) for i in self._of_instruction(u) if not in_cmem(i))
         return self._time(u, in_cmem) - traffic - p.used[pool][u]
+
+
+def played_plan(instance: MemoryInstance, seed: int, supply: str = "contended") -> MemoryPlan:
+    """The plan of a random game that likes CMEM."""
+    game, rng = ReferenceGame(instance, supply), random.Random(seed)
+    while not game.done:
+        actions = [action for action, legal in enumerate(game.legal()) if legal]
+        game.step(rng.choices(actions, [1 if action == DROP else 4 for action in actions])[0])
+    return game.plan()
