@@ -71,7 +71,7 @@ class MapperOptions:
                 raise FieldError(name, getattr(self, name), f"a number of at least {least}")
 
 
-class _Knobs(NamedTuple):
+class Knobs(NamedTuple):
     """The options for compiled code; see `MapperOptions`."""
 
     contended: bool
@@ -84,6 +84,22 @@ class _Knobs(NamedTuple):
     tries: int
     fifo: bool
     pin_outputs: bool
+
+
+def knobs_of(options: MapperOptions) -> Knobs:
+    """The options for compiled code."""
+    return Knobs(
+        options.supply == "contended",
+        float(options.preferred),
+        float(options.minimum),
+        float(options.maximum),
+        int(options.fetches),
+        int(options.write_backs),
+        int(options.repacks),
+        int(options.tries),
+        bool(options.fifo),
+        bool(options.pin_outputs),
+    )
 
 
 class Mapper:
@@ -106,19 +122,7 @@ class Mapper:
 
     def set_options(self, options: MapperOptions) -> None:
         """Map with these options from now on."""
-        self.options = options
-        self.knobs = _Knobs(
-            options.supply == "contended",
-            float(options.preferred),
-            float(options.minimum),
-            float(options.maximum),
-            int(options.fetches),
-            int(options.write_backs),
-            int(options.repacks),
-            int(options.tries),
-            bool(options.fifo),
-            bool(options.pin_outputs),
-        )
+        self.options, self.knobs = options, knobs_of(options)
 
     def map(self, order: Sequence[int] | NDArray[np.int64]) -> None:
         """Place the storages of an order, dense numbers; the others stay in HBM."""
@@ -159,6 +163,24 @@ def plan_of(instance: MemoryInstance, program: Program, mapping: Mapping, supply
 
 
 # --- compiled ---------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def knobs_of_row(table, row):
+    """The options that a row of numbers holds, in the order of `Knobs`."""
+    contended, preferred, minimum, maximum, fetches, write_backs, repacks, tries, fifo, pin_outputs = table[row]
+    return Knobs(
+        contended > 0,
+        preferred,
+        minimum,
+        maximum,
+        int(fetches),
+        int(write_backs),
+        int(repacks),
+        int(tries),
+        fifo > 0,
+        pin_outputs > 0,
+    )
 
 
 @compiled

@@ -1,0 +1,153 @@
+"""Compilers' mappers and searches over them as agents that propose whole plans."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ...envs.memory_mapping.instance import MemoryInstance
+from ...envs.memory_mapping.schedule import MemoryPlan
+from ..agent import Agent, Imagine, Observation, Report, Setting
+from .mapper import Mapper, MapperOptions
+from .orders import order_of
+from .search import OrderSearch, OrderSearchBase, RandomOrders, best_variant
+
+SUPPLIES = ("elapsed", "contended")
+
+
+def grid(options: MapperOptions) -> tuple[MapperOptions, ...]:
+    """What `tuned-xla` tries: the options, and the ratios and supplies of a fixed grid."""
+    ratios = product(SUPPLIES, (0.1, 0.5, 1.0, 2.0, 4.0), (0.0, 0.5, 1.0), (2.0, 8.0), (True, False))
+    return (
+        options,
+        *(
+            replace(options, supply=supply, preferred=preferred, minimum=minimum, maximum=maximum, pin_outputs=pinned)
+            for supply, preferred, minimum, maximum, pinned in ratios
+            if minimum <= preferred
+        ),
+    )
+
+
+class MappingAgent(Agent):
+    """Proposes a plan without playing the game.
+
+    Args:
+        setting: of the environment.
+    """
+
+    proposes = True
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+
+    @abstractmethod
+    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan: ...
+
+    def act(self, observation: Observation, mask: NDArray[Any]) -> NDArray[Any]:
+        raise NotImplementedError(f"agent {self.name!r} proposes whole plans and does not play")
+
+
+class AllHbmAgent(MappingAgent):
+    """Leaves everything in HBM."""
+
+    name = "all-hbm"
+
+    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
+        return MemoryPlan(instance, ())
+
+
+class XlaAgent(MappingAgent):
+    """One pass of the mapper.
+
+    Args:
+        setting: of the environment.
+        options: how it maps.
+        order: in which order, one of `ORDERS`.
+    """
+
+    name = "xla-like"
+
+    def __init__(self, setting: Setting, options: MapperOptions | None = None, order: str = "priority") -> None:
+        super().__init__(setting)
+        self._options, self._order = options or MapperOptions(), order
+
+    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
+        mapper = Mapper(instance, self._options)
+        mapper.map(order_of(mapper.program, self._order, self._options.loop_factor))
+        return mapper.plan()
+
+
+class TunedXlaAgent(MappingAgent):
+    """The mapper with whatever options of a grid map the program at hand best.
+
+    Args:
+        setting: of the environment.
+        options: what the grid changes.
+        score: "judge" or "proxy".
+    """
+
+    name = "tuned-xla"
+
+    def __init__(self, setting: Setting, options: MapperOptions | None = None, score: str = "judge") -> None:
+        super().__init__(setting)
+        self._variants, self._score = grid(options or MapperOptions()), score
+
+    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
+        return best_variant(instance, self._variants, "priority", self._score)[1]
+
+
+class SearchingAgent(MappingAgent):
+    """Searches for an order of the mapper.
+
+    Args:
+        setting: of the environment.
+        seconds: wall time for each program; None: no limit.
+        mappings: limit of another kind, how many orders are mapped; None: none.
+        variants: options of the mapper that the search may take.
+        score: "judge" or "proxy".
+    """
+
+    improves = True
+    _search: type[OrderSearchBase]
+
+    def __init__(
+        self,
+        setting: Setting,
+        seconds: float | None,
+        mappings: int | None = None,
+        variants: Sequence[MapperOptions] = (),
+        score: str = "judge",
+    ) -> None:
+        super().__init__(setting)
+        self._seconds, self._mappings, self._score = seconds, mappings, score
+        self._variants = tuple(variants) or tuple(MapperOptions(supply=supply) for supply in SUPPLIES)
+
+    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
+        search = self._search(instance, self._variants, self._score, key)
+        search.run(self._seconds, self._mappings)
+        return search.plan()
+
+    def improve(
+        self, instance: MemoryInstance, imagine: Imagine, seconds: float, report: Report, best: Any = None
+    ) -> None:
+        search = self._search(instance, self._variants, self._score, self._setting.seed)
+        search.run(seconds, self._mappings, report.found)
+
+
+class RandomOrdersAgent(SearchingAgent):
+    """The best of random orders."""
+
+    name = "best-of-orders"
+    _search = RandomOrders
+
+
+class OrderSearchAgent(SearchingAgent):
+    """The best order that local search finds from XLA's on."""
+
+    name = "order-search"
+    _search = OrderSearch
