@@ -63,8 +63,8 @@ class Operation:
         reads, writes: value -> bytes.
         mxu_flops, vec_flops: matrix and vector operations.
         in_place: wishes.
-        through: the values whose elements it reads one by one, in the order in which it writes: it can be computed
-            where they are made; empty for an operation that cannot be moved into another.
+        elementwise: whether it makes its elements one by one, so that it can be computed where they are needed.
+        through: the values whose elements, all of them, it so reads one by one: it can be computed where they are made.
     """
 
     op: str
@@ -73,6 +73,7 @@ class Operation:
     mxu_flops: int = 0
     vec_flops: int = 0
     in_place: list[InPlace] = field(default_factory=list)
+    elementwise: bool = False
     through: frozenset[int] = frozenset()
 
     def needs(self) -> set[int]:

@@ -14,11 +14,11 @@ from torch.utils.flop_counter import flop_registry
 from ...core.errors import UserError
 from .program import TRANSCENDENTAL_OPS, InPlace, Operation, Program
 
-_VIEW_NAMES = frozenset(
-    {"_unsafe_view", "reshape", "_reshape_alias", "detach", "lift_fresh_copy", "alias", "lift_fresh"}
+_VIEW_NAMES = frozenset(  # also copies: a value is made in the layout in which it is needed
+    {"_unsafe_view", "reshape", "_reshape_alias", "detach", "lift_fresh_copy", "alias", "lift_fresh", "clone", "copy"}
 )
 _ELEMENTWISE_NAMES = frozenset(
-    {"clone", "_to_copy", "copy", "_native_batch_norm_legit_no_training", "native_dropout", "convert_element_type"}
+    {"_to_copy", "_native_batch_norm_legit_no_training", "native_dropout", "convert_element_type"}
 )
 _MADE_ANYWHERE = frozenset(  # constants that any operation can make for itself
     {"full", "full_like", "zeros", "zeros_like", "ones", "ones_like", "empty", "empty_like", "arange", "scalar_tensor",
@@ -45,9 +45,7 @@ _PASSES = {  # vector operations per element of the largest operand
     "_native_batch_norm_legit_no_training": 2,
 }
 _SLICED_UPDATES = frozenset({"slice_scatter", "select_scatter", "index_put", "index_copy", "scatter"})
-_MOVES = frozenset(
-    {"clone", "_to_copy", "copy", "cat", "constant_pad_nd", "embedding", "index", "gather", "index_select"}
-)
+_MOVES = frozenset({"_to_copy", "cat", "constant_pad_nd", "embedding", "index", "gather", "index_select"})
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class GraphReader:
     Args:
         roles: the kind (``param``, ``input``, ``const``) and the name of each placeholder, by its name in the graph.
         replaced: what each output takes the place of: its place among the outputs -> the placeholder's name.
-        float_bytes: size of an element of floating point; None for that of its type.
+        float_bytes: size of a number of floating point, integers having 32 bits at most; None for what the types say.
     """
 
     def __init__(
@@ -126,9 +124,9 @@ class GraphReader:
         return tensor.numel() * self._element(tensor)
 
     def _element(self, tensor: torch.Tensor) -> int:
-        if self._float_bytes is not None and tensor.is_floating_point():
-            return self._float_bytes
-        return tensor.element_size()
+        if self._float_bytes is None:
+            return tensor.element_size()
+        return self._float_bytes if tensor.is_floating_point() else min(4, tensor.element_size())
 
     # --- operators ----------------------------------------------------------------------------------------------------
 
@@ -144,11 +142,8 @@ class GraphReader:
         name = _name(target)
         if name in _MADE_ANYWHERE:
             self._looks[node] = Look(None, 0, False)
-        elif name in _VIEW_NAMES or (target.is_view and not name.endswith("_scatter")) or name.endswith("_copy"):
-            if name not in ("_to_copy", "copy"):
-                self._view(node)
-                return
-            self._operation(node, name)
+        elif name in _VIEW_NAMES or target.is_view or (name.endswith("_copy") and name not in _ELEMENTWISE_NAMES):
+            self._view(node)
         else:
             self._operation(node, name)
 
@@ -159,7 +154,8 @@ class GraphReader:
             self._looks[node] = look
 
     def _view(self, node: torch.fx.Node) -> None:
-        base = next((self._looks[x] for x in node.all_input_nodes if x in self._looks), None)
+        shown = node.args[1 if _name(node.target) == "copy" else 0]  # type: ignore[arg-type]
+        base = self._looks.get(shown) if isinstance(shown, torch.fx.Node) else None
         if not isinstance(base, Look):
             raise UserError(f"operator {node.target} looks at no tensor")
         result = node.meta["val"]
@@ -189,7 +185,8 @@ class GraphReader:
         self._adjust(operation, node, name)
         self._count(operation, node, name, tensors)
         if _is_elementwise(node.target, name):
-            operation.through = self._through(node, looks[0])
+            operation.elementwise = True
+            operation.through = self._through(node)
         self.program.operations.append(operation)
 
     def _read(self, operation: Operation, argument: torch.fx.Node) -> None:
@@ -248,7 +245,7 @@ class GraphReader:
         else:
             operation.vec_flops = max(elements + read) * (TRANSCENDENTAL_OPS if name in _TRANSCENDENTAL else 1)
 
-    def _through(self, node: torch.fx.Node, result: Look | None) -> frozenset[int]:
+    def _through(self, node: torch.fx.Node) -> frozenset[int]:
         shape = _first(node.meta["val"]).numel()
         looks = [
             self._looks.get(x)
