@@ -236,6 +236,36 @@ def _first_planner(name: Name, setting: Setting) -> Agent | None:
     return make_agent(planner, setting)
 
 
+def _without_final_cost(setting: Setting) -> str | None:
+    obstacle = _without_imagination(setting)
+    if obstacle is None and setting.engine is not None and setting.engine.kernels.lower_bound is None:
+        return "compiled code cannot tell there what a schedule costs"
+    return obstacle
+
+
+def _make_gumbel(name: Name, setting: Setting) -> Agent:
+    from .muzero.agent import PlayoutSearchAgent
+    from .muzero.playouts import TEMPERATURE, PlayoutSearch
+    from .muzero.search import SearchConfig
+    from .planners.bases import make_bases
+    from .rules.agent import RuleAgent
+    from .rules.best_rule import best_rule
+
+    if "of" in name.options:
+        bases = [base.agent for base in make_bases(str(name.options["of"]), setting, "option of of agent 'gumbel'")]
+    elif _without_rules(setting):
+        raise UserError("agent 'gumbel' needs option of, the path of a scorer, where an environment has no rules")
+    else:
+        bases = [RuleAgent([best_rule(setting)], setting)]
+    if len(bases) > 1:
+        raise FieldError("option of of agent 'gumbel'", name.options["of"], "one rule or one scorer")
+    config = SearchConfig(_count(name, "simulations", 64))
+    temperature = name.options.get("temperature", TEMPERATURE)
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature <= 100:
+        raise FieldError("option temperature of agent 'gumbel'", temperature, "a number above 0 and at most 100")
+    return PlayoutSearchAgent(PlayoutSearch(bases[0], config, float(temperature)), setting)
+
+
 def _hidden_events(setting: Setting) -> str | None:
     if setting.stochastic:
         return "it holds events that nobody can foresee, so that no plan made at the start can be kept; try 'rollout'"
@@ -348,6 +378,7 @@ _KINDS = {
     "reconsider": _Kind(
         ("of", "tries", "temperature", "time", "worlds", "plan", "planning"), _make_reconsider, _without_foreseeing
     ),
+    "gumbel": _Kind(("of", "simulations", "temperature"), _make_gumbel, _without_final_cost),
     "beam": _Kind(("width", "wait"), _make_beam, _without_beam),
     "cp-sat": _Kind(("time", "workers", "warm"), _make_cp_sat, _without_cp_sat),
     "amcc": _Kind(("restarts", "noise"), _make_amcc, _without_plan),

@@ -6,8 +6,8 @@
 Where `mctx` (and so `jax`) is installed its jitted `gumbel_muzero_policy` is measured in turn with ours, round after
 round, so that both meet the same state of the machine; the median over rounds of searches per CPU second counts. There
 are two models, the same for both: a table of states, which costs next to nothing, so that the trees themselves are
-compared, and a multi-layer perceptron with the same weights (torch for ours, jax for mctx). Both searches start from the
-same Gumbel numbers, and how often they choose the same action is printed, too.
+compared, and a multi-layer perceptron with the same weights (torch for ours, jax for mctx). Both searches start from
+the same Gumbel numbers, and how often they choose the same action is printed, too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from makespan.agents.muzero.search import Evaluation, SearchConfig, Searcher
+from makespan.agents.muzero.search import Evaluation, Model, SearchConfig, Searcher
 from numpy.typing import NDArray
 
 STATES = 4096
@@ -65,7 +65,7 @@ def make_table(options: Options) -> dict[str, NDArray[Any]]:
     }
 
 
-class TableModel:
+class TableModel(Model):
     """The table as our model."""
 
     def __init__(self, table: dict[str, NDArray[Any]], options: Options) -> None:
@@ -113,7 +113,7 @@ def first_latents(options: Options) -> NDArray[np.float32]:
     return np.random.default_rng(2).normal(size=(options.roots, options.width)).astype(np.float32)
 
 
-class PerceptronModel:
+class PerceptronModel(Model):
     """The perceptron in torch as our model: latent states of all nodes stand in one tensor."""
 
     def __init__(self, weights: dict[str, NDArray[Any]], options: Options) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...envs.core.pack import Pack
 from .halving import halving_table
 from .tree import begin_search, conclude, expand, make_tree, select, shift_logits
 
@@ -34,13 +36,44 @@ class Evaluation(NamedTuple):
     legal: NDArray[np.int8]
 
 
-class Model(Protocol):
+class Simulation(NamedTuple):
+    """One simulation of a search.
+
+    Attributes:
+        tree: the trees.
+        table: see `select`.
+        number: which simulation; it makes node number + 1.
+        parents, actions: int64 [B], filled: from which node, by which action the trees are left; parents are -1 where
+            the root has no action.
+        fresh: bool [B], filled: whether that makes a new node. Where not, `parents` is a state without actions that is
+            met again.
+    """
+
+    tree: Pack
+    table: NDArray[np.int64]
+    number: int
+    parents: NDArray[np.int64]
+    actions: NDArray[np.int64]
+    fresh: NDArray[np.bool_]
+
+
+class Model(ABC):
     """Knows states by their node: 0 is the root, simulation s makes node s + 1."""
 
+    @abstractmethod
     def begin(self, nodes: int) -> Evaluation:
         """The roots (rewards and discounts of no meaning), with room for so many nodes."""
-        ...
 
+    def simulate(self, simulation: Simulation) -> Evaluation:
+        """Choose where the trees are left, and say what state is there.
+
+        Where actions lead to other states each time, a model overrides this and goes down the trees by itself.
+        """
+        chosen = simulation.parents, simulation.actions, simulation.fresh
+        select(simulation.tree, simulation.table, simulation.number, *chosen)
+        return self.expand(simulation.number + 1, *chosen)
+
+    @abstractmethod
     def expand(
         self, node: int, parents: NDArray[np.int64], actions: NDArray[np.int64], fresh: NDArray[np.bool_]
     ) -> Evaluation:
@@ -48,10 +81,8 @@ class Model(Protocol):
 
         Args:
             node: of the new states.
-            parents, actions: int64 [B]; parents are -1 where the root has no action.
-            fresh: bool [B]: where not, there is no new state, and whatever is said of it does not count.
+            parents, actions, fresh: see `Simulation`. Where there is no new state, the value of the parent's counts.
         """
-        ...
 
 
 @dataclass(frozen=True)
@@ -105,30 +136,29 @@ class Searcher:
         self._fresh = np.zeros(roots, dtype=np.bool_)
         self._weights = np.zeros((roots, slots), dtype=np.float32)
 
-    def search(
-        self, model: Model, gumbel: NDArray[np.float64] | None = None, value_scale: NDArray[np.float64] | float = 1.0
-    ) -> Found:
+    def search(self, model: Model, gumbel: NDArray[np.float64] | None = None, value_scale: float | None = 1.0) -> Found:
         """Search from every root of a model.
 
         Args:
             model: which knows the roots.
             gumbel: float64 [B, A], noise of the root's logits; None for none, which is how one plays to win.
-            value_scale: of each root: what values of states usually amount to; the floor is a share of it.
+            value_scale: what values of states usually amount to; the floor is a share of it. None: what they amount to
+                at the root.
         """
         simulations = self.config.simulations
         root = model.begin(simulations + 1)
         self._make_room(*root.logits.shape)
         roots = len(root.values)
         noise = np.zeros(root.logits.shape) if gumbel is None else np.asarray(gumbel, dtype=np.float64)
-        floor = np.broadcast_to(np.asarray(self.config.floor * value_scale, dtype=np.float64), (roots,)).copy()
+        scale = np.abs(root.values).astype(np.float64) if value_scale is None else np.full(roots, value_scale)
+        floor = self.config.floor * scale
         shifted = np.zeros_like(root.logits)
         shift_logits(root.logits, root.legal, shifted)
         weights, most = np.exp(shifted), self.config.considered
         begin_search(self._tree, root.values, shifted, weights, root.legal, noise, floor, most)
         chosen = self._parents, self._actions, self._fresh
         for simulation in range(simulations):
-            select(self._tree, self._table, simulation, *chosen)
-            found = model.expand(simulation + 1, *chosen)
+            found = model.simulate(Simulation(self._tree, self._table, simulation, *chosen))
             shift_logits(found.logits, found.legal, self._weights)
             np.exp(self._weights, out=self._weights)
             told = found.rewards, found.discounts, found.values, self._weights, found.legal

@@ -119,8 +119,37 @@ def fill_node(tree, b, node, value, weights, legal):
 
 
 @compiled
+def begin_root(tree, b, value, logits, weights, legal, gumbel, floor, most):
+    """Make a root, and choose which of its actions are considered; one row of what `begin_search` takes."""
+    fill_node(tree, b, 0, value, weights, legal)
+    tree.links[b, 0, VISITS] = 1
+    tree.links[b, 0, PARENT] = NONE
+    tree.statistics[b, 0, Q] = value
+    tree.floor[b, 0] = max(floor, _LEAST_RANGE)
+    count = 0
+    order, score, logit = tree.order[b], tree.score[b], tree.logit[b]
+    for a in range(len(logits)):
+        score[a] = -np.inf
+        if legal[a] == 0:
+            continue
+        logit[a] = logits[a]
+        score[a] = logit[a] + gumbel[a]
+        # Insertion into the best so far; an equal score comes after those of lower slots.
+        place = count
+        while place > 0 and score[order[place - 1]] < score[a]:
+            place -= 1
+        if place >= most:
+            continue
+        count = min(count + 1, most)
+        for later in range(count - 1, place, -1):
+            order[later] = order[later - 1]
+        order[place] = a
+    tree.considered[b, 0] = count
+
+
+@compiled
 def begin_search(tree, values, logits, weights, legal, gumbel, floor, most):
-    """Make the roots, and choose which of their actions are considered.
+    """Make all roots.
 
     Args:
         values: float32 [B].
@@ -131,33 +160,9 @@ def begin_search(tree, values, logits, weights, legal, gumbel, floor, most):
         floor: float64 [B], see `Tree`.
         most: how many actions are considered at most.
     """
-    slots = logits.shape[1]
     for b in range(len(values)):
-        fill_node(tree, b, 0, values[b], weights[b], legal[b])
-        tree.links[b, 0, VISITS] = 1
-        tree.links[b, 0, PARENT] = NONE
-        tree.statistics[b, 0, Q] = values[b]
-        tree.floor[b, 0] = max(floor[b], _LEAST_RANGE)
-        count = 0
-        order = tree.order[b]
-        score = tree.score[b]
-        for a in range(slots):
-            score[a] = -np.inf
-            if legal[b, a] == 0:
-                continue
-            tree.logit[b, a] = logits[b, a]
-            score[a] = tree.logit[b, a] + gumbel[b, a]
-            # Insertion into the best so far; an equal score comes after those of lower slots.
-            place = count
-            while place > 0 and score[order[place - 1]] < score[a]:
-                place -= 1
-            if place >= most:
-                continue
-            count = min(count + 1, most)
-            for later in range(count - 1, place, -1):
-                order[later] = order[later - 1]
-            order[place] = a
-        tree.considered[b, 0] = count
+        value = np.float64(values[b])
+        begin_root(tree, b, value, logits[b], weights[b], legal[b], gumbel[b], floor[b], most)
 
 
 @compiled
@@ -310,6 +315,20 @@ def select(tree, table, simulation, parents, actions, fresh):
 
 
 @compiled
+def note_edge(tree, b, node, reward, discount, legal, offset):
+    """What an edge came to this time, and which slots are legal now at the node that it leads to.
+
+    Args:
+        legal: int8, row that holds the mask from `offset` on.
+    """
+    tree.statistics[b, node, REWARD] = reward
+    tree.statistics[b, node, DISCOUNT] = discount
+    row = tree.legal[b, node]
+    for a in range(len(row)):
+        row[a] = legal[offset + a]
+
+
+@compiled
 def attach(tree, b, parent, node, action):
     """Make a node the child of another."""
     links = tree.links[b]
@@ -334,29 +353,34 @@ def back_up(tree, b, node, value):
         node = links[node, PARENT]
 
 
+@compiled
+def expand_one(tree, b, node, parent, action, fresh, reward, discount, value, weights, legal):
+    """Make a node of one tree's new edge, and back its value up; one row of what `expand` takes."""
+    if fresh:
+        fill_node(tree, b, node, value, weights, legal)
+        attach(tree, b, parent, node, action)
+        tree.statistics[b, node, REWARD] = reward
+        tree.statistics[b, node, DISCOUNT] = discount
+        back_up(tree, b, node, value)
+    elif parent >= 0:
+        back_up(tree, b, parent, value)
+
+
 @compiled(nogil=True)
 def expand(tree, node, parents, actions, fresh, rewards, discounts, values, weights, legal):
     """Make a node of each tree's new edge, and back its value up.
 
     Args:
         node: of every tree that has a new edge.
-        parents, actions, fresh: as `select` filled them.
+        parents, actions, fresh: as `select` filled them. Where there is no new edge, the parent's value is backed up.
         rewards, discounts, values: float32 [B].
         weights: float32 [B, A], see `Tree`.
         legal: int8 [B, A].
     """
     for b in range(len(parents)):
-        parent = parents[b]
-        if parent < 0:
-            continue
-        if not fresh[b]:
-            back_up(tree, b, parent, tree.statistics[b, parent, RAW_VALUE])
-            continue
-        fill_node(tree, b, node, values[b], weights[b], legal[b])
-        attach(tree, b, parent, node, actions[b])
-        tree.statistics[b, node, REWARD] = rewards[b]
-        tree.statistics[b, node, DISCOUNT] = discounts[b]
-        back_up(tree, b, node, np.float64(values[b]))
+        reward, discount, value = np.float64(rewards[b]), np.float64(discounts[b]), np.float64(values[b])
+        edge = np.int64(parents[b]), actions[b], fresh[b]
+        expand_one(tree, b, node, edge[0], edge[1], edge[2], reward, discount, value, weights[b], legal[b])
 
 
 @compiled

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from makespan.agents.muzero.search import Evaluation
+from makespan.agents.muzero.search import Evaluation, Model
 from numpy.typing import NDArray
 
 
@@ -56,7 +56,7 @@ def random_world(
     )
 
 
-class WorldModel:
+class WorldModel(Model):
     """A world as our search's model of B roots in given states."""
 
     def __init__(self, world: World, roots: NDArray[np.int64]) -> None:
@@ -69,7 +69,7 @@ class WorldModel:
 
     def expand(self, node: int, parents: Any, actions: Any, fresh: Any) -> Evaluation:
         before = self._states[np.arange(len(parents)), np.maximum(parents, 0)]
-        after = self._world.following[before, actions]
+        after = np.where(fresh, self._world.following[before, actions], before)
         self._states[:, node] = after
         return self._evaluate(after, self._world.rewards[before, actions], self._world.discounts[before, actions])
 
