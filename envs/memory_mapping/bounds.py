@@ -196,7 +196,11 @@ class _Relaxation:
     def _add_storage(self, storage: int) -> None:
         instance, touches = self._instance, self._touches[storage]
         begin = 0 if touches[0][1] >= 0 else touches[0][0]
-        y = {u: self._share() for u in range(begin, touches[-1][0] + 1)}
+        end = touches[-1][0]
+        for first, last, _ in instance.loops:
+            if begin < first <= end <= last:
+                end = last  # what enters a loop is held so long
+        y = {u: self._share() for u in range(begin, end + 1)}
         size = int(instance.size[storage]) / instance.hardware.cmem_bytes
         for u, variable in y.items():
             self._held[u][0].append(variable)
