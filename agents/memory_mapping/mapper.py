@@ -21,7 +21,7 @@ from ...envs.memory_mapping.instance import MemoryInstance
 from ...envs.memory_mapping.schedule import MemoryPlan, Placement
 from .mapping import Mapping, clear, judged_time, move_access, proxy_time, release
 from .program import Program, program_of
-from .strips import find_gap, insert_strip, is_free, repack
+from .strips import find_room, insert_strip, is_free, repack
 from .transfers import FETCH, WRITE_BACK, find_place, insert_transfer, overtakes, under_way
 
 _NEVER = 2**62
@@ -203,7 +203,7 @@ def map_program(program, knobs, mapping, order):
             if result == _OUT_OF_MEMORY and may_repack:
                 mapping.counters[0] += 1
                 repacked = True
-                if repack(mapping.strips, program.size, program.grouped, program.cmem_bytes):
+                if repack(mapping.strips, program.grouped, program.cmem_bytes):
                     continue
             tried += 1
 
@@ -292,15 +292,14 @@ def _extend(program, knobs, mapping, strip, before, t):
         return strip
     if _elapsed_between(program, before, t) >= knobs.maximum * program.whole_copy:
         return np.int64(_NOWHERE)
-    size = program.size[strips.storage[strip]]
-    if not is_free(strips, program.size, strips.end[strip] + 1, end, strips.offset[strip], size):
+    if not is_free(strips, strips.end[strip] + 1, end, strips.offset[strip], strips.size[strip]):
         return np.int64(_NO_ROOM)
     strips.end[strip] = end
     return strip
 
 
 @compiled
-def _find_room(program, strips, k, stop, start):
+def _find_lasting_room(program, strips, k, stop, start):
     """Offset of a gap from `start` to access k, and if it can be to a later one: the latest there is a gap for.
 
     Like XLA: by bisection, as if a gap for a longer time were always one for a shorter time in the same manner.
@@ -311,7 +310,7 @@ def _find_room(program, strips, k, stop, start):
     while low < high:
         middle = k if found < 0 else (low + high) // 2
         end = _held_end(program, start, program.instruction[program.accesses[middle]])
-        offset = find_gap(strips, program.size, program.cmem_bytes, start, end, size)
+        offset = find_room(strips, program.cmem_bytes, start, end, size)
         if offset >= 0:
             found, low = offset, middle + 1
         elif found < 0:
@@ -331,10 +330,12 @@ def _produce(program, knobs, mapping, k, stop):
     until = program.instruction[program.accesses[following]]
     if until > start and _elapsed_between(program, start, until) >= knobs.maximum * program.whole_copy:
         return np.int64(_NOWHERE)
-    offset = _find_room(program, strips, following, stop, start)
+    offset = _find_lasting_room(program, strips, following, stop, start)
     if offset < 0:
         return np.int64(_NO_ROOM)
-    return insert_strip(strips, start, _held_end(program, start, until), offset, program.storage[a])
+    return insert_strip(
+        strips, start, _held_end(program, start, until), offset, program.size[program.storage[a]], program.storage[a]
+    )
 
 
 @compiled
@@ -353,7 +354,7 @@ def _write_back(program, knobs, mapping, strip, defined, until, tried):
         preferred += 1
     least = min(strips.end[strip] + 1, limit)
     end = max(preferred, least)
-    while end > least and not is_free(strips, program.size, strips.end[strip] + 1, end - 1, strips.offset[strip], size):
+    while end > least and not is_free(strips, strips.end[strip] + 1, end - 1, strips.offset[strip], size):
         end -= 1
     if under_way(transfers, queue, WRITE_BACK, defined, end) >= knobs.write_backs:
         return np.int64(_NEVER)
@@ -433,10 +434,10 @@ def _fetch_from(program, knobs, mapping, k, stop, start, offset):
     if place < 0 or (knobs.fifo and overtakes(transfers, 0, FETCH, start, t)):
         return np.int64(_NOWHERE)
     if offset < 0:
-        offset = _find_room(program, strips, k, stop, start + 1)
-    elif not is_free(strips, program.size, start + 1, t, offset, program.size[storage]):
+        offset = _find_lasting_room(program, strips, k, stop, start + 1)
+    elif not is_free(strips, start + 1, t, offset, program.size[storage]):
         offset = np.int64(-1)
     if offset < 0:
         return np.int64(_NO_ROOM)
     insert_transfer(transfers, program.transfer, 0, place, start, t, storage, FETCH)
-    return insert_strip(strips, start + 1, t, offset, storage)
+    return insert_strip(strips, start + 1, t, offset, program.size[storage], storage)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
+from ...envs.memory_mapping.allocation import find_gap
 
 
 class Strips(NamedTuple):
@@ -19,66 +20,61 @@ class Strips(NamedTuple):
 
     Attributes:
         filled: [1], how many there are.
-        start, end, offset, storage: [room], first and last instruction (both included), bytes, storage.
+        start, end, offset, size, storage: [room], first and last instruction (both included), bytes, storage.
         order, length: [room], room for `repack`.
-        new_start, new_end, new_offset, new_storage: [room], room for `repack`.
+        new_start, new_end, new_offset, new_size, new_storage: [room], room for `repack`.
     """
 
     filled: NDArray[np.int64]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
     offset: NDArray[np.int64]
+    size: NDArray[np.int64]
     storage: NDArray[np.int64]
     order: NDArray[np.int64]
     length: NDArray[np.int64]
     new_start: NDArray[np.int64]
     new_end: NDArray[np.int64]
     new_offset: NDArray[np.int64]
+    new_size: NDArray[np.int64]
     new_storage: NDArray[np.int64]
 
     @classmethod
     def empty(cls, room: int) -> Strips:
-        return cls(np.zeros(1, dtype=np.int64), *(np.zeros(room, dtype=np.int64) for _ in range(10)))
+        return cls(np.zeros(1, dtype=np.int64), *(np.zeros(room, dtype=np.int64) for _ in range(12)))
 
 
 @compiled
-def find_gap(strips, sizes, capacity, start, end, size):
+def find_room(strips, capacity, start, end, size):
     """Offset of the smallest gap for `size` bytes during start .. end, -1 for none."""
-    top, best, found = np.int64(0), capacity + 1, np.int64(-1)
-    for k in range(strips.filled[0]):
-        if strips.start[k] <= end and strips.end[k] >= start:
-            gap = strips.offset[k] - top
-            if size <= gap < best:
-                best, found = gap, top
-            top = max(top, strips.offset[k] + sizes[strips.storage[k]])
-    if found < 0 and top + size <= capacity:
-        return top
-    return found
+    filled = strips.filled[0]
+    return find_gap(strips.start, strips.end, strips.offset, strips.size, filled, capacity, start, end, size, False)
 
 
 @compiled
-def is_free(strips, sizes, start, end, offset, size):
+def is_free(strips, start, end, offset, size):
     """Whether nothing is held in offset .. offset + size during start .. end."""
     for k in range(strips.filled[0]):
         if strips.offset[k] >= offset + size:
             return True
-        if strips.start[k] <= end and strips.end[k] >= start and strips.offset[k] + sizes[strips.storage[k]] > offset:
+        if strips.start[k] <= end and strips.end[k] >= start and strips.offset[k] + strips.size[k] > offset:
             return False
     return True
 
 
 @compiled
-def insert_strip(strips, start, end, offset, storage):
+def insert_strip(strips, start, end, offset, size, storage):
     """Add a strip; returns its place, which stands until the next is added or some are removed."""
     place = strips.filled[0]
     while place > 0 and strips.offset[place - 1] > offset:
         strips.start[place] = strips.start[place - 1]
         strips.end[place] = strips.end[place - 1]
         strips.offset[place] = strips.offset[place - 1]
+        strips.size[place] = strips.size[place - 1]
         strips.storage[place] = strips.storage[place - 1]
         place -= 1
     strips.start[place], strips.end[place] = start, end
-    strips.offset[place], strips.storage[place] = offset, storage
+    strips.offset[place], strips.size[place], strips.storage[place] = offset, size, storage
     strips.filled[0] += 1
     return place
 
@@ -90,13 +86,14 @@ def remove_strips(strips, storage):
     for k in range(strips.filled[0]):
         if strips.storage[k] != storage:
             strips.start[kept], strips.end[kept] = strips.start[k], strips.end[k]
-            strips.offset[kept], strips.storage[kept] = strips.offset[k], strips.storage[k]
+            strips.offset[kept], strips.size[kept] = strips.offset[k], strips.size[k]
+            strips.storage[kept] = strips.storage[k]
             kept += 1
     strips.filled[0] = kept
 
 
 @compiled
-def repack(strips, sizes, grouped, capacity):
+def repack(strips, grouped, capacity):
     """Place all strips anew: longest first, then largest, then lowest; strips of an alias group at one offset.
 
     Returns:
@@ -109,13 +106,13 @@ def repack(strips, sizes, grouped, capacity):
         for other in range(count) if grouped[strips.storage[k]] else range(k, k + 1):
             if strips.storage[other] == strips.storage[k]:
                 strips.length[k] += strips.end[other] - strips.start[other] + 1
-    _sort(strips, sizes)
+    _sort(strips)
     placed = 0
     for j in range(count):
         k = strips.order[j]
         if k < 0:
             continue
-        offset = _common_gap(strips, sizes, grouped, capacity, k, placed)
+        offset = _common_gap(strips, grouped, capacity, k, placed)
         if offset < 0:
             return False
         for i in range(j, count):
@@ -126,30 +123,30 @@ def repack(strips, sizes, grouped, capacity):
                 strips.order[i] = -1
     for k in range(count):
         strips.start[k], strips.end[k] = strips.new_start[k], strips.new_end[k]
-        strips.offset[k], strips.storage[k] = strips.new_offset[k], strips.new_storage[k]
+        strips.offset[k], strips.size[k] = strips.new_offset[k], strips.new_size[k]
+        strips.storage[k] = strips.new_storage[k]
     return True
 
 
 @compiled
-def _comes_before(strips, sizes, a, b):
+def _comes_before(strips, a, b):
     """Whether `repack` places a before b."""
     if strips.length[a] != strips.length[b]:
         return strips.length[a] > strips.length[b]
-    size_a, size_b = sizes[strips.storage[a]], sizes[strips.storage[b]]
-    if size_a != size_b:
-        return size_a > size_b
+    if strips.size[a] != strips.size[b]:
+        return strips.size[a] > strips.size[b]
     return a < b
 
 
 @compiled
-def _sort(strips, sizes):
+def _sort(strips):
     """Sort `strips.order` (Shell's sort)."""
     order, count = strips.order, strips.filled[0]
     step = count // 2
     while step > 0:
         for i in range(step, count):
             item, j = order[i], i
-            while j >= step and _comes_before(strips, sizes, item, order[j - step]):
+            while j >= step and _comes_before(strips, item, order[j - step]):
                 order[j] = order[j - step]
                 j -= step
             order[j] = item
@@ -168,16 +165,16 @@ def _overlaps(strips, grouped, k, start, end):
 
 
 @compiled
-def _common_gap(strips, sizes, grouped, capacity, k, placed):
-    """`find_gap` among the strips placed anew, for strip k and all of its alias group."""
-    size = sizes[strips.storage[k]]
+def _common_gap(strips, grouped, capacity, k, placed):
+    """As `find_room` among the strips placed anew, for strip k and all of its alias group."""
+    size = strips.size[k]
     top, best, found = np.int64(0), capacity + 1, np.int64(-1)
     for other in range(placed):
         if _overlaps(strips, grouped, k, strips.new_start[other], strips.new_end[other]):
             gap = strips.new_offset[other] - top
             if size <= gap < best:
                 best, found = gap, top
-            top = max(top, strips.new_offset[other] + sizes[strips.new_storage[other]])
+            top = max(top, strips.new_offset[other] + strips.new_size[other])
     if found < 0 and top + size <= capacity:
         return top
     return found
@@ -191,7 +188,9 @@ def _insert_new(strips, placed, k, offset):
         strips.new_start[place] = strips.new_start[place - 1]
         strips.new_end[place] = strips.new_end[place - 1]
         strips.new_offset[place] = strips.new_offset[place - 1]
+        strips.new_size[place] = strips.new_size[place - 1]
         strips.new_storage[place] = strips.new_storage[place - 1]
         place -= 1
     strips.new_start[place], strips.new_end[place] = strips.start[k], strips.end[k]
-    strips.new_offset[place], strips.new_storage[place] = offset, strips.storage[k]
+    strips.new_offset[place], strips.new_size[place] = offset, strips.size[k]
+    strips.new_storage[place] = strips.storage[k]
