@@ -21,10 +21,18 @@ BUILT_IN = (
         "makespan.envs.job_shop.env:JobShopEnv",
         "makespan.envs.job_shop.env:JobShopVectorEnv",
     ),
+    (
+        "makespan/MemoryMapping-v0",
+        "makespan.envs.memory_mapping.env:MemoryMappingEnv",
+        "makespan.envs.memory_mapping.env:MemoryMappingVectorEnv",
+    ),
 )
 
 # Where an id's card lies (description, objective, options), which can be read without loading compiled code.
-CARDS = {"makespan/JobShop-v0": "makespan.envs.job_shop.card:CARD"}
+CARDS = {
+    "makespan/JobShop-v0": "makespan.envs.job_shop.card:CARD",
+    "makespan/MemoryMapping-v0": "makespan.envs.memory_mapping.card:CARD",
+}
 
 _done = False
 

@@ -1,0 +1,128 @@
+"""`makespan/MemoryMapping-v0`: the two doors to memory mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, ClassVar
+
+from gymnasium.vector import AutoresetMode
+
+from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.errors import FieldError, UnknownNameError
+from .card import DEFAULT_INSTANCE
+from .engine import MemoryEngine
+from .generator import resolve
+from .instance import MemoryInstance
+from .options import MemoryOptions
+from .schedule import MemoryPlan
+from .source import InstanceSource
+
+_ROOM = ("max_instructions", "max_tensors", "max_accesses")
+
+
+def make_engine(
+    num_copies: int,
+    instance: str | MemoryInstance | Sequence[MemoryInstance] = DEFAULT_INSTANCE,
+    record: bool = False,
+    threads: int = 1,
+    max_instructions: int | None = None,
+    max_tensors: int | None = None,
+    max_accesses: int | None = None,
+    **options: Any,
+) -> MemoryEngine:
+    """Make the engine from the options of the registered id.
+
+    Args:
+        num_copies: n.
+        instance: names, paths or ``random:size=100`` (a fresh program for each episode), or instances.
+        record: nothing more is kept with it: a plan can always be read off the state.
+        threads: threads that share a step of a large batch.
+        max_instructions, max_tensors, max_accesses: room; default that of the largest instance.
+        options: fields of `MemoryOptions`.
+
+    Raises:
+        UserError: an option or an instance is not what it should be.
+    """
+    known = [field.name for field in fields(MemoryOptions)]
+    for key in options:
+        if key not in known:
+            others = ("instance", "on_illegal", "render_mode", *_ROOM)
+            raise UnknownNameError("option of makespan/MemoryMapping-v0", key, [*known, *others])
+    source = InstanceSource.parse(instance)
+    room = []
+    given_room = (max_instructions, max_tensors, max_accesses)
+    for name, given, needed in zip(_ROOM, given_room, source.room, strict=True):
+        if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < needed):
+            raise FieldError(f"option {name}", given, f"an integer of at least {needed}, as the instances need")
+        room.append(needed if given is None else given)
+    return MemoryEngine(num_copies, source, MemoryOptions(**options), (room[0], room[1], room[2]), threads)
+
+
+class MemoryMappingEnv(SchedulingEnv):
+    """Memory mapping: which tensors of a program lie in fast on-chip memory, when and where.
+
+    ## Action space
+    ``Discrete(3)``: what is done with the access at hand: 0 COPY (fetch the tensor into CMEM), 1 NO_COPY (go on holding
+    it, or produce it there), 2 DROP (leave the access to HBM).
+
+    ## Observation space
+    A window of the program around the present and an image of CMEM; see
+    `makespan.envs.memory_mapping.observation.SPEC`.
+
+    ## Rewards
+    What the run time has fallen by, less the time of the instruction that is begun, over the all-HBM run time: the
+    return is minus the run time over that. The last step also pays the waits for transfers (``objective="judge"``). A dead end
+    (``dead_end="terminate"``) counts twice the all-HBM run time, an illegal action more than any episode of legal ones.
+
+    ## Starting state
+    Before the first access of the program, with CMEM empty.
+
+    ## Episode end
+    Terminates after one decision for each access, at a dead end (``dead_end="terminate"``), or at an illegal action
+    (``on_illegal="terminate"``).
+
+    ## Arguments
+    ``instance``, ``max_instructions``, ``max_tensors``, ``max_accesses``, ``on_illegal``, ``render_mode`` and the
+    fields of `makespan.envs.memory_mapping.options.MemoryOptions`.
+
+    ## Version history
+    v0: first version.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 4, "objective": MemoryEngine.objective}
+    make_engine: ClassVar[Any] = staticmethod(make_engine)
+
+    @staticmethod
+    def resolve_instances(item: str) -> list[MemoryInstance]:
+        """The instances that one item of a list names: a name, a path, ``random:size=100:count=20:seed=7``.
+
+        Raises:
+            UserError: it names nothing, or a file is malformed.
+        """
+        return resolve(item)
+
+    @staticmethod
+    def read_schedule(data: Any) -> MemoryPlan:
+        """The plan whose `to_dict` gave `data`.
+
+        Raises:
+            UserError: a field is missing, unknown or malformed.
+        """
+        return MemoryPlan.from_dict(data)
+
+    @property
+    def _memory(self) -> MemoryEngine:
+        assert isinstance(self.engine, MemoryEngine)
+        return self.engine
+
+
+class MemoryMappingVectorEnv(SchedulingVectorEnv):
+    """Many copies of `MemoryMappingEnv` in one engine; copies may hold programs of different sizes."""
+
+    metadata: dict[str, Any] = {
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "objective": MemoryEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_engine)

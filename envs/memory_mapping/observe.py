@@ -1,0 +1,48 @@
+"""Writes observations: all of one at the beginning of an episode, then what has changed."""
+
+from __future__ import annotations
+
+from ..core.compile import compiled
+from .observation import K_ACCESSES, K_ACTION_NODES, K_BELONGS, K_PRECEDES, MEMO_POSITION, MEMO_STAMP, NUM_MEMO, WINDOW
+from .observe_actions import write_actions
+from .observe_image import write_image
+from .observe_nodes import describe_accesses, write_window
+from .pricing import price_program
+from .state import DIM_TENSORS
+
+
+@compiled
+def describe_program(problem, state, i):
+    """Everything that observations need of a program that has just been loaded; the state serves as scratch."""
+    price_program(problem, i, state.wanted[i], state.gained[i])
+    describe_accesses(problem, i)
+
+
+@compiled
+def write_blank(problem, state, view, i):
+    """An observation without anything, to be written from scratch."""
+    integers, offsets = view.integers[i], view.offsets
+    for word in range(len(integers)):
+        integers[word] = 0
+    for word in range(offsets[K_ACCESSES], offsets[K_ACCESSES] + 2 * WINDOW):
+        integers[word] = -1
+    for word in range(offsets[K_BELONGS], offsets[K_BELONGS] + 2 * WINDOW):
+        integers[word] = -1
+    for word in range(offsets[K_PRECEDES], offsets[K_PRECEDES] + 2 * (WINDOW - 1)):
+        integers[word] = -1
+    for word in range(offsets[K_ACTION_NODES], offsets[K_ACTION_NODES] + 9):
+        integers[word] = -1
+    for column in range(NUM_MEMO):
+        view.memo[i, column] = 0
+    view.memo[i, MEMO_POSITION] = -1
+    view.memo[i, MEMO_STAMP] = 0
+    for v in range(problem.dims[i, DIM_TENSORS]):
+        view.shown[i, v] = 0
+
+
+@compiled
+def update_observation(problem, state, view, i):
+    """Bring copy i's observation up to date."""
+    write_actions(problem, state, view, i)
+    write_window(problem, state, view, i)
+    write_image(problem, state, view, i)

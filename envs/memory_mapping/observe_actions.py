@@ -1,0 +1,271 @@
+"""Writes the action slots and the globals: all that a rule or a scorer reads."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.compile import compiled
+from .observation import (
+    ACTION_COLUMNS,
+    BEFORE,
+    K_ACTION_NODES,
+    K_ACTIONS,
+    K_GLOBALS,
+    K_MASK,
+    clip,
+    log_of,
+    signed,
+    wide,
+)
+from .pricing import rent
+from .state import (
+    ALL_HBM_TIME,
+    ALLOWED,
+    BACKUPS,
+    BEGIN,
+    CMEM,
+    COMPUTE,
+    COPY,
+    DENSITY,
+    DIM_ACCESSES,
+    DIM_ALL_HBM,
+    DIM_BEST,
+    DIM_CMEM,
+    DIM_INSTRUCTIONS,
+    DROP,
+    FETCH,
+    FIRST,
+    GROUPED,
+    HBM,
+    HELD_UNTIL,
+    IF_IN,
+    IF_OUT,
+    INSTRUCTION,
+    LATER,
+    LATER_BENEFIT,
+    LOOP,
+    NEXT,
+    NO_COPY,
+    NONE,
+    OFFER_BEGIN,
+    OFFER_END,
+    OFFER_ROOM,
+    OPT_ELAPSED,
+    OPT_FIRST_FIT,
+    OPT_TERMINATE,
+    PASSED,
+    PER_CMEM,
+    PER_RUN,
+    PER_TIME,
+    POSITION,
+    PRESSURE,
+    PREVIOUS,
+    REACHABLE,
+    RUNNING,
+    SAVED,
+    SERVED,
+    SIZE,
+    STATUS,
+    STORAGE,
+    STRIP,
+    TENSOR,
+    TRANSFER,
+    TRIPS,
+    UNDECIDED,
+    VALID,
+    WRITE_BACK,
+    WRITES,
+    WRITTEN,
+)
+
+_NEAR, _FAR = 8, 32  # accesses whose bytes make up the pressure ahead
+_TINY = 1e-30
+
+
+@compiled
+def write_actions(problem, state, view, i):
+    """Mask, node references and features of the three slots, and the globals."""
+    running = state.clock[i, STATUS] == RUNNING
+    near = pressure(problem, state, i, _NEAR) if running else 0.0
+    write_globals(problem, state, view, i, near)
+    bytes_, mask = view.bytes[i], view.offsets[K_MASK]
+    for a in range(3):
+        legal = running and state.offer[i, a, ALLOWED] == 1
+        bytes_[mask + a] = legal
+        clear_slot(view, i, a)
+        if legal:
+            write_slot(problem, state, view, i, a, near)
+
+
+@compiled
+def clear_slot(view, i, a):
+    floats, at = view.floats[i], view.offsets[K_ACTIONS] + a * ACTION_COLUMNS
+    for column in range(ACTION_COLUMNS):
+        floats[at + column] = 0.0
+    for column in range(3):
+        view.integers[i, view.offsets[K_ACTION_NODES] + 3 * a + column] = -1
+
+
+@compiled
+def pressure(problem, state, i, accesses):
+    """Bytes of the storages of accesses to come that would gain by CMEM and are not held, over CMEM."""
+    k = state.clock[i, POSITION]
+    total = 0
+    for later in range(k, min(k + accesses, problem.dims[i, DIM_ACCESSES])):
+        access = problem.access[i, later]
+        # Each storage once, at its first access from now on.
+        held = state.storage[i, access[STORAGE], HELD_UNTIL] >= access[INSTRUCTION]
+        if access[PREVIOUS] < k and access[HBM] > access[CMEM] and not held:
+            total += problem.tensor[i, access[TENSOR], SIZE]
+    return total * problem.scale[i, PER_CMEM]
+
+
+@compiled
+def write_globals(problem, state, view, i, near):
+    floats, at = view.floats[i], view.offsets[K_GLOBALS]
+    clock, dims, scale = state.clock[i], problem.dims[i], problem.scale[i]
+    k, accesses, instructions = clock[POSITION], dims[DIM_ACCESSES], dims[DIM_INSTRUCTIONS]
+    t = problem.access[i, min(k, accesses - 1), INSTRUCTION]
+    held = state.held[i, t] * scale[PER_CMEM]
+    passed = problem.instruction[i, t - 1, PASSED] if t > 0 else 0
+    floats[at] = k / accesses
+    floats[at + 1] = passed * scale[PER_RUN]
+    floats[at + 2] = held
+    floats[at + 3] = 1.0 - held
+    floats[at + 4] = wide(near)
+    floats[at + 5] = wide(pressure(problem, state, i, _FAR)) if clock[STATUS] == RUNNING else 0.0
+    floats[at + 6] = share_left(problem, state, i, max(t - 16, 0), t)
+    floats[at + 7] = share_left(problem, state, i, t, min(t + 16, instructions))
+    floats[at + 8] = clip(clock[SAVED] * scale[PER_RUN], -1.0, 1.0)
+    may = dims[DIM_ALL_HBM] - clock[SAVED] - clock[REACHABLE]
+    floats[at + 9] = clip(may * scale[PER_RUN], -1.0, 1.0)
+    floats[at + 10] = min(clock[BACKUPS] / 16.0, 1.0)
+    floats[at + 11] = min(np.log(accesses), 16.0)
+    floats[at + 12] = min(np.log(instructions), 16.0)
+    floats[at + 13] = min(scale[PRESSURE], 16.0)
+    floats[at + 14] = clip(dims[DIM_BEST] * scale[PER_RUN], 0.0, 1.0)
+    floats[at + 15] = problem.options[OPT_ELAPSED] == 0
+    floats[at + 16] = problem.options[OPT_FIRST_FIT] == 1
+    floats[at + 17] = problem.options[OPT_TERMINATE] == 1
+
+
+@compiled
+def share_left(problem, state, i, begin, end):
+    """Which share of the time of instructions begin .. end - 1 transfers can still use."""
+    left, time = 0, 0
+    for u in range(begin, end):
+        left += state.left[i, 0, u]
+        time += problem.instruction[i, u, ALL_HBM_TIME]
+    return min(left / time, 1.0) if time > 0 else 0.0
+
+
+@compiled
+def write_slot(problem, state, view, i, a, near):
+    """The features of a legal action."""
+    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
+    clock, _dims, scale = state.clock[i], problem.dims[i], problem.scale[i]
+    k = clock[POSITION]
+    access, worth = problem.access[i, k], problem.worth[i, k]
+    tensor, row = problem.tensor[i, access[TENSOR]], state.storage[i, access[STORAGE]]
+    t = access[INSTRUCTION]
+    instruction = problem.instruction[i, t]
+    per_time, per_cmem = scale[PER_TIME], scale[PER_CMEM]
+    at = offsets[K_ACTIONS] + a * ACTION_COLUMNS
+    nodes = offsets[K_ACTION_NODES] + 3 * a
+    integers[nodes], integers[nodes + 1], integers[nodes + 2] = BEFORE, 0, BEFORE
+    floats[at + a] = 1.0
+    size, memory = tensor[SIZE], state.memory[i, t]
+    floats[at + 5] = wide(size * per_cmem)
+    floats[at + 17] = wide(worth[LATER_BENEFIT] * per_time)
+    floats[at + 18] = log_of(worth[LATER])
+    after = access[NEXT]
+    if after != NONE:
+        then = problem.access[i, after, INSTRUCTION]
+        floats[at + 19] = log_of(then - t)
+        waiting = problem.instruction[i, then, PASSED] - instruction[PASSED]
+        floats[at + 20] = log_of(waiting * per_time)
+        floats[at + 29] = problem.worth[i, after, FETCH] >= t
+    else:
+        floats[at + 19], floats[at + 20] = 16.0, 16.0
+    floats[at + 26] = tensor[GROUPED]
+    floats[at + 25] = tensor[GROUPED] == 1 and row[SERVED] == UNDECIDED
+    floats[at + 27] = row[VALID] < t
+    floats[at + 28] = access[WRITES]
+    floats[at + 31] = instruction[LOOP]
+    bound = max(max(instruction[COMPUTE], memory), 1)
+    floats[at + 32] = clip((memory - instruction[COMPUTE]) / bound, -1.0, 1.0)
+    floats[at + 33] = wide(near)
+    floats[at + 34] = 1.0 - state.held[i, t] * per_cmem
+    last = state.offer[i, a, WRITE_BACK]
+    if last != NONE:
+        written = k if a == NO_COPY else row[WRITTEN]
+        floats[at + 23] = 1.0
+        floats[at + 24] = log_of(last - problem.access[i, written, INSTRUCTION])
+    if a == DROP:
+        floats[at + 15] = signed(worth[IF_OUT] * per_time)
+        floats[at + 16] = floats[at + 15]
+    else:
+        write_hold(problem, state, view, i, a, k, at)
+
+
+@compiled
+def write_hold(problem, state, view, i, a, k, at):
+    """What serving an access by CMEM gains and takes."""
+    floats = view.floats[i]
+    _clock, _dims, scale, offer = state.clock[i], problem.dims[i], problem.scale[i], state.offer[i, a]
+    access, worth = problem.access[i, k], problem.worth[i, k]
+    tensor, row = problem.tensor[i, access[TENSOR]], state.storage[i, access[STORAGE]]
+    t = access[INSTRUCTION]
+    instruction = problem.instruction[i, t]
+    per_time, per_cmem = scale[PER_TIME], scale[PER_CMEM]
+    size, memory, compute = tensor[SIZE], state.memory[i, t], instruction[COMPUTE]
+    gain = access[HBM] - access[CMEM]
+    saving = instruction[TRIPS] * (max(compute, memory) - max(compute, memory - gain)) * per_time
+    begin, end = offer[OFFER_BEGIN], offer[OFFER_END]
+    length = max(end - begin + 1, 0)
+    strip_begin = begin
+    if a == NO_COPY and row[STRIP] != NONE:
+        strip_begin = state.strip[i, row[STRIP], BEGIN]
+    fullest = 0
+    for u in range(begin, end + 1):
+        fullest = max(fullest, state.held[i, u])
+    area = size * per_cmem * length
+    paid = rent(problem, i, begin, end, size) * per_time if length > 0 else 0.0
+    later = worth[IF_IN] * per_time
+    floats[at + 3] = signed(saving)
+    floats[at + 4] = signed(instruction[TRIPS] * gain * per_time)
+    if a == COPY:
+        floats[at + 6] = wide(tensor[TRANSFER] * per_time)
+        left = 0
+        for u in range(begin, t):
+            left += state.left[i, 0, u]
+        floats[at + 7] = min(tensor[TRANSFER] / max(left, 1), 1.0)
+    floats[at + 8] = log_of(length)
+    floats[at + 9] = log_of(end - strip_begin + 1)
+    floats[at + 10] = wide(area)
+    density = max(saving, 0.0) / max(area, size * per_cmem * 0.25)
+    floats[at + 11] = log_of(density)
+    floats[at + 12] = log_ratio(density, coming_density(problem, i, k))
+    floats[at + 13] = log_ratio(max(saving + max(later, 0.0), 0.0), paid)
+    floats[at + 14] = wide(paid)
+    floats[at + 15] = signed(later)
+    floats[at + 16] = signed(saving - paid + later)
+    floats[at + 21] = min((fullest + size) * per_cmem, 1.0)
+    floats[at + 22] = clip(offer[OFFER_ROOM] * per_cmem, 0.0, 1.0)
+    floats[at + 30] = end > t and instruction[LOOP] == 1 and strip_begin < instruction[FIRST]
+
+
+@compiled
+def coming_density(problem, i, k):
+    """The mean static benefit of the next accesses per CMEM and instruction that they would need."""
+    count = min(_FAR, problem.dims[i, DIM_ACCESSES] - 1 - k)
+    if count <= 0:
+        return 0.0
+    total = problem.worth[i, k + count, DENSITY] - problem.worth[i, k + 1, DENSITY]
+    return total / count * problem.dims[i, DIM_CMEM] * problem.scale[i, PER_TIME]
+
+
+@compiled
+def log_ratio(one, other):
+    """log(one / other), bounded; 0 where both are nothing."""
+    return clip(np.log((one + 1e-6) / (other + 1e-6)), -16.0, 16.0)

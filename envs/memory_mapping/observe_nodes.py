@@ -1,0 +1,274 @@
+"""Writes the window: accesses around the present one, the storages of their tensors, and instructions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.compile import compiled
+from .observation import (
+    AHEAD,
+    BEFORE,
+    BUFFER_COLUMNS,
+    INSTRUCTION_COLUMNS,
+    K_ACCESSES,
+    K_BELONGS,
+    K_BUFFER,
+    K_BUFFER_MASK,
+    K_INSTRUCTION,
+    K_INSTRUCTION_MASK,
+    K_PRECEDES,
+    K_TENSOR,
+    K_TENSOR_MASK,
+    MEMO_STAMP,
+    STATIC_COLUMNS,
+    TENSOR_COLUMNS,
+    WINDOW,
+    clip,
+    log_of,
+    signed,
+    wide,
+)
+from .pricing import rent
+from .state import (
+    ALL_HBM_MEMORY,
+    BOTTOM,
+    BYTES,
+    CARRIED,
+    CMEM,
+    COMPUTE,
+    CONST,
+    DIM_ACCESSES,
+    DIM_INSTRUCTIONS,
+    DROP,
+    FETCH,
+    GROUPED,
+    HBM,
+    HBM_ONLY,
+    HELD_UNTIL,
+    IF_IN,
+    IF_OUT,
+    IN_CMEM,
+    IN_HBM,
+    INPUT,
+    INSTRUCTION,
+    KIND,
+    LATER,
+    LATER_BENEFIT,
+    LOOP,
+    NEXT,
+    NONE,
+    NOT_FETCHED,
+    OUTPUT,
+    OVERHEAD,
+    PARAM,
+    PASSED,
+    PER_CMEM,
+    PER_TIME,
+    POSITION,
+    PREVIOUS,
+    SAVES,
+    SERVED,
+    SIZE,
+    STATIC,
+    STORAGE,
+    STRIP,
+    TENSOR,
+    TRANSFER,
+    TRIPS,
+    UNDECIDED,
+    VALID,
+    WRITES,
+)
+
+
+@compiled
+def describe_accesses(problem, i):
+    """Fill what observations say of each access at any time."""
+    scale = problem.scale[i]
+    per_time, per_cmem = scale[PER_TIME], scale[PER_CMEM]
+    for k in range(problem.dims[i, DIM_ACCESSES]):
+        access, worth, row = problem.access[i, k], problem.worth[i, k], problem.feature[i, k]
+        tensor, instruction = problem.tensor[i, access[TENSOR]], problem.instruction[i, access[INSTRUCTION]]
+        size, memory, compute = tensor[SIZE], instruction[ALL_HBM_MEMORY], instruction[COMPUTE]
+        time = max(max(memory, compute), 1)
+        row[0] = wide(size * per_cmem)
+        row[1] = min(access[BYTES] / size, 1.0)
+        row[2] = wide(access[HBM] * per_time)
+        row[3] = signed((access[HBM] - access[CMEM]) * per_time)
+        row[4] = signed(access[STATIC] * per_time)
+        row[5] = access[HBM] / time
+        row[6] = clip((memory - compute) / time, -1.0, 1.0)
+        row[7] = access[WRITES]
+        write_kind(row, 8, tensor[KIND])
+        row[12], row[13] = tensor[GROUPED], tensor[HBM_ONLY]
+        row[14], row[15] = instruction[LOOP], access[CARRIED]
+        row[16] = min(np.log(instruction[TRIPS]), 16.0)
+        row[17] = wide(tensor[TRANSFER] * per_time)
+        row[18] = worth[FETCH] != NOT_FETCHED
+        row[19], row[20] = 16.0, 16.0
+        if access[NEXT] != NONE:
+            then = problem.access[i, access[NEXT], INSTRUCTION]
+            row[19] = log_of(then - access[INSTRUCTION])
+            row[20] = log_of((problem.instruction[i, then, PASSED] - instruction[PASSED]) * per_time)
+        row[21] = log_of(worth[LATER])
+        row[22] = wide(worth[LATER_BENEFIT] * per_time)
+        row[23] = 0.0
+        if access[PREVIOUS] != NONE:
+            begin = problem.access[i, access[PREVIOUS], INSTRUCTION] + 1
+            row[23] = signed(rent(problem, i, begin, access[INSTRUCTION], size) * per_time)
+        row[24] = signed(worth[SAVES] * per_time)
+        row[25], row[26] = signed(worth[IF_IN] * per_time), signed(worth[IF_OUT] * per_time)
+
+
+@compiled
+def write_kind(row, at, kind):
+    row[at] = kind == PARAM
+    row[at + 1] = kind in (INPUT, CONST)
+    row[at + 2] = kind > CONST and kind != OUTPUT
+    row[at + 3] = kind == OUTPUT
+
+
+@compiled
+def write_window(problem, state, view, i):
+    """Write all nodes and edges around the present."""
+    dims, clock = problem.dims[i], state.clock[i]
+    integers = view.integers[i]
+    k, accesses = clock[POSITION], dims[DIM_ACCESSES]
+    t = problem.access[i, min(k, accesses - 1), INSTRUCTION]
+    view.memo[i, MEMO_STAMP] += 1
+    tensors = 0
+    at_tensor, at_instruction = view.offsets[K_ACCESSES], view.offsets[K_BELONGS]
+    for slot in range(WINDOW):
+        # From the present on first: a storage's row then refers to its next access.
+        there = (slot + BEFORE) % WINDOW
+        number = k - BEFORE + there
+        if number < 0 or number >= accesses:
+            clear_buffer(view, i, there)
+            continue
+        write_buffer(problem, state, view, i, there, number, t)
+        storage = problem.access[i, number, STORAGE]
+        if view.shown[i, storage] // WINDOW != view.memo[i, MEMO_STAMP]:
+            write_tensor(problem, state, view, i, tensors, number, t)
+            view.shown[i, storage] = view.memo[i, MEMO_STAMP] * WINDOW + tensors
+            tensors += 1
+        integers[at_tensor + there] = there
+        integers[at_tensor + WINDOW + there] = view.shown[i, storage] % WINDOW
+        place = problem.access[i, number, INSTRUCTION] - t + BEFORE
+        inside = 0 <= place < WINDOW
+        integers[at_instruction + there] = there if inside else -1
+        integers[at_instruction + WINDOW + there] = place if inside else -1
+    for slot in range(tensors, WINDOW):
+        clear_tensor(view, i, slot)
+    for slot in range(WINDOW):
+        write_instruction(problem, state, view, i, slot, t)
+
+
+@compiled
+def clear_buffer(view, i, slot):
+    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
+    at = offsets[K_BUFFER] + slot * BUFFER_COLUMNS
+    if view.bytes[i, offsets[K_BUFFER_MASK] + slot] == 1:
+        for column in range(BUFFER_COLUMNS):
+            floats[at + column] = 0.0
+    view.bytes[i, offsets[K_BUFFER_MASK] + slot] = 0
+    for key in (K_ACCESSES, K_BELONGS):
+        integers[offsets[key] + slot] = -1
+        integers[offsets[key] + WINDOW + slot] = -1
+
+
+@compiled
+def write_buffer(problem, state, view, i, slot, number, t):
+    """The row of an access."""
+    floats = view.floats[i]
+    at = view.offsets[K_BUFFER] + slot * BUFFER_COLUMNS
+    feature = problem.feature[i, number]
+    for column in range(STATIC_COLUMNS):
+        floats[at + column] = feature[column]
+    access = problem.access[i, number]
+    row = state.storage[i, access[STORAGE]]
+    decided = slot < BEFORE
+    at += STATIC_COLUMNS
+    floats[at] = decided
+    floats[at + 1] = decided and state.action[i, number] != DROP
+    floats[at + 2] = row[HELD_UNTIL] >= t
+    floats[at + 3] = row[VALID] < t
+    floats[at + 4] = slot == BEFORE
+    floats[at + 5] = clip((access[INSTRUCTION] - t) * (1.0 / AHEAD), -64.0, 64.0)
+    view.bytes[i, view.offsets[K_BUFFER_MASK] + slot] = 1
+
+
+@compiled
+def write_tensor(problem, state, view, i, slot, number, t):
+    """The row of a storage, seen from its next access, or from its last in the window."""
+    floats = view.floats[i]
+    at = view.offsets[K_TENSOR] + slot * TENSOR_COLUMNS
+    feature, access = problem.feature[i, number], problem.access[i, number]
+    row = state.storage[i, access[STORAGE]]
+    coming = number >= state.clock[i, POSITION]
+    floats[at] = feature[0]
+    for column in range(5):
+        floats[at + 1 + column] = feature[8 + column]
+    floats[at + 6] = row[SERVED] == UNDECIDED
+    floats[at + 7] = row[SERVED] == IN_HBM
+    floats[at + 8] = row[SERVED] == IN_CMEM
+    floats[at + 9] = row[HELD_UNTIL] >= t
+    floats[at + 10], floats[at + 11] = 0.0, 0.0
+    if row[STRIP] != NONE:
+        floats[at + 10] = clip((row[HELD_UNTIL] - t) * (1.0 / AHEAD), -64.0, 64.0)
+        floats[at + 11] = state.strip[i, row[STRIP], BOTTOM] * problem.scale[i, PER_CMEM]
+    floats[at + 12] = row[VALID] < t
+    if coming:
+        floats[at + 13] = log_of(access[INSTRUCTION] - t)
+        floats[at + 14] = log_of(problem.worth[i, number, LATER] + 1.0)
+        floats[at + 15] = wide(feature[22] + max(feature[4], 0.0))
+    else:
+        then = access[NEXT]
+        floats[at + 13] = log_of(problem.access[i, then, INSTRUCTION] - t) if then != NONE else 16.0
+        floats[at + 14] = feature[21]
+        floats[at + 15] = feature[22]
+    floats[at + 16] = signed(feature[25] - feature[26])
+    view.bytes[i, view.offsets[K_TENSOR_MASK] + slot] = 1
+
+
+@compiled
+def clear_tensor(view, i, slot):
+    mask = view.offsets[K_TENSOR_MASK] + slot
+    if view.bytes[i, mask] == 1:
+        at = view.offsets[K_TENSOR] + slot * TENSOR_COLUMNS
+        for column in range(TENSOR_COLUMNS):
+            view.floats[i, at + column] = 0.0
+        view.bytes[i, mask] = 0
+
+
+@compiled
+def write_instruction(problem, state, view, i, slot, t):
+    """The row of an instruction, and its edge to the next."""
+    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
+    at, mask = offsets[K_INSTRUCTION] + slot * INSTRUCTION_COLUMNS, offsets[K_INSTRUCTION_MASK] + slot
+    u, count = t - BEFORE + slot, problem.dims[i, DIM_INSTRUCTIONS]
+    edge = offsets[K_PRECEDES] + slot
+    if slot < WINDOW - 1:
+        linked = 0 <= u < count - 1
+        integers[edge] = slot if linked else -1
+        integers[edge + WINDOW - 1] = slot + 1 if linked else -1
+    if u < 0 or u >= count:
+        if view.bytes[i, mask] == 1:
+            for column in range(INSTRUCTION_COLUMNS):
+                floats[at + column] = 0.0
+        view.bytes[i, mask] = 0
+        return
+    view.bytes[i, mask] = 1
+    instruction, scale = problem.instruction[i, u], problem.scale[i]
+    per_time = scale[PER_TIME]
+    compute, memory = instruction[COMPUTE], state.memory[i, u]
+    floats[at] = slot == BEFORE
+    floats[at + 1] = (slot - BEFORE) * (1.0 / AHEAD)
+    floats[at + 2] = wide((max(compute, memory) + instruction[OVERHEAD]) * per_time)
+    floats[at + 3] = wide(compute * per_time)
+    floats[at + 4] = wide(state.hbm[i, u] * per_time)
+    floats[at + 5] = signed((memory - compute) * per_time)
+    floats[at + 6] = wide(state.left[i, 0, u] * per_time)
+    floats[at + 7] = state.held[i, u] * scale[PER_CMEM]
+    floats[at + 8] = wide((problem.price[i, u + 1] - problem.price[i, u]) / scale[PER_CMEM] * per_time)
+    floats[at + 9] = instruction[LOOP]
+    floats[at + 10] = min(np.log(instruction[TRIPS]), 16.0)

@@ -1,0 +1,266 @@
+"""What CMEM is worth at each instruction, and what each tensor can still make of it: prices from a Lagrangian.
+
+If holding a byte during instruction t costs a rent, every storage can be decided by itself, by a small dynamic program
+over its accesses (hold on, fetch again, leave to HBM). Rents that make what all storages then want to hold just fit
+CMEM are found by a subgradient method (Held, Wolfe & Crowder, Mathematical Programming 6, 1974). They are estimates for
+whoever decides, not bounds: offsets, the competition for supply and write-backs are left out, and benefits of the
+operands of one instruction share what it can gain.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.compile import compiled
+from .state import (
+    ALL_HBM_MEMORY,
+    ALL_HBM_TIME,
+    CARRIED,
+    CMEM,
+    COMPUTE,
+    DENSITY,
+    DIM_ACCESSES,
+    DIM_ALL_HBM,
+    DIM_CMEM,
+    DIM_INSTRUCTIONS,
+    DIM_TENSORS,
+    FETCH,
+    FIRST,
+    FIRST_OF_STORAGE,
+    GROUPED,
+    HBM,
+    HBM_ONLY,
+    IF_IN,
+    IF_OUT,
+    INSTRUCTION,
+    LATER,
+    LATER_BENEFIT,
+    NEXT,
+    NONE,
+    NOT_FETCHED,
+    PER_CMEM,
+    PER_RUN,
+    PER_TIME,
+    PRESSURE,
+    PREVIOUS,
+    SAVES,
+    SIZE,
+    STATIC,
+    TENSOR,
+    TRANSFER,
+    TRIPS,
+    WRITES,
+)
+
+_ROUNDS = 24
+_NEVER = -1e300
+
+
+@compiled
+def price_program(problem, i, wanted, gained):
+    """Fill worth, price and scale of copy i.
+
+    Args:
+        wanted: float64 [>= T + 1], scratch: what all want to hold, as differences.
+        gained: float64 [>= T], scratch: what the accesses wanted in CMEM would gain of each instruction.
+    """
+    dims, scale = problem.dims[i], problem.scale[i]
+    count = dims[DIM_INSTRUCTIONS]
+    scale[PER_TIME] = count / max(dims[DIM_ALL_HBM], 1)
+    scale[PER_CMEM] = 1.0 / dims[DIM_CMEM]
+    scale[PER_RUN] = 1.0 / max(dims[DIM_ALL_HBM], 1)
+    scale[PRESSURE] = np.log1p(most_live(problem, i, wanted) / dims[DIM_CMEM])
+    sum_benefits(problem, i)
+    find_fetches(problem, i)
+    price = problem.price[i]
+    total = 0.0
+    for t in range(count):
+        price[t] = 0.0
+        gained[t] = 0.0
+    price[count] = 0.0
+    for k in range(dims[DIM_ACCESSES]):
+        row = problem.access[i, k]
+        total += max(row[STATIC], 0)
+        gained[row[INSTRUCTION]] += max(row[HBM] - row[CMEM], 0)
+    unit = total / (1.0 * dims[DIM_CMEM] * count)
+    for number in range(_ROUNDS):
+        share_gains(problem, i, gained)
+        for t in range(count):
+            wanted[t] = 0.0
+            gained[t] = 0.0
+        wanted[count] = 0.0
+        for v in range(dims[DIM_TENSORS]):
+            if problem.tensor[i, v, FIRST_OF_STORAGE] != NONE:
+                plan_storage(problem, i, v, wanted, gained)
+        if number == _ROUNDS - 1:
+            break
+        move_prices(problem, i, wanted, unit * 1.5 / (1.0 + 0.35 * number))
+
+
+@compiled
+def most_live(problem, i, live):
+    """The most bytes between first and last accesses at any instruction."""
+    dims, access = problem.dims[i], problem.access[i]
+    for t in range(dims[DIM_INSTRUCTIONS] + 1):
+        live[t] = 0.0
+    for k in range(dims[DIM_ACCESSES]):
+        size = problem.tensor[i, access[k, TENSOR], SIZE]
+        if access[k, PREVIOUS] == NONE:
+            live[access[k, INSTRUCTION]] += size
+        if access[k, NEXT] == NONE:
+            live[access[k, INSTRUCTION] + 1] -= size
+    now, most = 0.0, 0.0
+    for t in range(dims[DIM_INSTRUCTIONS]):
+        now += live[t]
+        most = max(most, now)
+    return most
+
+
+@compiled
+def sum_benefits(problem, i):
+    """What each storage can gain after each access, and the densities of benefits."""
+    access, worth, dims = problem.access[i], problem.worth[i], problem.dims[i]
+    for k in range(dims[DIM_ACCESSES] - 1, -1, -1):
+        after = access[k, NEXT]
+        worth[k, LATER_BENEFIT], worth[k, LATER] = 0.0, 0.0
+        if after != NONE:
+            worth[k, LATER_BENEFIT] = worth[after, LATER_BENEFIT] + max(access[after, STATIC], 0)
+            worth[k, LATER] = worth[after, LATER] + 1.0
+    total = 0.0
+    for k in range(dims[DIM_ACCESSES]):
+        worth[k, DENSITY] = total
+        length = 1
+        if access[k, PREVIOUS] != NONE:
+            length = max(access[k, INSTRUCTION] - access[access[k, PREVIOUS], INSTRUCTION], 1)
+        total += max(access[k, STATIC], 0) / (1.0 * length * problem.tensor[i, access[k, TENSOR], SIZE])
+
+
+@compiled
+def find_fetches(problem, i):
+    """After which instruction each read's fetch would begin with the supply of everything in HBM."""
+    access, worth, instruction = problem.access[i], problem.worth[i], problem.instruction[i]
+    for k in range(problem.dims[i, DIM_ACCESSES]):
+        worth[k, FETCH] = NOT_FETCHED
+        if access[k, WRITES] == 1 or access[k, CARRIED] == 1:
+            continue
+        t = access[k, INSTRUCTION]
+        first = instruction[t, FIRST]
+        if access[k, PREVIOUS] != NONE:
+            first = max(first, access[access[k, PREVIOUS], INSTRUCTION] + 1)
+        work = problem.tensor[i, access[k, TENSOR], TRANSFER]
+        total = 0
+        for u in range(t - 1, first - 1, -1):
+            total += instruction[u, ALL_HBM_TIME] - instruction[u, ALL_HBM_MEMORY]
+            if total >= work:
+                worth[k, FETCH] = u - 1
+                break
+
+
+@compiled
+def share_gains(problem, i, gained):
+    """What each access saves if it shares what its instruction can gain with those that also want CMEM."""
+    access, worth, instruction = problem.access[i], problem.worth[i], problem.instruction[i]
+    for k in range(problem.dims[i, DIM_ACCESSES]):
+        t = access[k, INSTRUCTION]
+        slack = max(instruction[t, ALL_HBM_MEMORY] - instruction[t, COMPUTE], 0)
+        gain = access[k, HBM] - access[k, CMEM]
+        share = min(1.0, slack / max(gained[t], gain)) if gain > 0 else 0.0
+        worth[k, SAVES] = instruction[t, TRIPS] * gain * share
+
+
+@compiled
+def rent(problem, i, first, last, size):
+    """What holding `size` bytes during instructions first .. last costs by the prices."""
+    return size * (problem.price[i, last + 1] - problem.price[i, first])
+
+
+@compiled
+def value_of_keeping(problem, i, k, after, size):
+    """What the accesses of a storage from `after` on are worth if it is held on from access k."""
+    access, worth = problem.access[i], problem.worth[i]
+    paid = rent(problem, i, access[k, INSTRUCTION] + 1, access[after, INSTRUCTION], size)
+    return worth[after, SAVES] - paid + worth[after, IF_IN]
+
+
+@compiled
+def value_of_fetching(problem, i, after, size):
+    """What the accesses of a storage from `after` on are worth if it is fetched for that one."""
+    worth = problem.worth[i]
+    start = np.int64(worth[after, FETCH])
+    if start == NOT_FETCHED:
+        return _NEVER
+    paid = rent(problem, i, start + 1, problem.access[i, after, INSTRUCTION], size)
+    return worth[after, SAVES] - paid + worth[after, IF_IN]
+
+
+@compiled
+def plan_storage(problem, i, storage, wanted, gained):
+    """The best plan of one storage at the present prices: fill IF_IN and IF_OUT, and add what it wants to hold."""
+    access, worth, tensor = problem.access[i], problem.worth[i], problem.tensor[i]
+    first = tensor[storage, FIRST_OF_STORAGE]
+    size = tensor[storage, SIZE]
+    grouped = tensor[storage, GROUPED] == 1
+    k = last_of_storage(access, first)
+    while k != NONE:
+        after = access[k, NEXT]
+        worth[k, IF_IN], worth[k, IF_OUT] = 0.0, 0.0
+        if after != NONE:
+            keep = value_of_keeping(problem, i, k, after, size)
+            fetch = value_of_fetching(problem, i, after, size)
+            out = worth[after, IF_OUT]
+            worth[k, IF_IN] = max(keep, fetch) if grouped else max(keep, max(fetch, out))
+            worth[k, IF_OUT] = 0.0 if grouped else max(fetch, out)
+        k = access[k, PREVIOUS]
+    if size > problem.dims[i, DIM_CMEM] or tensor[storage, HBM_ONLY] == 1:
+        return
+    want_best_plan(problem, i, first, size, grouped, wanted, gained)
+
+
+@compiled
+def last_of_storage(access, k):
+    while access[k, NEXT] != NONE:
+        k = access[k, NEXT]
+    return k
+
+
+@compiled
+def want_best_plan(problem, i, first, size, grouped, wanted, gained):
+    """Follow the best plan of a storage and add up what it holds and gains."""
+    access, worth = problem.access[i], problem.worth[i]
+    k, before = first, NONE
+    inside = False
+    while k != NONE:
+        t = access[k, INSTRUCTION]
+        out = worth[k, IF_OUT]
+        stay, begin = _NEVER, t
+        if before == NONE and access[k, WRITES] == 1:
+            stay = worth[k, SAVES] - rent(problem, i, t, t, size) + worth[k, IF_IN]
+        fetch = value_of_fetching(problem, i, k, size)
+        if fetch > stay:
+            stay, begin = fetch, np.int64(worth[k, FETCH]) + 1
+        if inside:
+            keep = value_of_keeping(problem, i, before, k, size)
+            if keep >= stay:
+                stay, begin = keep, access[before, INSTRUCTION] + 1
+        inside = inside if grouped and before != NONE else stay > out
+        if inside and begin <= t:
+            wanted[begin] += size
+            wanted[t + 1] -= size
+        if inside:
+            gained[t] += access[k, HBM] - access[k, CMEM]
+        k, before = access[k, NEXT], k
+
+
+@compiled
+def move_prices(problem, i, wanted, step):
+    """Raise the prices where more is wanted than there is, lower them where less is."""
+    price = problem.price[i]
+    cmem = problem.dims[i, DIM_CMEM]
+    want, total, old = 0.0, 0.0, 0.0
+    for t in range(problem.dims[i, DIM_INSTRUCTIONS]):
+        want += wanted[t]
+        now = price[t + 1] - old
+        old = price[t + 1]
+        now = max(now + step * min(want / cmem - 1.0, 3.0), 0.0)
+        total += now
+        price[t + 1] = total
