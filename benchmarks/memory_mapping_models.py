@@ -213,14 +213,14 @@ class Bert(nn.Module):
 
 
 class Decoder(nn.Module):
-    """One step of a causal transformer: a new token looks at a cache of keys and values, which it extends in place."""
+    """A causal transformer that takes some new tokens and looks at a cache of keys and values, extended in place."""
 
     def __init__(
-        self, layers: int = 8, width: int = 1024, heads: int = 16, batch: int = 16, length: int = 1024, now: int = 700
+        self, batch: int, layers: int = 8, width: int = 768, heads: int = 12, length: int = 512, now: int = 256
     ) -> None:
         super().__init__()
         self.heads, self.now = heads, now
-        self.words = nn.Embedding(32000, width)
+        self.words = nn.Embedding(16000, width)
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2 * layers))
         self.query_key_value = nn.ModuleList(nn.Linear(width, 3 * width) for _ in range(layers))
         self.out = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
@@ -231,17 +231,19 @@ class Decoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = self.words(tokens)
+        batch, count, width = x.shape
+        end = self.now + count
+        mask = torch.full((count, end), -1e9, device=x.device).triu(self.now + 1)
         for k, think in enumerate(self.think):
-            batch, width = x.shape
-            shape = batch, 3, self.heads, 1, width // self.heads
-            query, key, value = self.query_key_value[k](self.norms[2 * k](x)).view(shape).unbind(1)
+            mixed = self.query_key_value[k](self.norms[2 * k](x)).view(batch, count, 3, self.heads, width // self.heads)
+            query, key, value = mixed.permute(2, 0, 3, 1, 4)
             keys, values = getattr(self, f"keys{k}"), getattr(self, f"values{k}")
-            keys[:, :, self.now : self.now + 1] = key
-            values[:, :, self.now : self.now + 1] = value
-            seen = _attend(query, keys[:, :, : self.now + 1], values[:, :, : self.now + 1])
-            x = x + self.out[k](seen.reshape(batch, width))
+            keys[:, :, self.now : end] = key
+            values[:, :, self.now : end] = value
+            seen = _attend(query, keys[:, :, :end], values[:, :, :end], mask)
+            x = x + self.out[k](seen.transpose(1, 2).reshape(batch, count, width))
             x = x + think(self.norms[2 * k + 1](x))
-        return x @ self.words.weight.t()
+        return x[:, -1] @ self.words.weight.t()
 
 
 class Mixer(nn.Module):

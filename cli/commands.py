@@ -167,3 +167,38 @@ def check(env: Annotated[Positional[str], arg(metavar="ENV")], *, json: bool = F
     from .check import run
 
     return run(env, json)
+
+
+def trace(
+    model: Annotated[Positional[str], arg(metavar="MODEL")],
+    *,
+    out: Annotated[str, arg(metavar="FILE")],
+    input: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="SIDES")] = (),
+    train: Annotated[
+        Literal["sgd", "momentum", "adam"] | None, arg(metavar="{sgd,momentum,adam}", help_behavior_hint="")
+    ] = None,
+    dtype: Annotated[
+        Literal["own", "bf16", "f16", "f32"] | None, arg(metavar="{own,bf16,f16,f32}", help_behavior_hint="")
+    ] = None,
+    trips: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None,
+    cmem: Annotated[float | None, arg(metavar="MIB", help_behavior_hint="")] = None,
+    name: OptionalText = None,
+    json: bool = False,
+) -> int:
+    """Turn a PyTorch module or a compiled XLA program into an instance of memory mapping.
+
+    Args:
+        model: module.py:Model, a class or function without arguments that makes a torch.nn.Module; or a file of
+            scheduled HLO text (.hlo, .txt)
+        out: the instance, a file that ends in .json
+        input: sides of an input of the module, 8x3x224x224, or 8x128:int for whole numbers; one for each input
+        train: trace a training step with this optimiser; the module must return the loss
+        dtype: how numbers of floating point are stored; default bf16, for HLO the types in the text
+        trips: how often a loop of HLO runs whose text does not tell
+        cmem: size of CMEM; default 128
+        name: what the instance is called; default the model's name
+        json: print what it is like as JSON
+    """
+    from .trace import Request, run
+
+    return run(Request(model, input, train, dtype, trips, cmem, name), out, json)
