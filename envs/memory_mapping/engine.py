@@ -149,7 +149,7 @@ class MemoryEngine(BatchEngine):
     spec = SPEC
     objective = OBJECTIVE
     kernels = Kernels("memory_mapping", is_running, advance, write_actions, episode_seed, lower_bound, signature)
-    shared_fields = ("options",)
+    shared_fields = ("options", "logs")
 
     def __init__(
         self,
@@ -194,6 +194,8 @@ class MemoryEngine(BatchEngine):
                 "worth": Field((accesses + 1, d.NUM_WORTH), np.float64),
                 "price": Field((instructions + 1,), np.float64),
                 "feature": Field((accesses, STATIC_COLUMNS), np.float32),
+                "brief": Field((accesses, d.NUM_BRIEF), np.int32),
+                "about": Field((instructions, d.NUM_ABOUT), np.float32),
                 "heads": Field((instructions + 1 + accesses,), np.int32),
                 "queue": Field((accesses + 1,), np.int32),
                 "wanted": Field((instructions + 1,), np.float64),
@@ -201,7 +203,8 @@ class MemoryEngine(BatchEngine):
             },
         )
         arrays = self._arena.arrays
-        problem = Problem(self.options.compiled(), *(arrays[name] for name in Problem._fields[1:]))
+        logs = np.log1p(np.arange(d.LOGS)).astype(np.float32)
+        problem = Problem(self.options.compiled(), logs, *(arrays[name] for name in Problem._fields[2:]))
         state = State(**{name: arrays[name] for name in State._fields})
         block = self.block
         view = View(

@@ -6,7 +6,7 @@ from ..core.compile import compiled
 from .observation import K_ACCESSES, K_ACTION_NODES, K_BELONGS, K_PRECEDES, MEMO_POSITION, MEMO_STAMP, NUM_MEMO, WINDOW
 from .observe_actions import write_actions
 from .observe_image import write_image
-from .observe_nodes import describe_accesses, write_window
+from .observe_nodes import describe_accesses, describe_instructions, write_window
 from .pricing import price_program
 from .state import DIM_TENSORS
 
@@ -16,6 +16,7 @@ def describe_program(problem, state, i):
     """Everything that observations need of a program that has just been loaded; the state serves as scratch."""
     price_program(problem, i, state.wanted[i], state.gained[i])
     describe_accesses(problem, i)
+    describe_instructions(problem, i)
 
 
 @compiled

@@ -76,6 +76,7 @@ from .state import (
     WRITE_BACK,
     WRITES,
     WRITTEN,
+    log_count,
 )
 
 _NEAR, _FAR = 8, 32  # accesses whose bytes make up the pressure ahead
@@ -177,11 +178,11 @@ def write_slot(problem, state, view, i, a, near):
     size, memory = tensor[SIZE], state.memory[i, t]
     floats[at + 5] = wide(size * per_cmem)
     floats[at + 17] = wide(worth[LATER_BENEFIT] * per_time)
-    floats[at + 18] = log_of(worth[LATER])
+    floats[at + 18] = log_count(problem, np.int64(worth[LATER]))
     after = access[NEXT]
     if after != NONE:
         then = problem.access[i, after, INSTRUCTION]
-        floats[at + 19] = log_of(then - t)
+        floats[at + 19] = log_count(problem, then - t)
         waiting = problem.instruction[i, then, PASSED] - instruction[PASSED]
         floats[at + 20] = log_of(waiting * per_time)
         floats[at + 29] = problem.worth[i, after, FETCH] >= t
@@ -200,7 +201,7 @@ def write_slot(problem, state, view, i, a, near):
     if last != NONE:
         written = k if a == NO_COPY else row[WRITTEN]
         floats[at + 23] = 1.0
-        floats[at + 24] = log_of(last - problem.access[i, written, INSTRUCTION])
+        floats[at + 24] = log_count(problem, last - problem.access[i, written, INSTRUCTION])
     if a == DROP:
         floats[at + 15] = signed(worth[IF_OUT] * per_time)
         floats[at + 16] = floats[at + 15]
@@ -240,8 +241,8 @@ def write_hold(problem, state, view, i, a, k, at):
         for u in range(begin, t):
             left += state.left[i, 0, u]
         floats[at + 7] = min(tensor[TRANSFER] / max(left, 1), 1.0)
-    floats[at + 8] = log_of(length)
-    floats[at + 9] = log_of(end - strip_begin + 1)
+    floats[at + 8] = log_count(problem, length)
+    floats[at + 9] = log_count(problem, end - strip_begin + 1)
     floats[at + 10] = wide(area)
     density = max(saving, 0.0) / max(area, size * per_cmem * 0.25)
     floats[at + 11] = log_of(density)

@@ -22,6 +22,7 @@ from .observation import (
     MEMO_STAMP,
     STATIC_COLUMNS,
     TENSOR_COLUMNS,
+    WIDE,
     WINDOW,
     clip,
     log_of,
@@ -30,8 +31,17 @@ from .observation import (
 )
 from .pricing import rent
 from .state import (
+    ABOUT_COMPUTE,
+    ABOUT_LOOP,
+    ABOUT_OVERHEAD,
+    ABOUT_PRICE,
+    ABOUT_TRIPS,
     ALL_HBM_MEMORY,
     BOTTOM,
+    BRIEF_INSTRUCTION,
+    BRIEF_LATER,
+    BRIEF_NEXT,
+    BRIEF_STORAGE,
     BYTES,
     CARRIED,
     CMEM,
@@ -78,6 +88,7 @@ from .state import (
     UNDECIDED,
     VALID,
     WRITES,
+    log_count,
 )
 
 
@@ -106,11 +117,15 @@ def describe_accesses(problem, i):
         row[17] = wide(tensor[TRANSFER] * per_time)
         row[18] = worth[FETCH] != NOT_FETCHED
         row[19], row[20] = 16.0, 16.0
+        brief = problem.brief[i, k]
+        brief[BRIEF_INSTRUCTION], brief[BRIEF_STORAGE] = access[INSTRUCTION], access[STORAGE]
+        brief[BRIEF_NEXT], brief[BRIEF_LATER] = NONE, np.int64(worth[LATER])
         if access[NEXT] != NONE:
             then = problem.access[i, access[NEXT], INSTRUCTION]
-            row[19] = log_of(then - access[INSTRUCTION])
+            brief[BRIEF_NEXT] = then
+            row[19] = log_count(problem, then - access[INSTRUCTION])
             row[20] = log_of((problem.instruction[i, then, PASSED] - instruction[PASSED]) * per_time)
-        row[21] = log_of(worth[LATER])
+        row[21] = log_count(problem, np.int64(worth[LATER]))
         row[22] = wide(worth[LATER_BENEFIT] * per_time)
         row[23] = 0.0
         if access[PREVIOUS] != NONE:
@@ -129,48 +144,69 @@ def write_kind(row, at, kind):
 
 
 @compiled
+def describe_instructions(problem, i):
+    """Fill what observations say of each instruction at any time."""
+    scale = problem.scale[i]
+    per_time = scale[PER_TIME]
+    for t in range(problem.dims[i, DIM_INSTRUCTIONS]):
+        instruction, row = problem.instruction[i, t], problem.about[i, t]
+        row[ABOUT_COMPUTE], row[ABOUT_OVERHEAD] = instruction[COMPUTE] * per_time, instruction[OVERHEAD] * per_time
+        row[ABOUT_PRICE] = wide((problem.price[i, t + 1] - problem.price[i, t]) / scale[PER_CMEM] * per_time)
+        row[ABOUT_LOOP] = instruction[LOOP]
+        row[ABOUT_TRIPS] = min(np.log(instruction[TRIPS]), 16.0)
+
+
+@compiled
 def write_window(problem, state, view, i):
     """Write all nodes and edges around the present."""
-    dims, clock = problem.dims[i], state.clock[i]
-    integers = view.integers[i]
-    k, accesses = clock[POSITION], dims[DIM_ACCESSES]
-    t = problem.access[i, min(k, accesses - 1), INSTRUCTION]
-    view.memo[i, MEMO_STAMP] += 1
+    memo = view.memo[i]
+    integers, brief, shown = view.integers[i], problem.brief[i], view.shown[i]
+    k, accesses = state.clock[i, POSITION], problem.dims[i, DIM_ACCESSES]
+    t = brief[min(k, accesses - 1), BRIEF_INSTRUCTION]
+    memo[MEMO_STAMP] += 1
+    stamp = memo[MEMO_STAMP]
     tensors = 0
     at_tensor, at_instruction = view.offsets[K_ACCESSES], view.offsets[K_BELONGS]
-    for slot in range(WINDOW):
+    for turn in range(WINDOW):
         # From the present on first: a storage's row then refers to its next access.
-        there = (slot + BEFORE) % WINDOW
-        number = k - BEFORE + there
+        slot = (turn + BEFORE) % WINDOW
+        number = k - BEFORE + slot
         if number < 0 or number >= accesses:
-            clear_buffer(view, i, there)
+            clear_buffer(view, i, slot)
             continue
-        write_buffer(problem, state, view, i, there, number, t)
-        storage = problem.access[i, number, STORAGE]
-        if view.shown[i, storage] // WINDOW != view.memo[i, MEMO_STAMP]:
+        write_buffer(problem, state, view, i, slot, number, t)
+        storage = brief[number, BRIEF_STORAGE]
+        if shown[storage] // WINDOW != stamp:
             write_tensor(problem, state, view, i, tensors, number, t)
-            view.shown[i, storage] = view.memo[i, MEMO_STAMP] * WINDOW + tensors
+            shown[storage] = stamp * WINDOW + tensors
             tensors += 1
-        integers[at_tensor + there] = there
-        integers[at_tensor + WINDOW + there] = view.shown[i, storage] % WINDOW
-        place = problem.access[i, number, INSTRUCTION] - t + BEFORE
+        integers[at_tensor + slot] = slot
+        integers[at_tensor + WINDOW + slot] = shown[storage] % WINDOW
+        place = brief[number, BRIEF_INSTRUCTION] - t + BEFORE
         inside = 0 <= place < WINDOW
-        integers[at_instruction + there] = there if inside else -1
-        integers[at_instruction + WINDOW + there] = place if inside else -1
+        integers[at_instruction + slot] = slot if inside else -1
+        integers[at_instruction + WINDOW + slot] = place if inside else -1
     for slot in range(tensors, WINDOW):
-        clear_tensor(view, i, slot)
+        clear_row(view, i, K_TENSOR, K_TENSOR_MASK, slot, TENSOR_COLUMNS)
     for slot in range(WINDOW):
         write_instruction(problem, state, view, i, slot, t)
 
 
 @compiled
+def clear_row(view, i, key, mask_key, slot, columns):
+    """Blank a row, unless it is."""
+    mask = view.offsets[mask_key] + slot
+    if view.bytes[i, mask] == 1:
+        at = view.offsets[key] + slot * columns
+        for column in range(columns):
+            view.floats[i, at + column] = 0.0
+        view.bytes[i, mask] = 0
+
+
+@compiled
 def clear_buffer(view, i, slot):
-    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
-    at = offsets[K_BUFFER] + slot * BUFFER_COLUMNS
-    if view.bytes[i, offsets[K_BUFFER_MASK] + slot] == 1:
-        for column in range(BUFFER_COLUMNS):
-            floats[at + column] = 0.0
-    view.bytes[i, offsets[K_BUFFER_MASK] + slot] = 0
+    integers, offsets = view.integers[i], view.offsets
+    clear_row(view, i, K_BUFFER, K_BUFFER_MASK, slot, BUFFER_COLUMNS)
     for key in (K_ACCESSES, K_BELONGS):
         integers[offsets[key] + slot] = -1
         integers[offsets[key] + WINDOW + slot] = -1
@@ -184,8 +220,7 @@ def write_buffer(problem, state, view, i, slot, number, t):
     feature = problem.feature[i, number]
     for column in range(STATIC_COLUMNS):
         floats[at + column] = feature[column]
-    access = problem.access[i, number]
-    row = state.storage[i, access[STORAGE]]
+    row = state.storage[i, problem.brief[i, number, BRIEF_STORAGE]]
     decided = slot < BEFORE
     at += STATIC_COLUMNS
     floats[at] = decided
@@ -193,7 +228,7 @@ def write_buffer(problem, state, view, i, slot, number, t):
     floats[at + 2] = row[HELD_UNTIL] >= t
     floats[at + 3] = row[VALID] < t
     floats[at + 4] = slot == BEFORE
-    floats[at + 5] = clip((access[INSTRUCTION] - t) * (1.0 / AHEAD), -64.0, 64.0)
+    floats[at + 5] = signed((problem.brief[i, number, BRIEF_INSTRUCTION] - t) * (1.0 / AHEAD))
     view.bytes[i, view.offsets[K_BUFFER_MASK] + slot] = 1
 
 
@@ -202,8 +237,8 @@ def write_tensor(problem, state, view, i, slot, number, t):
     """The row of a storage, seen from its next access, or from its last in the window."""
     floats = view.floats[i]
     at = view.offsets[K_TENSOR] + slot * TENSOR_COLUMNS
-    feature, access = problem.feature[i, number], problem.access[i, number]
-    row = state.storage[i, access[STORAGE]]
+    feature, brief = problem.feature[i, number], problem.brief[i, number]
+    row = state.storage[i, brief[BRIEF_STORAGE]]
     coming = number >= state.clock[i, POSITION]
     floats[at] = feature[0]
     for column in range(5):
@@ -214,16 +249,16 @@ def write_tensor(problem, state, view, i, slot, number, t):
     floats[at + 9] = row[HELD_UNTIL] >= t
     floats[at + 10], floats[at + 11] = 0.0, 0.0
     if row[STRIP] != NONE:
-        floats[at + 10] = clip((row[HELD_UNTIL] - t) * (1.0 / AHEAD), -64.0, 64.0)
+        floats[at + 10] = signed((row[HELD_UNTIL] - t) * (1.0 / AHEAD))
         floats[at + 11] = state.strip[i, row[STRIP], BOTTOM] * problem.scale[i, PER_CMEM]
     floats[at + 12] = row[VALID] < t
     if coming:
-        floats[at + 13] = log_of(access[INSTRUCTION] - t)
-        floats[at + 14] = log_of(problem.worth[i, number, LATER] + 1.0)
-        floats[at + 15] = wide(feature[22] + max(feature[4], 0.0))
+        floats[at + 13] = log_count(problem, brief[BRIEF_INSTRUCTION] - t)
+        floats[at + 14] = log_count(problem, 1 + brief[BRIEF_LATER])
+        floats[at + 15] = min(feature[22] + max(feature[4], 0.0), WIDE)
     else:
-        then = access[NEXT]
-        floats[at + 13] = log_of(problem.access[i, then, INSTRUCTION] - t) if then != NONE else 16.0
+        then = brief[BRIEF_NEXT]
+        floats[at + 13] = log_count(problem, then - t) if then != NONE else 16.0
         floats[at + 14] = feature[21]
         floats[at + 15] = feature[22]
     floats[at + 16] = signed(feature[25] - feature[26])
@@ -231,20 +266,10 @@ def write_tensor(problem, state, view, i, slot, number, t):
 
 
 @compiled
-def clear_tensor(view, i, slot):
-    mask = view.offsets[K_TENSOR_MASK] + slot
-    if view.bytes[i, mask] == 1:
-        at = view.offsets[K_TENSOR] + slot * TENSOR_COLUMNS
-        for column in range(TENSOR_COLUMNS):
-            view.floats[i, at + column] = 0.0
-        view.bytes[i, mask] = 0
-
-
-@compiled
 def write_instruction(problem, state, view, i, slot, t):
     """The row of an instruction, and its edge to the next."""
     floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
-    at, mask = offsets[K_INSTRUCTION] + slot * INSTRUCTION_COLUMNS, offsets[K_INSTRUCTION_MASK] + slot
+    at = offsets[K_INSTRUCTION] + slot * INSTRUCTION_COLUMNS
     u, count = t - BEFORE + slot, problem.dims[i, DIM_INSTRUCTIONS]
     edge = offsets[K_PRECEDES] + slot
     if slot < WINDOW - 1:
@@ -252,23 +277,20 @@ def write_instruction(problem, state, view, i, slot, t):
         integers[edge] = slot if linked else -1
         integers[edge + WINDOW - 1] = slot + 1 if linked else -1
     if u < 0 or u >= count:
-        if view.bytes[i, mask] == 1:
-            for column in range(INSTRUCTION_COLUMNS):
-                floats[at + column] = 0.0
-        view.bytes[i, mask] = 0
+        clear_row(view, i, K_INSTRUCTION, K_INSTRUCTION_MASK, slot, INSTRUCTION_COLUMNS)
         return
-    view.bytes[i, mask] = 1
-    instruction, scale = problem.instruction[i, u], problem.scale[i]
+    about, scale = problem.about[i, u], problem.scale[i]
     per_time = scale[PER_TIME]
-    compute, memory = instruction[COMPUTE], state.memory[i, u]
+    compute, memory = about[ABOUT_COMPUTE], state.memory[i, u] * per_time
     floats[at] = slot == BEFORE
     floats[at + 1] = (slot - BEFORE) * (1.0 / AHEAD)
-    floats[at + 2] = wide((max(compute, memory) + instruction[OVERHEAD]) * per_time)
-    floats[at + 3] = wide(compute * per_time)
+    floats[at + 2] = wide(max(compute, memory) + about[ABOUT_OVERHEAD])
+    floats[at + 3] = wide(compute)
     floats[at + 4] = wide(state.hbm[i, u] * per_time)
-    floats[at + 5] = signed((memory - compute) * per_time)
+    floats[at + 5] = signed(memory - compute)
     floats[at + 6] = wide(state.left[i, 0, u] * per_time)
-    floats[at + 7] = state.held[i, u] * scale[PER_CMEM]
-    floats[at + 8] = wide((problem.price[i, u + 1] - problem.price[i, u]) / scale[PER_CMEM] * per_time)
-    floats[at + 9] = instruction[LOOP]
-    floats[at + 10] = min(np.log(instruction[TRIPS]), 16.0)
+    floats[at + 7] = min(state.held[i, u] * scale[PER_CMEM], 1.0)
+    floats[at + 8] = about[ABOUT_PRICE]
+    floats[at + 9] = about[ABOUT_LOOP]
+    floats[at + 10] = about[ABOUT_TRIPS]
+    view.bytes[i, offsets[K_INSTRUCTION_MASK] + slot] = 1

@@ -150,10 +150,20 @@ NONE = -1
 ) = range(15)
 
 
+# --- columns of Problem.brief and Problem.about: what the window looks at, close together ----------------------------
+# The instruction and the storage of an access, the instruction of the storage's next one, or -1, and how many follow.
+BRIEF_INSTRUCTION, BRIEF_STORAGE, BRIEF_NEXT, BRIEF_LATER, NUM_BRIEF = range(5)
+# Compute time and overhead, price of all of CMEM in units of the mean time, whether it is in a loop, log of the trips.
+ABOUT_COMPUTE, ABOUT_OVERHEAD, ABOUT_PRICE, ABOUT_LOOP, ABOUT_TRIPS, NUM_ABOUT = range(6)
+
+LOGS = 4096
+
+
 class Problem(NamedTuple):
     """What stays fixed during an episode, for n copies of at most T instructions, V tensors and N accesses."""
 
     options: NDArray[np.int64]  # [NUM_OPTIONS], shared by all copies
+    logs: NDArray[np.float32]  # [LOGS], log(1 + n), shared
     dims: NDArray[np.int64]  # [n, NUM_DIMS]
     access: NDArray[np.int64]  # [n, N, NUM_ACCESS]
     tensor: NDArray[np.int64]  # [n, V, NUM_TENSOR]
@@ -162,6 +172,8 @@ class Problem(NamedTuple):
     price: NDArray[np.float64]  # [n, T + 1]: what holding a byte is worth, in ps, summed over instructions 0 .. t - 1
     scale: NDArray[np.float64]  # [n, NUM_SCALES]
     feature: NDArray[np.float32]  # [n, N, STATIC_COLUMNS], what an observation says of an access at any time
+    brief: NDArray[np.int32]  # [n, N, NUM_BRIEF]
+    about: NDArray[np.float32]  # [n, T, NUM_ABOUT]
 
 
 class State(NamedTuple):
@@ -190,6 +202,12 @@ class State(NamedTuple):
 @compiled
 def is_running(problem, state, i):
     return state.clock[i, STATUS] == RUNNING
+
+
+@compiled
+def log_count(problem, count):
+    """log(1 + count) of a number of things."""
+    return problem.logs[min(max(count, 0), LOGS - 1)]
 
 
 @compiled
