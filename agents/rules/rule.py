@@ -69,7 +69,7 @@ class Rule:
         return None
 
 
-_BUILT_IN = {"makespan/JobShop-v0": "job_shop"}
+_BUILT_IN = {"makespan/JobShop-v0": "job_shop", "makespan/MemoryMapping-v0": "memory_mapping"}
 _registered: dict[str, dict[str, Rule]] = {}
 
 

@@ -22,6 +22,7 @@ from .observation import NUM_MEMO, SIZES, SPEC, STATIC_COLUMNS, View
 from .observe import describe_program, update_observation, write_blank
 from .observe_actions import write_actions
 from .options import MemoryOptions
+from .run_time import run_times
 from .schedule import MemoryPlan, Placement
 from .source import InstanceSource, generate_copy, load_copy
 from .state import Problem, State, is_running
@@ -340,6 +341,27 @@ class MemoryEngine(BatchEngine):
         name = ("COPY", "NO_COPY", "DROP")[action]
         reason = _REASONS[int(self.state.offer[copy, action, d.REFUSED])]
         return f"{name} of tensor {access[d.TENSOR]}, which instruction {access[d.INSTRUCTION]} {verb}s: {reason}"
+
+    def appraise(self, schedule: MemoryPlan) -> tuple[float, dict[str, Any]]:
+        times = run_times(schedule)
+        fetches = sum(transfer.is_fetch for transfer in schedule.transfers)
+        objective = times.judged_ps if self.options.objective == "judge" else times.proxy_ps
+        return float(objective), {
+            "status": "finished",
+            "finished": True,
+            "dead_end": False,
+            "proxy_ps": times.proxy_ps,
+            "judged_ps": times.judged_ps,
+            "shared_ps": times.shared_ps,
+            "all_hbm_ps": times.all_hbm_ps,
+            "waits_ps": times.judged_ps - times.proxy_ps,
+            "decisions": 0,
+            "copies": fetches,
+            "write_backs": len(schedule.transfers) - fetches,
+            "drops": int((~schedule.served).sum()),
+            "backups": 0,
+            "forced_drops": 0,
+        }
 
     def schedule(self, copy: int) -> MemoryPlan:
         """What CMEM holds in a copy so far."""

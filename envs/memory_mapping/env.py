@@ -11,12 +11,14 @@ from gymnasium.vector import AutoresetMode
 from ..core.env import SchedulingEnv, SchedulingVectorEnv
 from ..core.errors import FieldError, UnknownNameError
 from .card import DEFAULT_INSTANCE
+from .catalogue import names
 from .engine import MemoryEngine
 from .generator import resolve
 from .instance import MemoryInstance
 from .options import MemoryOptions
 from .schedule import MemoryPlan
 from .source import InstanceSource
+from .validity import validate
 
 _ROOM = ("max_instructions", "max_tensors", "max_accesses")
 
@@ -93,9 +95,16 @@ class MemoryMappingEnv(SchedulingEnv):
     metadata: dict[str, Any] = {"render_modes": [], "render_fps": 4, "objective": MemoryEngine.objective}
     make_engine: ClassVar[Any] = staticmethod(make_engine)
 
+    def instances(self) -> list[str]:
+        return names()
+
+    def validate(self, schedule: MemoryPlan) -> list[str]:
+        """What is wrong with a plan, in words; empty when it is valid. Shares no code with the dynamics."""
+        return validate(schedule)
+
     @staticmethod
     def resolve_instances(item: str) -> list[MemoryInstance]:
-        """The instances that one item of a list names: a name, a path, ``random:size=100:count=20:seed=7``.
+        """The instances that one item of a list names: a name, a set, a path, ``random:size=100:count=20:seed=7``.
 
         Raises:
             UserError: it names nothing, or a file is malformed.
