@@ -123,7 +123,7 @@ def _module(model: str) -> Any:
         found = getattr(file, name)
         module = found if isinstance(found, torch.nn.Module) else found()
     if not isinstance(module, torch.nn.Module):
-        raise UserError(f"{model} makes a {type(module).__name__}, expected a torch.nn.Module")
+        raise UserError(f"{model} makes something of type {type(module).__name__}, expected a torch.nn.Module")
     return module.to("meta")
 
 

@@ -228,18 +228,8 @@ class _Reader:
         inside = self._new(body.parameters()[0].shape, "act", f"{instruction.name}.carry")
         self._segments.append(_Segment(trips=trips))
         result = self._walk(body, [inside])
-        segment = self._segments[-1]
-        after: list[Tree] = []
-        claimed: set[int] = set()
-        for carried, begin, end in zip(_leaves(inside), _leaves(initial), _leaves(result), strict=True):
-            if carried is None or begin is None or end is None:
-                after.append(end)
-            elif carried == end:  # it never changes
-                self._same[carried] = begin
-                after.append(begin)
-            else:
-                after.append(self._carry(segment, carried, end, claimed))
-                segment.carries.append((carried, begin))
+        leaves = list(zip(_leaves(inside), _leaves(initial), _leaves(result), strict=True))
+        after = self._carry_all(self._segments[-1], leaves)
         self._segments.append(_Segment())
         return _shaped(inside, iter(after))
 
@@ -252,14 +242,40 @@ class _Reader:
             raise UserError(f"HLO instruction {instruction.name!r} runs {trips} times, expected at most {MAX_TRIPS}")
         return trips
 
-    def _carry(self, segment: _Segment, carried: int, end: int, claimed: set[int]) -> int:
+    def _carry_all(self, segment: _Segment, leaves: list[tuple[int | None, int | None, int | None]]) -> list[Tree]:
+        """What there is after a loop, of what it carries: (in the body, before the loop, at the end of a round)."""
+        changing = {now for now, _, end in leaves if now != end}
+        ends: list[int | None] = []
+        for now, _, end in leaves:
+            if end is not None and end != now and end in changing:  # values change places: one is kept aside
+                kept: list[Operation] = []
+                end = self._copy(end, kept)
+                segment.operations[:0] = kept
+            ends.append(end)
+        claimed: set[int] = set()
+        after: list[Tree] = []
+        for (now, begin, _), end in zip(leaves, ends, strict=True):
+            if now is None or begin is None or end is None:
+                after.append(end)
+            elif now == end:
+                self._same[now] = begin
+                after.append(begin)
+            else:
+                others = {x for x in ends if x is not None and x != end}
+                after.append(self._carry(segment.operations, now, end, claimed, others))
+                segment.carries.append((now, begin))
+        return after
+
+    def _carry(self, operations: list[Operation], carried: int, end: int, claimed: set[int], others: set[int]) -> int:
         """Let a round's last value of something take the place of its first; if it cannot, a copy of it does."""
-        operations = segment.operations
         maker = {value: i for i, operation in enumerate(operations) for value in operation.makes()}
         chain = self._chain(operations, maker, carried, end)
         needed = last_needed(operations)
         fits = chain and all(
-            new not in claimed and needed.get(old, -1) <= maker[new] and maker.get(old, -1) < maker[new]
+            new not in claimed
+            and old not in others
+            and needed.get(old, -1) <= maker[new]
+            and maker.get(old, -1) < maker[new]
             for new, old in chain
         )
         if not fits:

@@ -18,6 +18,7 @@ _FLOATS = ("bf16", "f16", "f32", "f64", "f8")
 _COMMENT = re.compile(r"/\*.*?\*/")
 _HEAD = re.compile(r"(?P<entry>ENTRY\s+)?%?(?P<name>[\w.\-]+)\s*(\(.*\)\s*->\s*.*)?\{\s*\Z")
 _INSTRUCTION = re.compile(r"(?P<root>ROOT\s+)?%?(?P<name>[\w.\-]+)\s*=\s*(?P<rest>.*)\Z", re.DOTALL)
+_BEGINS = re.compile(r"(ROOT\s+)?%?[\w.\-]+\s=\s")
 _ARRAY = re.compile(r"(?P<type>[a-z][a-z0-9]*)\[(?P<dims>[0-9,<=\s]*)\]")
 _OPCODE = re.compile(r"\s*(?P<opcode>[\w\-]+)\(")
 _OPERAND = re.compile(r"%?([\w.\-]+)\s*\Z")
@@ -143,17 +144,18 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
     pending, began = "", 0
     for number, raw in enumerate(text.splitlines(), 1):
         line = _COMMENT.sub("", raw).strip()
-        if not pending and not line:
-            continue
+        if pending and (line == "}" or _BEGINS.match(line)):  # the bracket is not closed at all
+            yield began, pending
+            pending = ""
         if pending:
             line = f"{pending} {line}"
-        else:
+        elif line:
             began = number
-        if " = " in line and _depth(line) > 0 and not line.endswith("{"):
-            pending = line
+        else:
             continue
-        pending = ""
-        yield began, line
+        pending = line if " = " in line and _depth(line) > 0 else ""
+        if not pending:
+            yield began, line
     if pending:
         yield began, pending
 

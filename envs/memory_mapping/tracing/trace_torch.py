@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from ...core.errors import FieldError, MissingExtraError, UserError
@@ -201,6 +203,14 @@ def _torch() -> Any:
     return torch
 
 
+def _called_by_model(frame: FrameType | None) -> bool:
+    """Whether a model calls an operator, and not torch, which looks at tensors all the time."""
+    while frame is not None and frame.f_code.co_name == "__torch_function__":  # other modes pass it on
+        frame = frame.f_back
+    caller = "" if frame is None else frame.f_globals.get("__name__", "")
+    return not caller.startswith("torch.") or caller.startswith("torch.nn.")
+
+
 @contextmanager
 def _exporting(name: str) -> Iterator[None]:
     """Turns whatever goes wrong meanwhile into one line that names the last operator called.
@@ -216,9 +226,8 @@ def _exporting(name: str) -> Iterator[None]:
         def __torch_function__(
             self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
-            name = getattr(function, "__name__", str(function))
-            if name == "__bool__" or not name.startswith(("_", "is_")):  # the others look at a tensor, no more
-                Watch.last = name
+            if _called_by_model(sys._getframe(1)):
+                Watch.last = getattr(function, "__name__", str(function))
             return function(*args, **(kwargs or {}))
 
     before = logging.root.manager.disable
