@@ -23,6 +23,8 @@ from .scorer.choice import join_row, weight_shapes
 if TYPE_CHECKING:
     from .networks.common import SlotNetwork
 
+SIMULATIONS = 32  # of a search, where a network was trained by search
+
 
 def find_checkpoint(name: str) -> Path:
     """Folder of a checkpoint: a path, the best one of a training run's folder, or one that ships with the package.
@@ -111,12 +113,17 @@ def scorer_agent(
 
 def build(network: Mapping[str, Any], spec: ObservationSpec) -> SlotNetwork:
     """A fresh network from the card's description ``{"kind": ..., "width": ..., ...}``."""
+    config = dict(network)
+    kind = str(config.pop("kind", ""))
     try:
+        if kind == "muzero":
+            from .muzero.network import make_muzero
+
+            return make_muzero(spec, config)
         from .networks.build import build_network
     except ImportError as error:
         raise MissingExtraError("a trained agent", "train", str(error.name)) from None
-    config = dict(network)
-    return build_network(str(config.pop("kind", "")), spec, config)
+    return build_network(kind, spec, config)
 
 
 def check_weights(network: SlotNetwork, weights: Arrays, source: str) -> None:
@@ -193,15 +200,21 @@ def load_agent(name: Name, setting: Setting) -> Agent:
     `greedy` (the best slot each time, which is the default, or ``false``: sample once), `beam` (width of a
     policy-guided beam search) or `distinct` (best of that many plans drawn without replacement), both of foreseeable
     worlds only and with the policy's `temperature`, `worlds` (imagined at each decision by a policy with foresight;
-    default as trained).
+    default as trained), `simulations` (of a Gumbel search at each decision; 0 plays the policy alone, the default but
+    for what was trained by search) and `model` ("learned" or "engine": what is searched).
 
     Raises:
         UserError: an option has a wrong value or contradicts another; see `find_checkpoint` and `load_network`.
         MissingExtraError: torch or PyTorch Geometric is not installed.
     """
-    decoding = _read_decoding(name)
     folder = find_checkpoint(name.base)
-    if load_checkpoint(folder)[1]["network"].get("kind") == "scorer":
+    card = load_checkpoint(folder)[1]
+    kind = card["network"].get("kind")
+    if _simulations(name, kind):
+        return _load_search(name, setting, folder)
+    plain = {key: value for key, value in name.options.items() if key not in ("simulations", "model")}
+    decoding = _read_decoding(Name(name.base, plain))
+    if kind == "scorer":
         return _load_scorer_agent(name, setting, decoding)
     network, arrays, card = load_network(folder, setting.spec, setting.device)
     foresight = None
@@ -216,6 +229,50 @@ def load_agent(name: Name, setting: Setting) -> Agent:
         policy = NetworkPolicy(network, foresight)
         return decoding.plans(str(name), policy, setting, decoding.width, decoding.temperature)
     return PolicyAgent(str(name), network, decoding.noise, decoding.samples, foresight)
+
+
+def _simulations(name: Name, kind: Any) -> int:
+    """How many a search is to make; of other networks than those trained by search none by default.
+
+    Raises:
+        FieldError: a wrong number, or one for a scorer.
+    """
+    options = name.options
+    decoded = set(options) - {"simulations", "model"}
+    value = options.get("simulations", SIMULATIONS if kind == "muzero" and not decoded else 0)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100_000:
+        raise FieldError("option simulations", value, "an integer from 0 to 100000")
+    if value and kind == "scorer":
+        raise FieldError("option simulations", value, f"0 for a scorer; try gumbel:of={name.base}:simulations={value}")
+    if value and decoded:
+        raise UserError(f"agent {str(name)!r}: a search takes no other option but simulations and model")
+    return value
+
+
+def _load_search(name: Name, setting: Setting, folder: Path) -> Agent:
+    """A network that is played by search.
+
+    Raises:
+        UserError: see `load_network`; or there is nothing that could be searched.
+    """
+    network, _, card = load_network(folder, setting.spec, setting.device)
+    if "foresight" in card:
+        raise UserError(f"agent {str(name)!r}: a network with foresight looks ahead by itself and cannot be searched")
+    has_dynamics = bool(card["network"].get("dynamics", 0))
+    model = name.options.get("model", "learned" if has_dynamics else "engine")
+    if model not in ("learned", "engine"):
+        raise FieldError("option model", model, "'learned' or 'engine'")
+    if model == "learned" and not has_dynamics:
+        raise FieldError("option model", model, "'engine' for a network without dynamics")
+    if model == "engine" and setting.engine is None:
+        raise UserError(f"agent {str(name)!r} cannot look ahead: environment {setting.env_id!r} is plain Python")
+    from .muzero.agent import NetworkSearch, NetworkSearchAgent
+    from .muzero.search import SearchConfig, Searcher
+
+    gamma = card.get("training", {}).get("config", {}).get("gamma", 1.0)
+    searcher = Searcher(SearchConfig(_simulations(name, card["network"].get("kind"))))
+    search = NetworkSearch(network, searcher, setting, model == "learned", float(gamma))
+    return NetworkSearchAgent(str(name), search, model == "learned")
 
 
 class _Decoding(NamedTuple):

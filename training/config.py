@@ -8,10 +8,23 @@ from typing import Any
 
 from ..envs.core.errors import FieldError, UnknownNameError
 
-AGENTS = {"graph-ppo": "graph", "attention-ppo": "attention", "scorer": "scorer"}
+AGENTS = {
+    "graph-ppo": "graph",
+    "attention-ppo": "attention",
+    "scorer": "scorer",
+    "muzero": "muzero",
+    "alphazero": "muzero",
+}
 """Agents that can be trained, and the network of each."""
-ALGORITHMS = {"ppo": ("graph", "attention"), "es": ("scorer",), "self-label": ("graph", "attention", "scorer")}
+ALGORITHMS = {
+    "ppo": ("graph", "attention"),
+    "es": ("scorer",),
+    "self-label": ("graph", "attention", "scorer"),
+    "search": ("muzero",),
+}
 """How agents are trained, and the networks that each can train."""
+ENCODERS = ("graph", "attention", "slots")
+"""What may look at the observation for agents that are trained by search."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +36,9 @@ class TrainConfig:
         agent: "graph-ppo" or "attention-ppo", by PPO unless `algorithm` says otherwise; "scorer", by evolution
             strategies, for which of what follows only the options ``evolve_*`` count, and those on budget, validation
             and saving (the networks' other ones are ignored, `imitate` and `foresight` refused).
+            "muzero" and "alphazero", by search on the model that they learn or on the imagined engine, for which the
+            options from `encoder` to `reanalysis` count, `gamma`, `gradient_norm`, and those on size, batches, budget,
+            validation and saving.
         out: folder of the run.
         seed: of everything random in it.
         algorithm: "ppo", "es", or "self-label": the best of many plans that the policy draws is what it learns; by
@@ -47,6 +63,13 @@ class TrainConfig:
         label_worlds: of self-labelling: fresh worlds of a round.
         label_tries: of self-labelling: plans drawn at each decision of a world, or at its start where nobody can look
             ahead.
+        encoder: of muzero and alphazero: "graph", "attention", or "slots" (features of action slots and globals alone,
+            many times faster).
+        simulations: of muzero and alphazero: evaluations of each search.
+        unroll: of muzero: actions that the learned model is unrolled for.
+        bootstrap: of muzero and alphazero: after how many decisions a search's value stands for the rest.
+        replay: of muzero and alphazero: decisions that are kept, as far as two gibibytes hold them.
+        reanalysis: of muzero and alphazero: kept states that are searched anew for every new decision.
         copies: environments played side by side.
         rollout: decisions per copy between updates.
         batch: decisions per gradient step; the last step of a pass takes what is left, which may not be a single one.
@@ -85,6 +108,12 @@ class TrainConfig:
     evolve_rate: float = 0.06
     label_worlds: int = 64
     label_tries: int = 32
+    encoder: str = "graph"
+    simulations: int = 16
+    unroll: int = 5
+    bootstrap: int = 10
+    replay: int = 100_000
+    reanalysis: float = 0.5
     copies: int = 128
     rollout: int = 32
     batch: int = 128
@@ -115,6 +144,8 @@ class TrainConfig:
         if AGENTS[self.agent] not in ALGORITHMS[self.trainer]:
             fitting = " or ".join(repr(name) for name, kinds in ALGORITHMS.items() if AGENTS[self.agent] in kinds)
             raise FieldError("option algorithm", self.algorithm, f"{fitting} for agent {self.agent!r}")
+        if self.encoder not in ENCODERS:
+            raise UnknownNameError("encoder", str(self.encoder), ENCODERS)
         for name in ("instances", "imitate", "foresight"):
             if not isinstance(getattr(self, name), str | None):
                 raise FieldError(f"option {name}", getattr(self, name), "a text or nothing")
@@ -144,7 +175,7 @@ class TrainConfig:
         """The algorithm that trains."""
         if self.algorithm is not None:
             return self.algorithm
-        return "es" if AGENTS[self.agent] == "scorer" else "ppo"
+        return {"scorer": "es", "muzero": "search"}.get(AGENTS[self.agent], "ppo")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -182,6 +213,11 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("evolve_rate", 0.0, 1e3),
     ("label_worlds", 1, 65_536),
     ("label_tries", 1, 65_536),
+    ("simulations", 1, 100_000),
+    ("unroll", 1, 1000),
+    ("bootstrap", 1, 100_000),
+    ("replay", 1, 10**9),
+    ("reanalysis", 0.0, 1000.0),
     ("copies", 1, 65_536),
     ("rollout", 1, 65_536),
     ("batch", 2, 10**7),

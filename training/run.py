@@ -1,4 +1,4 @@
-"""Train an agent: by PPO, evolution strategies or self-labelling."""
+"""Train an agent: by PPO, evolution strategies, self-labelling or search."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from .base import Run
 from .config import TrainConfig
 from .evolution import EvolutionRun
+from .muzero import MuZeroRun
 from .ppo import PPORun
 from .progress import Progress
 from .self_label import SelfLabelRun
@@ -18,7 +19,7 @@ def make_run(config: TrainConfig, overwrite: bool, progress: Progress) -> Run:
     Raises:
         UserError: see `Run`.
     """
-    kinds = {"es": EvolutionRun, "ppo": PPORun, "self-label": SelfLabelRun}
+    kinds = {"es": EvolutionRun, "ppo": PPORun, "search": MuZeroRun, "self-label": SelfLabelRun}
     return kinds[config.trainer](config, overwrite, progress)
 
 

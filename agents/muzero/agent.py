@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,10 @@ from ..agent import Agent, Imagine, Observation, Setting
 from ..planners.playouts import MEMORY
 from ..streams import Streams
 from .playouts import PlayoutSearch
+from .search import Found, Searcher
+
+if TYPE_CHECKING:
+    from ..networks.common import SlotNetwork
 
 
 class PlayoutSearchAgent(Agent):
@@ -85,4 +89,106 @@ class PlayoutSearchAgent(Agent):
         follow, _ = make_follower(present.kernels)
         actions = np.zeros(len(copies), dtype=np.int64)
         follow(present.problem, present.state, self._plans[copies], 0, actions)
+        return actions
+
+
+class NetworkSearch:
+    """Searches whose leaves a network values.
+
+    Args:
+        network: a `MuZeroNetwork` with dynamics where its own model is searched, else any.
+        searcher: which makes the searches.
+        setting: of the environment.
+        learned: whether to search the network's own model, or the imagined engine.
+        gamma: discount per `time_scale` of simulated time.
+    """
+
+    def __init__(
+        self, network: SlotNetwork, searcher: Searcher, setting: Setting, learned: bool, gamma: float = 1.0
+    ) -> None:
+        self.network, self._searcher, self._learned, self._gamma = network, searcher, learned, gamma
+        self._open_loop = setting.stochastic
+
+    def search(
+        self,
+        observation: Observation,
+        mask: NDArray[np.int8],
+        imagine: Imagine | None,
+        copies: NDArray[np.int64],
+        keys: NDArray[np.uint64],
+        decisions: NDArray[np.int64],
+        gumbel: NDArray[np.float64] | None = None,
+    ) -> Found:
+        """Search from the present of copies.
+
+        Args:
+            observation, mask: arrays [B, ...] of the copies.
+            imagine: how to look ahead from `copies`, int64 [B]; None where the network's own model is searched.
+            keys, decisions: uint64 and int64 [B], what imagined worlds are drawn from.
+            gumbel: float64 [B, A], noise of the roots' logits; None for none.
+        """
+        from .imagined import ImaginedModel, OpenLoopModel
+        from .learned import LearnedModel, evaluating
+
+        network = self.network
+        if self._learned:
+            model = LearnedModel(network, observation, mask)  # pyright: ignore[reportArgumentType]
+        else:
+            assert imagine is not None
+            kind = OpenLoopModel if self._open_loop else ImaginedModel
+            model = kind(network, imagine, copies, keys, decisions, self._gamma)
+        with evaluating(network):
+            scale = float(network.value_scale) if hasattr(network, "value_scale") else 1.0  # pyright: ignore[reportArgumentType]
+            return self._searcher.search(model, gumbel, scale)
+
+    def roots_at_once(self, copy_bytes: int) -> int:
+        """How many roots can be searched at a time, when an engine's copy takes so many bytes."""
+        if self._learned or self._open_loop:
+            return 2**30
+        return max(MEMORY // (copy_bytes * (self._searcher.config.simulations + 1)), 1)
+
+
+class NetworkSearchAgent(Agent):
+    """Plays a network by search.
+
+    Args:
+        name: how tables call it.
+        search: how.
+        learned: whether it searches the network's own model, and so needs no engine.
+    """
+
+    fixed_batch = True
+
+    def __init__(self, name: str, search: NetworkSearch, learned: bool) -> None:
+        self.name = name
+        self._search, self._learned = search, learned
+        self._imagine: Imagine | None = None
+        self._streams = Streams()
+        self._room = 2**30
+
+    def begin(
+        self,
+        copies: NDArray[np.int64],
+        instances: Sequence[Any],
+        keys: NDArray[np.uint64],
+        imagine: Imagine | None,
+    ) -> None:
+        self._streams.begin(copies, keys)
+        self._imagine = imagine
+        if not self._learned:
+            assert imagine is not None
+            self._room = self._search.roots_at_once(imagine(copies[:1], np.full(1, TYPICAL)).copy_bytes)
+
+    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        actions: NDArray[np.int64] = mask.argmax(axis=1).astype(np.int64)
+        keys, decisions = self._streams.of(len(mask))
+        # All copies together, as policies are played (see `legal_scores`), except where nobody has a choice.
+        for low in range(0, len(mask), self._room):
+            rows = slice(low, low + self._room)
+            if (mask[rows].sum(axis=1) > 1).any():
+                seen = {key: array[rows] for key, array in observation.items()}
+                copies = np.arange(len(mask), dtype=np.int64)[rows]
+                found = self._search.search(seen, mask[rows], self._imagine, copies, keys[rows], decisions[rows])
+                actions[rows] = found.actions
+        decisions += 1
         return actions

@@ -1,0 +1,159 @@
+"""Search on the imagined engine (as AlphaZero's): the engine says what actions lead to, a network what that is worth.
+
+Silver et al., "A general reinforcement learning algorithm that masters chess, shogi, and Go through self-play", Science
+362, 2018. Where nothing is random every node holds a copy of the engine. Where the world is random the tree is
+open-loop: each simulation goes down it in a world imagined anew, and a node stands for the actions that led to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...envs.core.compile import compiled
+from ...envs.core.engine import BatchEngine, Outcome
+from ..agent import Imagine
+from ..networks.common import SlotNetwork, to_tensors
+from ..planners.playouts import world_keys
+from .search import Evaluation, Model, Simulation
+from .tree import choose_at_root, choose_below, note_edge
+
+
+def evaluate(
+    network: SlotNetwork, observation: Mapping[str, NDArray[Any]]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits [B, A] and values [B] of observations."""
+    logits, values = network(to_tensors(observation, next(network.parameters()).device))
+    return logits.to(torch.float32).cpu().numpy(), values.to(torch.float32).cpu().numpy()
+
+
+class ImaginedModel(Model):
+    """States are copies of an engine: row s * B + b of a pool holds node s of root b. For worlds without chance.
+
+    Args:
+        network: values states and scores slots.
+        imagine: how to look ahead.
+        copies: int64 [B], whose present the roots are.
+        keys: uint64 [B], what imagined worlds are drawn from.
+        decisions: int64 [B], how many came before.
+        gamma: discount per `time_scale` of simulated time.
+    """
+
+    def __init__(
+        self,
+        network: SlotNetwork,
+        imagine: Imagine,
+        copies: NDArray[np.int64],
+        keys: NDArray[np.uint64],
+        decisions: NDArray[np.int64],
+        gamma: float = 1.0,
+    ) -> None:
+        self._network, self._imagine, self._copies = network, imagine, copies
+        self._keys, self._decisions, self._gamma = keys, decisions, gamma
+
+    def begin(self, nodes: int) -> Evaluation:
+        count = len(self._copies)
+        worlds = np.zeros((count, 1), dtype=np.uint64)
+        world_keys(self._keys, self._decisions, worlds)
+        self._pool = self._imagine(np.tile(self._copies, nodes), np.tile(worlds[:, 0], nodes))
+        self._played = np.zeros(count * nodes, dtype=np.int64)
+        self._rows = np.arange(count)
+        nothing = np.zeros(count, dtype=np.float32)
+        return self._look(slice(0, count), nothing, nothing)
+
+    def expand(
+        self, node: int, parents: NDArray[np.int64], actions: NDArray[np.int64], fresh: NDArray[np.bool_]
+    ) -> Evaluation:
+        pool, count = self._pool, len(parents)
+        low, high = node * count, (node + 1) * count
+        pool.copy(np.maximum(parents, 0) * count + self._rows, np.arange(low, high))
+        self._played[low:high] = actions
+        pool._step_range(self._played, low, high)
+        rows = slice(low, high)
+        outcome = Outcome._make(array[rows] for array in pool.outcome)
+        discounts = self._gamma ** (outcome.elapsed / pool.spec.time_scale) * ~outcome.terminated
+        return self._look(rows, outcome.reward.astype(np.float32), discounts.astype(np.float32))
+
+    def _look(self, rows: slice, rewards: NDArray[np.float32], discounts: NDArray[np.float32]) -> Evaluation:
+        views = self._pool.block.views
+        legal = views["action_mask"][rows]
+        logits, values = evaluate(self._network, {key: array[rows] for key, array in views.items()})
+        truncated = self._pool.outcome.truncated[rows]
+        return Evaluation(rewards, discounts, np.where(legal.any(axis=1) | truncated, values, 0), logits, legal)
+
+
+@compiled
+def first_steps(tree, table, simulation, walking, nodes, actions):
+    """Begin at the roots: `walking` bool [B], `nodes` and `actions` int64 [B] are filled."""
+    for b in range(len(nodes)):
+        action = np.int64(choose_at_root(tree, b, table, simulation))
+        walking[b], nodes[b], actions[b] = action >= 0, 0, max(action, 0)
+
+
+@compiled
+def further_steps(tree, walking, nodes, actions, rewards, discounts, mask, fresh, stopped):
+    """Go on after every tree that is walked has taken its action.
+
+    Args:
+        rewards, discounts: float64 [B], of the action.
+        mask: int8 [B, A], which actions are legal then.
+        fresh: bool [B], filled where a walk ends: whether at a new edge.
+        stopped: bool [B], filled: whose walk ends now.
+    """
+    for b in range(len(nodes)):
+        stopped[b] = False
+        if not walking[b]:
+            continue
+        node = np.int64(tree.child[b, nodes[b], actions[b]])
+        if node < 0:
+            walking[b], stopped[b], fresh[b] = False, True, True
+            continue
+        note_edge(tree, b, node, rewards[b], discounts[b], mask[b], 0)
+        action = np.int64(choose_below(tree, b, node))
+        nodes[b], actions[b] = node, max(action, 0)
+        if action < 0:
+            walking[b], stopped[b], fresh[b] = False, True, False
+
+
+class OpenLoopModel(ImaginedModel):
+    """Each simulation plays from the roots in worlds of its own. For worlds with chance."""
+
+    def begin(self, nodes: int) -> Evaluation:
+        count = len(self._copies)
+        self._worlds = np.zeros((count, nodes), dtype=np.uint64)
+        world_keys(self._keys, self._decisions, self._worlds)
+        self._pool = self._fresh_worlds(0)
+        nothing = np.zeros(count, dtype=np.float32)
+        return self._look(slice(0, count), nothing, nothing)
+
+    def _fresh_worlds(self, number: int) -> BatchEngine:
+        return self._imagine(self._copies, np.ascontiguousarray(self._worlds[:, number]))
+
+    def simulate(self, simulation: Simulation) -> Evaluation:
+        engine = self._fresh_worlds(simulation.number + 1)
+        tree, table, number, nodes, actions, fresh = simulation
+        count = len(nodes)
+        walking, stopped = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
+        first_steps(tree, table, number, walking, nodes, actions)
+        nodes[~walking], fresh[:] = -1, False
+        seen = {key: array.copy() for key, array in engine.block.views.items()}
+        rewards, discounts = np.zeros(count), np.ones(count)
+        truncated = np.zeros(count, dtype=np.bool_)
+        while walking.any():
+            # Copies whose walk has ended play on, to no purpose: the engine steps all of them.
+            played = np.where(walking, actions, engine.masks.argmax(axis=1))
+            outcome = engine.step(played, check=False)
+            passed = self._gamma ** (outcome.elapsed / engine.spec.time_scale) * ~outcome.terminated
+            rewards[walking], discounts[walking] = outcome.reward[walking], passed[walking]
+            further_steps(tree, walking, nodes, actions, rewards, discounts, engine.masks, fresh, stopped)
+            for key, array in engine.block.views.items():
+                seen[key][stopped] = array[stopped]
+            truncated[stopped] = outcome.truncated[stopped]
+        logits, values = evaluate(self._network, seen)
+        legal = seen["action_mask"]
+        values = np.where(legal.any(axis=1) | truncated, values, 0)
+        return Evaluation(rewards.astype(np.float32), discounts.astype(np.float32), values, logits, legal)

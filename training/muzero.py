@@ -1,0 +1,241 @@
+"""A training run by search: self-play in a vector environment, replay with reanalysis, unrolled gradient steps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ..agents.agent import Agent, Imagine
+from ..agents.arena import look_ahead
+from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
+from ..agents.decoding import PolicyAgent
+from ..agents.learned import build, choose_device, load_weights, weights_of
+from ..agents.muzero.agent import NetworkSearch
+from ..agents.muzero.imagined import evaluate
+from ..agents.muzero.learned import evaluating
+from ..agents.muzero.network import MuZeroNetwork
+from ..agents.muzero.search import Found, SearchConfig, Searcher
+from ..envs.core.env import SchedulingVectorEnv
+from ..envs.core.errors import UserError
+from ..envs.core.files import atomic_write, read_bounded
+from ..envs.core.random import combine
+from .base import Run
+from .books import Books
+from .bridge import make_vector_env, training_seed
+from .muzero_learner import Losses, fit
+from .muzero_replay import MEMORY, EngineStates, ObservedStates, Replay, States, Step
+from .state import MAX_BYTES, dump_optimizer, load_optimizer
+
+
+class MuZeroRun(Run):
+    """Rounds of self-play, reanalysis and fitting.
+
+    Self-play makes one search for each copy of the environment at each decision; the search's action is played. MuZero
+    searches the model that it learns; AlphaZero the imagined engine, and learns no model. In a round every copy makes
+    `rollout` decisions, a share of the kept states is searched anew with the present network (reanalysis; Schrittwieser
+    et al., NeurIPS 2021), and `epochs` gradient steps are made for every `batch` new decisions.
+
+    What is validated is the policy without search. The replay is not saved: a run that goes on fills it anew.
+    """
+
+    def prepare(self) -> None:
+        config, setting = self.config, self.validation.setting
+        for name in ("imitate", "foresight"):
+            if getattr(config, name) is not None:
+                raise UserError(f"option {name} is not for agent {config.agent!r}")
+        self._learned = config.agent == "muzero"
+        if not self._learned and setting.engine is None:
+            raise UserError(
+                f"agent 'alphazero' searches the imagined engine, and environment {self.env_id!r} is plain Python; "
+                "use muzero"
+            )
+        torch.set_num_threads(config.threads or torch.get_num_threads())
+        torch.manual_seed(config.seed)
+        self._network: dict[str, Any] = {
+            "kind": "muzero",
+            "encoder": config.encoder,
+            "width": config.width,
+            "layers": config.layers,
+            "dynamics": int(self._learned),
+        }
+        self._device = choose_device(config.device)
+        self.module = cast(MuZeroNetwork, build(self._network, self.spec)).to(self._device)
+        self._optimizer = torch.optim.Adam(self.module.parameters(), lr=config.learning_rate)
+        searcher = Searcher(SearchConfig(config.simulations))
+        self._search = NetworkSearch(self.module, searcher, setting, self._learned, config.gamma)
+        self._unroll = config.unroll if self._learned else 0
+        self.env = make_vector_env(self.env_id, config.copies, self.env_options)
+        self._engine = self.env.engine if isinstance(self.env, SchedulingVectorEnv) else None
+        self._round = 0
+        self._decisions = 0
+        self._finished: list[float] = []
+
+    @property
+    def decisions(self) -> int:
+        return self._decisions
+
+    @property
+    def network(self) -> dict[str, Any]:
+        return self._network
+
+    def weights(self) -> Arrays:
+        return weights_of(self.module)
+
+    def player(self) -> Agent:
+        return PolicyAgent("policy", self.module)
+
+    def is_finite(self) -> bool:
+        return all(bool(torch.isfinite(weights).all()) for weights in self.module.parameters())
+
+    def device_name(self) -> str:
+        return str(self._device)
+
+    # --- the run ------------------------------------------------------------------------------------------------------
+
+    def learn(self, books: Books) -> None:
+        config = self.config
+        books.open()
+        self.progress.phase("training")
+        self._observation, _ = self.env.reset(seed=training_seed(config.seed, self._decisions))
+        self._replay = self._make_replay()
+        while self._decisions < config.steps:
+            books.between_updates()
+            self._round += 1
+            rng = np.random.default_rng([config.seed, self._round])
+            for _ in range(config.rollout):
+                self._play(rng)
+            self._reanalyse(rng)
+            self._fit(rng)
+            self._report()
+
+    def _make_replay(self) -> Replay:
+        """Room for `replay` decisions, or as many as fit the memory."""
+        config = self.config
+        copies = config.copies
+        if self._learned or self._engine is None:
+            size = sum(array.nbytes for array in self._observation.values()) // copies
+        else:
+            size = self._engine.copy_bytes
+        moments = max(min(config.replay // copies, MEMORY // (size * copies)), 2 * config.rollout)
+        states: States
+        if self._learned or self._engine is None:
+            states = ObservedStates(self._observation, moments)
+        else:
+            states = EngineStates(self._engine, moments)
+        slots = int(cast(spaces.Discrete, self.env.single_action_space).n)
+        return Replay(states, moments, copies, slots, config.bootstrap)
+
+    def _searched(
+        self,
+        observation: Mapping[str, NDArray[Any]],
+        imagine: Imagine | None,
+        copies: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> Found:
+        """Searches from the present of copies, with noise."""
+        mask = observation["action_mask"]
+        keys = np.array(
+            [combine(self.config.seed, key) for key in rng.integers(0, 2**62, len(copies))], dtype=np.uint64
+        )
+        gumbel = rng.gumbel(size=mask.shape)
+        room = 2**30 if self._engine is None else self._search.roots_at_once(self._engine.copy_bytes)
+        parts = []
+        for low in range(0, len(copies), room):
+            rows = slice(low, low + room)
+            seen = {key: array[rows] for key, array in observation.items()}
+            none = np.zeros(len(copies[rows]), dtype=np.int64)
+            parts.append(self._search.search(seen, mask[rows], imagine, copies[rows], keys[rows], none, gumbel[rows]))
+        return Found._make(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+
+    def _play(self, rng: np.random.Generator) -> None:
+        """One decision in each copy."""
+        config, replay = self.config, self._replay
+        imagine = None if self._learned or self._engine is None else look_ahead(self._engine)
+        found = self._searched(self._observation, imagine, np.arange(config.copies), rng)
+        replay.states.put(replay.next_moment, self._observation)
+        self._observation, reward, terminated, truncated, info = self.env.step(found.actions)
+        elapsed = np.asarray(info.get("elapsed", np.ones(config.copies)), dtype=np.float64)
+        ended = terminated | truncated
+        tails = np.zeros(config.copies, dtype=np.float32)
+        if ended.any():
+            last = info["final_info"]
+            if "elapsed" in last:
+                elapsed = np.where(ended, np.asarray(last["elapsed"], dtype=np.float64), elapsed)
+            self._finished += [float(last["objective"][copy]) for copy in np.flatnonzero(ended)]
+            tails = self._tails(truncated & ~terminated, info)
+        discounts = config.gamma ** (elapsed / self.spec.time_scale) * ~terminated
+        rewards = np.asarray(reward, dtype=np.float32)
+        values = found.values.astype(np.float32)
+        replay.put(Step(found.actions, rewards, discounts.astype(np.float32), ended, tails, found.policy, values))
+        self._decisions += config.copies
+
+    def _tails(self, cut: NDArray[np.bool_], info: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Values [n] of the states at which copies were cut, 0 for the others."""
+        tails = np.zeros(len(cut), dtype=np.float32)
+        chosen = np.flatnonzero(cut)
+        if len(chosen):
+            last = [info["final_obs"][copy] for copy in chosen]
+            with evaluating(self.module):
+                tails[chosen] = evaluate(self.module, {key: np.stack([x[key] for x in last]) for key in last[0]})[1]
+        return tails
+
+    def _reanalyse(self, rng: np.random.Generator) -> None:
+        """Search kept states anew."""
+        config, states = self.config, self._replay.states
+        wanted = int(config.reanalysis * config.copies * config.rollout)
+        for low in range(0, wanted, config.copies):
+            rows = self._replay.draw(rng, min(config.copies, wanted - low))
+            found = self._searched(states.observation(rows), states.imagine(), rows, rng)
+            self._replay.renew(rows, found.policy, found.values)
+
+    def _fit(self, rng: np.random.Generator) -> None:
+        """Gradient steps on what is kept."""
+        config = self.config
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.learning_rate * (1.0 - 0.9 * self.spent())
+        self.module.train()
+        losses: list[Losses] = []
+        for _ in range(max(config.epochs * config.copies * config.rollout // config.batch, 1)):
+            batch = self._replay.sample(rng, config.batch, self._unroll)
+            losses.append(fit(self.module, self._optimizer, batch, config.gradient_norm))
+            self._replay.prioritise(batch.rows, losses[-1].errors)
+        for name in ("policy", "value", "reward"):
+            self.logger.record(f"loss/{name}", float(np.mean([getattr(one, name) for one in losses])))
+
+    def _report(self) -> None:
+        score = float(np.mean(self._finished)) if self._finished else None
+        if score is not None:
+            self.logger.record("self_play/objective", score)
+            self._finished = []
+        self.progress.trained(self._decisions, score)
+
+    # --- going on -----------------------------------------------------------------------------------------------------
+
+    def save_state(self, path: Path) -> None:
+        meta = {**vars(self.counters), "round": self._round, "decisions": self._decisions}
+        arrays: Arrays = {f"network.{name}": array for name, array in weights_of(self.module).items()}
+        arrays.update(dump_optimizer(self._optimizer))
+        arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
+        atomic_write(path, dump_arrays(arrays))
+
+    def load_state(self, path: Path) -> Mapping[str, Any]:
+        arrays = parse_arrays(read_bounded(path, MAX_BYTES), str(path))
+        try:
+            meta = json.loads(arrays["meta"].tobytes())
+            self._round, self._decisions = int(meta.pop("round")), int(meta.pop("decisions"))
+            if min(self._round, self._decisions) < 0:
+                raise ValueError(f"round {self._round}, decisions {self._decisions}")
+            load_weights(self.module, {k[8:]: v for k, v in arrays.items() if k.startswith("network.")}, str(path))
+            load_optimizer(self._optimizer, list(self.module.parameters()), arrays)
+        except UserError:
+            raise
+        except (LookupError, ValueError, TypeError, RuntimeError, AttributeError) as error:
+            raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None
+        return meta
