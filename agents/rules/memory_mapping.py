@@ -23,21 +23,16 @@ RULES = (
     ),
     Rule(
         "benefit-density",
-        (("density_above_coming", -1), ("is_no_copy", -1)),
+        (("density_above_coming", -1), ("is_drop", -1)),
         "takes CMEM where the saving per byte and instruction held is above the mean of the next 32 accesses; the "
         "density that XLA's order of priority is made of, as a threshold",
         handful=True,
     ),
     Rule(
         "rent",
-        (("net_worth", -1), ("is_no_copy", -1)),
-        "takes CMEM where the saving, less the rent of what is held by the prices of a Lagrangian relaxation, and what "
-        "the storage is worth later make most",
+        (("net_worth", -1), ("is_drop", -1)),
+        "takes CMEM where it pays: the saving and what the storage is worth later, less the rent of what is held and "
+        "the toll of a copy by the prices of a Lagrangian relaxation, less what other storages in CMEM then lose",
         handful=True,
-    ),
-    Rule(
-        "rent-ratio",
-        (("density_above_price", -1), ("is_no_copy", -1)),
-        "takes CMEM where the saving and what the storage is worth later are above the rent",
     ),
 )

@@ -44,6 +44,7 @@ from .state import (
     IN_CMEM,
     IN_HBM,
     INSTRUCTION,
+    LATEST,
     LEAST_MEMORY,
     LEFT_FROM,
     LEFT_TO,
@@ -126,6 +127,7 @@ def begin_play(problem, state, i):
         storage[v, SERVED] = UNDECIDED
         storage[v, VALID] = tensor[v, VALID_FROM]
         storage[v, WRITTEN] = NONE
+        storage[v, LATEST] = NONE
     for column in (POSITION, SAVED, STATIC_SUM, COPIES, WRITE_BACKS, DROPS, STRIPS, TRANSFERS, HISTORY):
         clock[column] = 0
     clock[REACHABLE] = problem.dims[i, DIM_BEST]
@@ -156,6 +158,7 @@ def decide(problem, state, i, k, action):
     elif action == NO_COPY:
         hold(state, i, row, offer[OFFER_END])
     row[SERVED] = IN_HBM if action == DROP else IN_CMEM
+    row[LATEST] = k
     if access[WRITES] == 1:
         row[WRITTEN] = k
         row[VALID] = access[INSTRUCTION] if action == DROP else NEVER

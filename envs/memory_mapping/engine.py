@@ -194,6 +194,8 @@ class MemoryEngine(BatchEngine):
                 "instruction": Field((instructions, d.NUM_INSTRUCTION)),
                 "worth": Field((accesses + 1, d.NUM_WORTH), np.float64),
                 "price": Field((instructions + 1,), np.float64),
+                "toll": Field((instructions + 1,), np.float64),
+                "supplied": Field((instructions + 1,), np.float64),
                 "feature": Field((accesses, STATIC_COLUMNS), np.float32),
                 "brief": Field((accesses, d.NUM_BRIEF), np.int32),
                 "about": Field((instructions, d.NUM_ABOUT), np.float32),
@@ -201,6 +203,7 @@ class MemoryEngine(BatchEngine):
                 "queue": Field((accesses + 1,), np.int32),
                 "wanted": Field((instructions + 1,), np.float64),
                 "gained": Field((instructions,), np.float64),
+                "moved": Field((instructions + 1,), np.float64),
             },
         )
         arrays = self._arena.arrays

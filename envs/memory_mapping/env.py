@@ -74,8 +74,9 @@ class MemoryMappingEnv(SchedulingEnv):
 
     ## Rewards
     What the run time has fallen by, less the time of the instruction that is begun, over the all-HBM run time: the
-    return is minus the run time over that. The last step also pays the waits for transfers (``objective="judge"``). A dead end
-    (``dead_end="terminate"``) counts twice the all-HBM run time, an illegal action more than any episode of legal ones.
+    return is minus the run time over that. The last step also pays the waits for transfers (``objective="judge"``). A
+    dead end (``dead_end="terminate"``) counts twice the all-HBM run time, an illegal action more than any episode of
+    legal ones.
 
     ## Starting state
     Before the first access of the program, with CMEM empty.

@@ -155,6 +155,7 @@ ACTION_FEATURES = (
     Feature("density_above_coming", f"natural logarithm of the ratio, {_TIME} per CMEM x instruction", -16.0, 16.0),
     Feature("density_above_price", "natural logarithm of the ratio", -16.0, 16.0),
     _amount("rent", _TIME),
+    _amount("toll", _TIME),
     _signed("worth_later", _TIME),
     _signed("net_worth", _TIME),
     _amount("benefit_to_come", _TIME),
@@ -175,6 +176,8 @@ ACTION_FEATURES = (
     Feature("memory_bound", "time of the instruction", -1.0, 1.0),
     _amount("pressure_ahead", _CMEM),
     Feature("free_now", _CMEM),
+    _amount("blocked_worth", _TIME),
+    Feature("blocked_only_copies", "8 storages"),
 )
 ACTION_COLUMNS = len(ACTION_FEATURES)
 

@@ -17,12 +17,13 @@ from .observation import (
     signed,
     wide,
 )
-from .pricing import rent
+from .pricing import rent, toll_of_fetch
 from .state import (
     ALL_HBM_TIME,
     ALLOWED,
     BACKUPS,
     BEGIN,
+    BOTTOM,
     CMEM,
     COMPUTE,
     COPY,
@@ -33,6 +34,7 @@ from .state import (
     DIM_CMEM,
     DIM_INSTRUCTIONS,
     DROP,
+    END,
     FETCH,
     FIRST,
     GROUPED,
@@ -40,16 +42,21 @@ from .state import (
     HELD_UNTIL,
     IF_IN,
     IF_OUT,
+    IN_CMEM,
     INSTRUCTION,
     LATER,
     LATER_BENEFIT,
+    LATEST,
     LOOP,
+    NEVER,
     NEXT,
     NO_COPY,
     NONE,
     OFFER_BEGIN,
+    OFFER_BOTTOM,
     OFFER_END,
     OFFER_ROOM,
+    OPENED,
     OPT_ELAPSED,
     OPT_FIRST_FIT,
     OPT_TERMINATE,
@@ -68,7 +75,9 @@ from .state import (
     STATUS,
     STORAGE,
     STRIP,
+    STRIPS,
     TENSOR,
+    TOP,
     TRANSFER,
     TRIPS,
     UNDECIDED,
@@ -177,34 +186,34 @@ def write_slot(problem, state, view, i, a, near):
     floats[at + a] = 1.0
     size, memory = tensor[SIZE], state.memory[i, t]
     floats[at + 5] = wide(size * per_cmem)
-    floats[at + 17] = wide(worth[LATER_BENEFIT] * per_time)
-    floats[at + 18] = log_count(problem, np.int64(worth[LATER]))
+    floats[at + 18] = wide(worth[LATER_BENEFIT] * per_time)
+    floats[at + 19] = log_count(problem, np.int64(worth[LATER]))
     after = access[NEXT]
     if after != NONE:
         then = problem.access[i, after, INSTRUCTION]
-        floats[at + 19] = log_count(problem, then - t)
+        floats[at + 20] = log_count(problem, then - t)
         waiting = problem.instruction[i, then, PASSED] - instruction[PASSED]
-        floats[at + 20] = log_of(waiting * per_time)
-        floats[at + 29] = problem.worth[i, after, FETCH] >= t
+        floats[at + 21] = log_of(waiting * per_time)
+        floats[at + 30] = problem.worth[i, after, FETCH] >= t
     else:
-        floats[at + 19], floats[at + 20] = 16.0, 16.0
-    floats[at + 26] = tensor[GROUPED]
-    floats[at + 25] = tensor[GROUPED] == 1 and row[SERVED] == UNDECIDED
-    floats[at + 27] = row[VALID] < t
-    floats[at + 28] = access[WRITES]
-    floats[at + 31] = instruction[LOOP]
+        floats[at + 20], floats[at + 21] = 16.0, 16.0
+    floats[at + 27] = tensor[GROUPED]
+    floats[at + 26] = tensor[GROUPED] == 1 and row[SERVED] == UNDECIDED
+    floats[at + 28] = row[VALID] < t
+    floats[at + 29] = access[WRITES]
+    floats[at + 32] = instruction[LOOP]
     bound = max(max(instruction[COMPUTE], memory), 1)
-    floats[at + 32] = clip((memory - instruction[COMPUTE]) / bound, -1.0, 1.0)
-    floats[at + 33] = wide(near)
-    floats[at + 34] = 1.0 - state.held[i, t] * per_cmem
+    floats[at + 33] = clip((memory - instruction[COMPUTE]) / bound, -1.0, 1.0)
+    floats[at + 34] = wide(near)
+    floats[at + 35] = 1.0 - state.held[i, t] * per_cmem
     last = state.offer[i, a, WRITE_BACK]
     if last != NONE:
         written = k if a == NO_COPY else row[WRITTEN]
-        floats[at + 23] = 1.0
-        floats[at + 24] = log_count(problem, last - problem.access[i, written, INSTRUCTION])
+        floats[at + 24] = 1.0
+        floats[at + 25] = log_count(problem, last - problem.access[i, written, INSTRUCTION])
     if a == DROP:
-        floats[at + 15] = signed(worth[IF_OUT] * per_time)
-        floats[at + 16] = floats[at + 15]
+        floats[at + 16] = signed(worth[IF_OUT] * per_time)
+        floats[at + 17] = floats[at + 16]
     else:
         write_hold(problem, state, view, i, a, k, at)
 
@@ -230,6 +239,7 @@ def write_hold(problem, state, view, i, a, k, at):
     fullest = 0
     for u in range(begin, end + 1):
         fullest = max(fullest, state.held[i, u])
+    toll = 0.0
     area = size * per_cmem * length
     paid = rent(problem, i, begin, end, size) * per_time if length > 0 else 0.0
     later = worth[IF_IN] * per_time
@@ -240,6 +250,7 @@ def write_hold(problem, state, view, i, a, k, at):
         left = 0
         for u in range(begin, t):
             left += state.left[i, 0, u]
+        toll = toll_of_fetch(problem, i, begin, t, tensor[TRANSFER]) * per_time
         floats[at + 7] = min(tensor[TRANSFER] / max(left, 1), 1.0)
     floats[at + 8] = log_count(problem, length)
     floats[at + 9] = log_count(problem, end - strip_begin + 1)
@@ -247,13 +258,44 @@ def write_hold(problem, state, view, i, a, k, at):
     density = max(saving, 0.0) / max(area, size * per_cmem * 0.25)
     floats[at + 11] = log_of(density)
     floats[at + 12] = log_ratio(density, coming_density(problem, i, k))
-    floats[at + 13] = log_ratio(max(saving + max(later, 0.0), 0.0), paid)
-    floats[at + 14] = wide(paid)
-    floats[at + 15] = signed(later)
-    floats[at + 16] = signed(saving - paid + later)
-    floats[at + 21] = min((fullest + size) * per_cmem, 1.0)
-    floats[at + 22] = clip(offer[OFFER_ROOM] * per_cmem, 0.0, 1.0)
-    floats[at + 30] = end > t and instruction[LOOP] == 1 and strip_begin < instruction[FIRST]
+    floats[at + 14], floats[at + 15] = wide(paid), wide(toll)
+    floats[at + 16] = signed(later)
+    blocked, only_copies = 0.0, 0
+    if length > 0:
+        bottom = offer[OFFER_BOTTOM]
+        blocked, only_copies = blocked_worth(problem, state, i, access[STORAGE], begin, end, bottom, bottom + size)
+    blocked *= per_time
+    floats[at + 13] = log_ratio(max(saving + max(later, 0.0), 0.0), paid + toll + blocked)
+    floats[at + 17] = signed(saving - paid - toll + later - blocked)
+    floats[at + 36], floats[at + 37] = wide(blocked), min(only_copies / 8.0, 1.0)
+    floats[at + 22] = min((fullest + size) * per_cmem, 1.0)
+    floats[at + 23] = clip(offer[OFFER_ROOM] * per_cmem, 0.0, 1.0)
+    floats[at + 31] = end > t and instruction[LOOP] == 1 and strip_begin < instruction[FIRST]
+
+
+@compiled
+def blocked_worth(problem, state, i, storage, begin, end, bottom, top):
+    """What a block takes from storages that it keeps from being held on: (their worth, how many lose their only copy).
+
+    Those are the storages whose strip ends before the block does, at some of its bytes, and that are accessed again
+    after it begins.
+    """
+    strips, access, worth = state.strip[i], problem.access[i], problem.worth[i]
+    total, only_copies = 0.0, 0
+    for number in range(state.clock[i, STRIPS]):
+        strip = strips[number]
+        if (strip[BOTTOM] >= top) | (strip[TOP] <= bottom) | (strip[END] >= end):
+            continue
+        other = access[strip[OPENED], STORAGE]
+        row = state.storage[i, other]
+        if other == storage or row[STRIP] != number or row[SERVED] != IN_CMEM:
+            continue
+        after = access[row[LATEST], NEXT]
+        if after == NONE or access[after, INSTRUCTION] < begin:
+            continue
+        total += max(worth[row[LATEST], IF_IN] - worth[row[LATEST], IF_OUT], 0.0)
+        only_copies += row[VALID] == NEVER
+    return total, only_copies
 
 
 @compiled

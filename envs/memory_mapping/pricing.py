@@ -1,10 +1,10 @@
 """What CMEM is worth at each instruction, and what each tensor can still make of it: prices from a Lagrangian.
 
-If holding a byte during instruction t costs a rent, every storage can be decided by itself, by a small dynamic program
-over its accesses (hold on, fetch again, leave to HBM). Rents that make what all storages then want to hold just fit
-CMEM are found by a subgradient method (Held, Wolfe & Crowder, Mathematical Programming 6, 1974). They are estimates for
-whoever decides, not bounds: offsets, the competition for supply and write-backs are left out, and benefits of the
-operands of one instruction share what it can gain.
+If holding a byte during instruction t costs a rent, and using the supply a toll, every storage can be decided by
+itself, by a small dynamic program over its accesses (hold on, fetch again, leave to HBM). Rents and tolls that make
+what all storages then want just fit are found by a subgradient method (Held, Wolfe & Crowder, Mathematical Programming
+6, 1974). They are estimates for whoever decides, not bounds: offsets and write-backs are left out, and the operands of one
+instruction share what it can gain.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from .state import (
     NEXT,
     NONE,
     NOT_FETCHED,
+    OPT_ELAPSED,
     PER_CMEM,
     PER_RUN,
     PER_TIME,
@@ -57,12 +58,13 @@ _NEVER = -1e300
 
 
 @compiled
-def price_program(problem, i, wanted, gained):
-    """Fill worth, price and scale of copy i.
+def price_program(problem, i, wanted, gained, moved):
+    """Fill worth, price, toll and scale of copy i.
 
     Args:
         wanted: float64 [>= T + 1], scratch: what all want to hold, as differences.
         gained: float64 [>= T], scratch: what the accesses wanted in CMEM would gain of each instruction.
+        moved: float64 [>= T + 1], scratch: which share of the supply fetches want, as differences.
     """
     dims, scale = problem.dims[i], problem.scale[i]
     count = dims[DIM_INSTRUCTIONS]
@@ -71,13 +73,14 @@ def price_program(problem, i, wanted, gained):
     scale[PER_RUN] = 1.0 / max(dims[DIM_ALL_HBM], 1)
     scale[PRESSURE] = np.log1p(most_live(problem, i, wanted) / dims[DIM_CMEM])
     sum_benefits(problem, i)
+    sum_supply(problem, i)
     find_fetches(problem, i)
-    price = problem.price[i]
     total = 0.0
     for t in range(count):
-        price[t] = 0.0
         gained[t] = 0.0
-    price[count] = 0.0
+    for t in range(count + 1):
+        problem.price[i, t] = 0.0
+        problem.toll[i, t] = 0.0
     for k in range(dims[DIM_ACCESSES]):
         row = problem.access[i, k]
         total += max(row[STATIC], 0)
@@ -86,15 +89,16 @@ def price_program(problem, i, wanted, gained):
     for number in range(_ROUNDS):
         share_gains(problem, i, gained)
         for t in range(count):
-            wanted[t] = 0.0
-            gained[t] = 0.0
-        wanted[count] = 0.0
+            wanted[t], gained[t], moved[t] = 0.0, 0.0, 0.0
+        wanted[count], moved[count] = 0.0, 0.0
         for v in range(dims[DIM_TENSORS]):
             if problem.tensor[i, v, FIRST_OF_STORAGE] != NONE:
-                plan_storage(problem, i, v, wanted, gained)
+                plan_storage(problem, i, v, wanted, gained, moved)
         if number == _ROUNDS - 1:
             break
-        move_prices(problem, i, wanted, unit * 1.5 / (1.0 + 0.35 * number))
+        step = 1.0 / (1.0 + 0.35 * number)
+        move_prices(problem, i, wanted, unit * 1.5 * step)
+        move_tolls(problem, i, moved, 0.5 * step)
 
 
 @compiled
@@ -136,6 +140,19 @@ def sum_benefits(problem, i):
 
 
 @compiled
+def sum_supply(problem, i):
+    """The supply with everything in HBM, summed over instructions."""
+    supplied, instruction = problem.supplied[i], problem.instruction[i]
+    total = 0.0
+    supplied[0] = 0.0
+    for t in range(problem.dims[i, DIM_INSTRUCTIONS]):
+        total += instruction[t, ALL_HBM_TIME]
+        if problem.options[OPT_ELAPSED] == 0:
+            total -= instruction[t, ALL_HBM_MEMORY]
+        supplied[t + 1] = total
+
+
+@compiled
 def find_fetches(problem, i):
     """After which instruction each read's fetch would begin with the supply of everything in HBM."""
     access, worth, instruction = problem.access[i], problem.worth[i], problem.instruction[i]
@@ -148,10 +165,8 @@ def find_fetches(problem, i):
         if access[k, PREVIOUS] != NONE:
             first = max(first, access[access[k, PREVIOUS], INSTRUCTION] + 1)
         work = problem.tensor[i, access[k, TENSOR], TRANSFER]
-        total = 0
         for u in range(t - 1, first - 1, -1):
-            total += instruction[u, ALL_HBM_TIME] - instruction[u, ALL_HBM_MEMORY]
-            if total >= work:
+            if problem.supplied[i, t] - problem.supplied[i, u] >= work:
                 worth[k, FETCH] = u - 1
                 break
 
@@ -175,6 +190,13 @@ def rent(problem, i, first, last, size):
 
 
 @compiled
+def toll_of_fetch(problem, i, begin, t, work):
+    """What a fetch during instructions begin .. t - 1 costs by the tolls."""
+    supply = problem.supplied[i, t] - problem.supplied[i, begin]
+    return (problem.toll[i, t] - problem.toll[i, begin]) * work / max(supply, 1.0)
+
+
+@compiled
 def value_of_keeping(problem, i, k, after, size):
     """What the accesses of a storage from `after` on are worth if it is held on from access k."""
     access, worth = problem.access[i], problem.worth[i]
@@ -189,12 +211,15 @@ def value_of_fetching(problem, i, after, size):
     start = np.int64(worth[after, FETCH])
     if start == NOT_FETCHED:
         return _NEVER
-    paid = rent(problem, i, start + 1, problem.access[i, after, INSTRUCTION], size)
+    access = problem.access[i, after]
+    t = access[INSTRUCTION]
+    paid = rent(problem, i, start + 1, t, size)
+    paid += toll_of_fetch(problem, i, start + 1, t, problem.tensor[i, access[TENSOR], TRANSFER])
     return worth[after, SAVES] - paid + worth[after, IF_IN]
 
 
 @compiled
-def plan_storage(problem, i, storage, wanted, gained):
+def plan_storage(problem, i, storage, wanted, gained, moved):
     """The best plan of one storage at the present prices: fill IF_IN and IF_OUT, and add what it wants to hold."""
     access, worth, tensor = problem.access[i], problem.worth[i], problem.tensor[i]
     first = tensor[storage, FIRST_OF_STORAGE]
@@ -213,7 +238,7 @@ def plan_storage(problem, i, storage, wanted, gained):
         k = access[k, PREVIOUS]
     if size > problem.dims[i, DIM_CMEM] or tensor[storage, HBM_ONLY] == 1:
         return
-    want_best_plan(problem, i, first, size, grouped, wanted, gained)
+    want_best_plan(problem, i, first, size, grouped, wanted, gained, moved)
 
 
 @compiled
@@ -224,7 +249,7 @@ def last_of_storage(access, k):
 
 
 @compiled
-def want_best_plan(problem, i, first, size, grouped, wanted, gained):
+def want_best_plan(problem, i, first, size, grouped, wanted, gained, moved):
     """Follow the best plan of a storage and add up what it holds and gains."""
     access, worth = problem.access[i], problem.worth[i]
     k, before = first, NONE
@@ -232,22 +257,27 @@ def want_best_plan(problem, i, first, size, grouped, wanted, gained):
     while k != NONE:
         t = access[k, INSTRUCTION]
         out = worth[k, IF_OUT]
-        stay, begin = _NEVER, t
+        stay, begin, fetches = _NEVER, t, False
         if before == NONE and access[k, WRITES] == 1:
             stay = worth[k, SAVES] - rent(problem, i, t, t, size) + worth[k, IF_IN]
         fetch = value_of_fetching(problem, i, k, size)
         if fetch > stay:
-            stay, begin = fetch, np.int64(worth[k, FETCH]) + 1
+            stay, begin, fetches = fetch, np.int64(worth[k, FETCH]) + 1, True
         if inside:
             keep = value_of_keeping(problem, i, before, k, size)
             if keep >= stay:
-                stay, begin = keep, access[before, INSTRUCTION] + 1
+                stay, begin, fetches = keep, access[before, INSTRUCTION] + 1, False
         inside = inside if grouped and before != NONE else stay > out
         if inside and begin <= t:
             wanted[begin] += size
             wanted[t + 1] -= size
         if inside:
             gained[t] += access[k, HBM] - access[k, CMEM]
+        if inside and fetches:
+            work = problem.tensor[i, access[k, TENSOR], TRANSFER]
+            share = work / max(problem.supplied[i, t] - problem.supplied[i, begin], 1.0)
+            moved[begin] += share
+            moved[t] -= share
         k, before = access[k, NEXT], k
 
 
@@ -264,3 +294,18 @@ def move_prices(problem, i, wanted, step):
         now = max(now + step * min(want / cmem - 1.0, 3.0), 0.0)
         total += now
         price[t + 1] = total
+
+
+@compiled
+def move_tolls(problem, i, moved, step):
+    """The same for the supply."""
+    toll, supplied = problem.toll[i], problem.supplied[i]
+    use, total, old = 0.0, 0.0, 0.0
+    for t in range(problem.dims[i, DIM_INSTRUCTIONS]):
+        use += moved[t]
+        supply = supplied[t + 1] - supplied[t]
+        now = (toll[t + 1] - old) / supply if supply > 0.0 else 0.0
+        old = toll[t + 1]
+        now = max(now + step * min(use - 1.0, 3.0), 0.0)
+        total += now * supply
+        toll[t + 1] = total

@@ -112,8 +112,8 @@ RUNNING, FINISHED, DEAD_END, ILLEGAL = range(4)
 # --- columns of State.storage -----------------------------------------------------------------------------------------
 # HELD_UNTIL is the last instruction at which CMEM holds it, or -1. SERVED is where its last access went: UNDECIDED if
 # there was none, IN_HBM or IN_CMEM. VALID is the instruction from which on HBM has the value (-1 from the start, NEVER
-# while it does not), WRITTEN the access that wrote the value (-1 for none).
-HELD_UNTIL, STRIP, SERVED, VALID, WRITTEN, NUM_STORAGE = range(6)
+# while it does not), WRITTEN the access that wrote the value and LATEST the last one decided (-1 for none).
+HELD_UNTIL, STRIP, SERVED, VALID, WRITTEN, LATEST, NUM_STORAGE = range(7)
 UNDECIDED, IN_HBM, IN_CMEM = -1, 0, 1
 
 # --- columns of State.strip: blocks of CMEM ---------------------------------------------------------------------------
@@ -170,6 +170,8 @@ class Problem(NamedTuple):
     instruction: NDArray[np.int64]  # [n, T, NUM_INSTRUCTION]
     worth: NDArray[np.float64]  # [n, N, NUM_WORTH]
     price: NDArray[np.float64]  # [n, T + 1]: what holding a byte is worth, in ps, summed over instructions 0 .. t - 1
+    toll: NDArray[np.float64]  # [n, T + 1]: what all the supply of instructions 0 .. t - 1 is worth, in ps
+    supplied: NDArray[np.float64]  # [n, T + 1]: how much that is with everything in HBM, in ps
     scale: NDArray[np.float64]  # [n, NUM_SCALES]
     feature: NDArray[np.float32]  # [n, N, STATIC_COLUMNS], what an observation says of an access at any time
     brief: NDArray[np.int32]  # [n, N, NUM_BRIEF]
@@ -195,6 +197,7 @@ class State(NamedTuple):
     transfer: NDArray[np.int64]  # [n, N, NUM_TRANSFER]
     wanted: NDArray[np.float64]  # [n, T + 1], scratch of the prices
     gained: NDArray[np.float64]  # [n, T], scratch of the prices
+    moved: NDArray[np.float64]  # [n, T + 1], scratch of the prices
     heads: NDArray[np.int32]  # [n, T + 1 + N], scratch of the judge
     queue: NDArray[np.int32]  # [n, N], scratch of the judge
 
