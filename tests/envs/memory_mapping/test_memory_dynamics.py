@@ -147,7 +147,7 @@ def test_every_plan_is_valid_and_the_rewards_sum_to_its_run_time(
 def test_a_hundred_thousand_steps_agree_with_the_check():
     steps = 0
     for number in range(24):
-        options = {
+        options: dict[str, Any] = {
             "supply": ("contended", "elapsed")[number % 2],
             "offsets": ("best_fit", "first_fit")[number // 2 % 2],
         }
