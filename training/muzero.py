@@ -25,7 +25,6 @@ from ..agents.muzero.search import Found, SearchConfig, Searcher
 from ..envs.core.env import SchedulingVectorEnv
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write, read_bounded
-from ..envs.core.random import combine
 from .base import Run
 from .books import Books
 from .bridge import make_vector_env, training_seed
@@ -141,9 +140,7 @@ class MuZeroRun(Run):
     ) -> Found:
         """Searches from the present of copies, with noise."""
         mask = observation["action_mask"]
-        keys = np.array(
-            [combine(self.config.seed, key) for key in rng.integers(0, 2**62, len(copies))], dtype=np.uint64
-        )
+        keys = rng.integers(0, 2**63, len(copies), dtype=np.uint64)
         gumbel = rng.gumbel(size=mask.shape)
         room = 2**30 if self._engine is None else self._search.roots_at_once(self._engine.copy_bytes)
         parts = []

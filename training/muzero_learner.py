@@ -81,7 +81,7 @@ def fit(network: MuZeroNetwork, optimizer: torch.optim.Optimizer, batch: Batch, 
     optimizer.step()
     scale = values[:, 0].abs().mean()
     network.value_scale.mul_(_SCALE_KEPT).add_((1.0 - _SCALE_KEPT) * scale)
-    means = [float(part.mean()) for part in (policy_loss, value_loss, reward_loss)]
+    means = [part.detach().mean().item() for part in (policy_loss, value_loss, reward_loss)]
     return Losses(means[0], means[1], means[2], errors.numpy())
 
 
