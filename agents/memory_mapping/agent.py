@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...envs.memory_mapping.instance import MemoryInstance
 from ...envs.memory_mapping.schedule import MemoryPlan
 from ..agent import Agent, Imagine, Observation, Report, Setting
+from .game_search import GameSearch
 from .mapper import Mapper, MapperOptions
 from .orders import order_of
 from .search import OrderSearch, OrderSearchBase, RandomOrders, best_variant
@@ -50,15 +51,6 @@ class MappingAgent(Agent):
 
     def act(self, observation: Observation, mask: NDArray[Any]) -> NDArray[Any]:
         raise NotImplementedError(f"agent {self.name!r} proposes whole plans and does not play")
-
-
-class AllHbmAgent(MappingAgent):
-    """Leaves everything in HBM."""
-
-    name = "all-hbm"
-
-    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
-        return MemoryPlan(instance, ())
 
 
 class XlaAgent(MappingAgent):
@@ -151,3 +143,34 @@ class OrderSearchAgent(SearchingAgent):
 
     name = "order-search"
     _search = OrderSearch
+
+
+class GameSearchAgent(MappingAgent):
+    """Searches for a good play of the game.
+
+    Args:
+        setting: of the environment.
+        seconds: wall time for each program; None: no limit.
+        plays: limit of another kind, how many plays; None: none.
+    """
+
+    name = "game-search"
+    improves = True
+
+    def __init__(self, setting: Setting, seconds: float | None, plays: int | None = None) -> None:
+        super().__init__(setting)
+        self._seconds, self._plays = seconds, plays
+
+    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
+        search = self._search(instance, key)
+        search.run(self._seconds, self._plays)
+        return search.plan()
+
+    def improve(
+        self, instance: MemoryInstance, imagine: Imagine, seconds: float, report: Report, best: Any = None
+    ) -> None:
+        self._search(instance, self._setting.seed).run(seconds, self._plays, report.found)
+
+    def _search(self, instance: MemoryInstance, key: int) -> GameSearch:
+        variants = [MapperOptions(supply=supply) for supply in SUPPLIES]
+        return GameSearch(instance, self._setting.options, key, variants)

@@ -186,7 +186,7 @@ def map_by_row(program, table, row, mapping, order, by_judge):
 
 
 @compiled
-def _draw(key, number, which, below):
+def draw_below(key, number, which, below):
     """A random integer below a limit."""
     return min(np.int64(uniform(key, np.int64(number), np.int64(which)) * below), below - 1)
 
@@ -200,7 +200,7 @@ def draw_orders(program, table, mapping, order, best, numbers, key, count, by_ju
         row = number % rows
         if row == 0:
             for k in range(len(order) - 1, 0, -1):
-                other = _draw(key, number, k, k + 1)
+                other = draw_below(key, number, k, k + 1)
                 order[k], order[other] = order[other], order[k]
         score = map_by_row(program, table, row, mapping, order, by_judge)
         if score < numbers[_BEST]:
@@ -226,9 +226,9 @@ def improve_order(program, table, mapping, order, candidate, best, history, numb
             for k in range(len(history)):
                 history[k] = _WORST
             for k in range(_SHAKES):
-                _move(candidate, _draw(key, number, 100 + k, length), _draw(key, number, 200 + k, length))
-        elif rows > 1 and _draw(key, number, 0, 50) == 0:
-            row = _draw(key, number, 1, rows)
+                _move(candidate, draw_below(key, number, 100 + k, length), draw_below(key, number, 200 + k, length))
+        elif rows > 1 and draw_below(key, number, 0, 50) == 0:
+            row = draw_below(key, number, 1, rows)
         _change(program, mapping, candidate, key, number)
         score, place = map_by_row(program, table, row, mapping, candidate, by_judge), number % len(history)
         if score <= numbers[_SCORE] or score <= history[place]:
@@ -256,19 +256,19 @@ def _move(order, source, target):
 def _change(program, mapping, order, key, number):
     """Make one or two random changes of an order, knowing what its last mapping left in HBM."""
     length = len(order)
-    for again in range(1 + (_draw(key, number, 2, 3) == 0)):
-        kind, salt = _draw(key, number, 10 + again, 10), 20 + 20 * again
-        place, other = _draw(key, number, salt, length), _draw(key, number, salt + 1, length)
+    for again in range(1 + (draw_below(key, number, 2, 3) == 0)):
+        kind, salt = draw_below(key, number, 10 + again, 10), 20 + 20 * again
+        place, other = draw_below(key, number, salt, length), draw_below(key, number, salt + 1, length)
         if kind < 4:
             storage = _missed(program, mapping, key, number, salt + 2)
             for k in range(length):
                 if order[k] == storage:
                     place = k
-            _move(order, place, _draw(key, number, salt + 1, place + 1))
+            _move(order, place, draw_below(key, number, salt + 1, place + 1))
         elif kind < 6:
             order[place], order[other] = order[other], order[place]
         elif kind < 8:
-            near = max(0, min(length - 1, place + _draw(key, number, salt + 1, 17) - 8))
+            near = max(0, min(length - 1, place + draw_below(key, number, salt + 1, 17) - 8))
             _move(order, place, near)
         else:
             _move(order, place, other)
@@ -279,7 +279,7 @@ def _missed(program, mapping, key, number, salt):
     """The storage of one of the accesses in HBM of which much is lost: the greatest loss of four drawn at random."""
     found, most = program.storage[0], np.int64(-1)
     for k in range(4):
-        a = _draw(key, number, salt + k, len(mapping.in_cmem))
+        a = draw_below(key, number, salt + k, len(mapping.in_cmem))
         t = program.instruction[a]
         loss = min(program.hbm[a] - program.cmem[a], mapping.memory[t] - program.compute[t]) * program.trips[t]
         if not mapping.in_cmem[a] and program.eligible[program.storage[a]] and loss > most:
