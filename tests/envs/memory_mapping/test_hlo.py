@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from makespan.envs.core.errors import UserError
 from makespan.envs.memory_mapping.tracing.hlo import hlo_instance, read_hlo
@@ -190,7 +191,13 @@ TUPLE = "(s32[], f32[8,8]{1,0}, f32[8,8]{1,0})"
 TRIPS = 'backend_config={"known_trip_count":{"n":"5"},"known_init_step":{"init":"0","step":"1"}}'
 
 
-def loop(*body, root, trips=TRIPS, after="ROOT %y = f32[8,8]{1,0} get-tuple-element(%w), index=1", first="%z"):
+def loop(
+    *body: str,
+    root: str,
+    trips: str = TRIPS,
+    after: tuple[str, ...] = ("ROOT %y = f32[8,8]{1,0} get-tuple-element(%w), index=1",),
+    first: str = "%z",
+) -> str:
     """A loop that carries a counter, h (from zeros or what `first` says) and m (the parameter)."""
     lines = "\n".join(f"  {line}" for line in body)
     parts = f"""{CONDITION}
@@ -212,7 +219,7 @@ def loop(*body, root, trips=TRIPS, after="ROOT %y = f32[8,8]{1,0} get-tuple-elem
         "%z = f32[8,8]{1,0} broadcast(%nought), dimensions={}",
         f"%t = {TUPLE} tuple(%zero, {first}, %x)",
         f"%w = {TUPLE} while(%t), condition=%condition, body=%body, {trips}".rstrip(", "),
-        *([after] if isinstance(after, str) else after),
+        *after,
         parts=parts,
     )
 
@@ -302,7 +309,7 @@ def test_a_loop_that_runs_more_often_costs_more():
     one, two = (
         hlo_instance(loop(STEP, root="%step, %m", trips=""), trips=trips, smallest_bytes=16) for trips in (1, 3)
     )
-    step = one.instruction_ps([False] * one.num_accesses)[1]
+    step = one.instruction_ps(np.zeros(one.num_accesses, dtype=np.bool_))[1]
     assert two.all_hbm_ps - one.all_hbm_ps == 2 * step
 
 

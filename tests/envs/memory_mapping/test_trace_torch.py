@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from makespan.envs.core.errors import UserError
 from makespan.envs.memory_mapping.instance import Hardware, MemoryInstance
@@ -76,9 +78,7 @@ class Shared(nn.Module):
 
 def test_views_are_folded_into_what_they_look_at():
     instance = trace(Shared(), zeros(16, 16))
-    assert len(instance.tensors) == 3 or len(instance.tensors) == 2
-    assert all(tensor.bytes == 512 for tensor in instance.tensors)
-    assert instance.tensors[-1].kind == "output"
+    assert [(tensor.kind, tensor.bytes) for tensor in instance.tensors] == [("input", 512), ("output", 512)]
 
 
 class Sliced(nn.Module):
@@ -104,6 +104,7 @@ class Cached(nn.Module):
 
     def __init__(self):
         super().__init__()
+        self.cache: Any
         self.register_buffer("cache", torch.zeros(32, 64))
 
     def forward(self, x):
@@ -128,6 +129,7 @@ class Unchanged(nn.Module):
 
     def __init__(self):
         super().__init__()
+        self.cache: Any
         self.register_buffer("cache", torch.zeros(32, 64))
 
     def forward(self, x):
