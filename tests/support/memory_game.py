@@ -116,11 +116,16 @@ class ReferenceGame:
         placements = tuple(Placement(s.tensor, s.start, s.end, s.offset, s.copy, tuple(s.write_backs)) for s in strips)
         return MemoryPlan(self.instance, placements, self.supply)
 
-    def copy(self) -> ReferenceGame:
+    def legal_actions(self) -> list[int]:
+        return [action for action, legal in enumerate(self.legal()) if legal]
+
+    def after(self, action: int) -> ReferenceGame:
+        """Another game, one action on; a dead end stays one."""
         other = object.__new__(ReferenceGame)
-        other.__dict__ = dict(self.__dict__)
-        other.forced, other.actions = set(self.forced), list(self.actions)
-        other.position = deepcopy(self.position)
+        other.__dict__ = {**self.__dict__, "actions": [*self.actions, action]}
+        position = self._try(self.position, action)
+        assert position is not None, "illegal"
+        other.position = position
         return other
 
     # --- Drop-backup --------------------------------------------------------------------------------------------------
