@@ -104,6 +104,6 @@ def test_a_run_time_beyond_64_bits_is_refused():
     data["loops"] = [[0, short.num_instructions - 1, 10**6]]
     for row in data["instructions"]:
         row["compute_ps"] = 10**15
-    with pytest.raises(UserError, match="may run for .* ps, at most"):
-        engine = make_engine(1, MemoryInstance.from_dict(data))
+    engine = make_engine(1, MemoryInstance.from_dict(data))
+    with pytest.raises(UserError, match=r"may run for .* ps, at most"):
         engine.reset([0])
