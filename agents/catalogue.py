@@ -324,13 +324,13 @@ def _make_cp_plan(name: Name, setting: Setting) -> Agent:
     return CpPlanAgent(setting, seconds, _count(name, "workers", 1), warm, repair, retime)
 
 
-def _limits(name: Name) -> tuple[float | None, int | None]:
+def _limits(name: Name, counted: str = "iterations") -> tuple[float | None, int | None]:
     """(seconds, iterations) of a search, one of which is None; 60 seconds where nothing is said."""
-    if "iterations" not in name.options:
+    if counted not in name.options:
         return _seconds(name, "time", 60.0), None
     if "time" in name.options:
-        raise UserError(f"agent {name.base!r}: option iterations and option time exclude each other")
-    return None, _count(name, "iterations", 1, most=_MOST_ITERATIONS)
+        raise UserError(f"agent {name.base!r}: option {counted} and option time exclude each other")
+    return None, _count(name, counted, 1, most=_MOST_ITERATIONS)
 
 
 def _make_amcc(name: Name, setting: Setting) -> Agent:
@@ -371,7 +371,72 @@ def _make_job_insertion(name: Name, setting: Setting) -> Agent:
     return ImprovementAgent(setting, name.base, JobInsertion, *_limits(name))
 
 
+MEMORY_MAPPING = "makespan/MemoryMapping-v0"
+
+
+def _not_memory_mapping(setting: Setting) -> str | None:
+    return None if setting.env_id == MEMORY_MAPPING else "it is no memory mapping"
+
+
+def _number(name: Name, key: str, default: float, least: float = 0.0) -> float:
+    value = name.options.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= _LONGEST_TIME:
+        raise FieldError(f"option {key} of agent {name.base!r}", value, f"a number from {least:g} to {_LONGEST_TIME}")
+    return float(value)
+
+
+def _make_xla_like(name: Name, setting: Setting) -> Agent:
+    from .memory_mapping.agent import XlaAgent
+    from .memory_mapping.mapper import MapperOptions
+    from .memory_mapping.orders import ORDERS
+
+    default = MapperOptions()
+    options = MapperOptions(
+        supply=_choice(name, "supply", ("elapsed", "contended")),
+        preferred=_number(name, "preferred", default.preferred),
+        minimum=_number(name, "minimum", default.minimum),
+        maximum=_number(name, "maximum", default.maximum),
+        repacks=_count(name, "repacks", default.repacks, least=0),
+    )
+    return XlaAgent(setting, options, _choice(name, "order", ORDERS))
+
+
+def _make_tuned_xla(name: Name, setting: Setting) -> Agent:
+    from .memory_mapping.agent import TunedXlaAgent
+
+    return TunedXlaAgent(setting, score=_choice(name, "score", ("judge", "proxy")))
+
+
+def _make_order_search(name: Name, setting: Setting) -> Agent:
+    from .memory_mapping.agent import OrderSearchAgent, RandomOrdersAgent
+
+    make = RandomOrdersAgent if name.base == "best-of-orders" else OrderSearchAgent
+    return make(setting, *_limits(name, "orders"), score=_choice(name, "score", ("judge", "proxy")))
+
+
+def _make_game_search(name: Name, setting: Setting) -> Agent:
+    from .memory_mapping.agent import GameSearchAgent
+
+    return GameSearchAgent(setting, *_limits(name, "plays"))
+
+
+def _make_hybrid(name: Name, setting: Setting) -> Agent:
+    from .planners.hybrid import HybridAgent
+
+    if "of" not in name.options:
+        raise UserError("agent 'hybrid' needs option of: agents joined by +, hybrid:of=xla-like+keep-first")
+    return HybridAgent([make_agent(part, setting) for part in str(name.options["of"]).split("+")], setting)
+
+
 _KINDS = {
+    "xla-like": _Kind(
+        ("supply", "preferred", "minimum", "maximum", "repacks", "order"), _make_xla_like, _not_memory_mapping
+    ),
+    "tuned-xla": _Kind(("score",), _make_tuned_xla, _not_memory_mapping),
+    "best-of-orders": _Kind(("time", "orders", "score"), _make_order_search, _not_memory_mapping),
+    "order-search": _Kind(("time", "orders", "score"), _make_order_search, _not_memory_mapping),
+    "game-search": _Kind(("time", "plays"), _make_game_search, _not_memory_mapping),
+    "hybrid": _Kind(("of",), _make_hybrid, _not_memory_mapping),
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),
     "rollout": _Kind(("of", "worlds", "wait"), _make_rollout, _without_imagination),

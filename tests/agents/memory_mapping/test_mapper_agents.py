@@ -1,0 +1,77 @@
+"""The mapper, searches and hybrids by their names in `makespan evaluate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from makespan.agents.arena import Case, open_arena, play
+from makespan.agents.catalogue import make_agent
+from makespan.envs.core.errors import UserError
+from makespan.envs.memory_mapping.catalogue import named
+from makespan.envs.memory_mapping.instance import MemoryInstance
+from makespan.envs.memory_mapping.run_time import run_times
+from makespan.envs.memory_mapping.validity import validate
+
+ENV = "makespan/MemoryMapping-v0"
+
+
+@pytest.fixture(scope="module")
+def program() -> MemoryInstance:
+    return named("alexnet_b8_64m")[0]
+
+
+def played(agent: str, program: MemoryInstance, **options: Any) -> Any:
+    arena = open_arena(ENV, 1, {"instance": [program], **options})
+    (episode,) = play(arena, make_agent(agent, arena.setting), [Case(program, 0)])
+    return episode
+
+
+@pytest.mark.parametrize("supply", ["elapsed", "contended"])
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "xla-like", "xla-like:supply=contended", "xla-like:order=size-asc:preferred=0.5:minimum=0", "tuned-xla",
+        "best-of-orders:orders=10", "order-search:orders=50", "game-search:plays=50", "keep-first", "rent",
+    ],
+)  # fmt: skip
+def test_every_plan_passes_the_checker_and_takes_what_the_judge_says(
+    agent: str, supply: str, program: MemoryInstance
+) -> None:
+    episode = played(agent, program, supply=supply)
+    assert validate(episode.schedule) == []
+    assert episode.objective == run_times(episode.schedule).judged_ps
+    assert episode.objective > 0
+    assert played(agent, program, supply=supply).objective == episode.objective, "limits by counts repeat"
+
+
+def test_search_is_no_worse_than_what_it_begins_from(program: MemoryInstance) -> None:
+    best = min(played(f"xla-like:supply={supply}", program).objective for supply in ("elapsed", "contended"))
+    assert played("tuned-xla", program).objective <= best
+    assert played("order-search:orders=100", program).objective <= best
+    assert played("game-search:plays=200", program).objective <= played("keep-first", program).objective
+
+
+def test_a_hybrid_is_the_better_of_its_parts(program: MemoryInstance) -> None:
+    parts = ["xla-like", "keep-first", "all-hbm"]
+    objectives = [played(part, program).objective for part in parts]
+    assert len(set(objectives)) == 3
+    assert played(f"hybrid:of={'+'.join(parts)}", program).objective == min(objectives)
+
+
+@pytest.mark.parametrize(
+    ("agent", "problem"),
+    [
+        ("xla-like:supply=none", "option supply of agent 'xla-like' is 'none'"),
+        ("xla-like:preferred=-1", "option preferred of agent 'xla-like' is -1, expected a number from 0"),
+        ("order-search:orders=5:time=1", "option orders and option time exclude each other"),
+        ("game-search:time=0", "option time of agent 'game-search' is 0"),
+        ("hybrid", "needs option of"),
+        ("hybrid:of=xla-like+nobody", "unknown agent 'nobody'"),
+    ],
+)
+def test_wrong_options_are_named(agent: str, problem: str, program: MemoryInstance) -> None:
+    with pytest.raises(UserError, match=problem):
+        played(agent, program)
+    with pytest.raises(UserError, match="it is no memory mapping"):
+        make_agent("xla-like", open_arena("makespan/JobShop-v0", 1).setting)
