@@ -32,6 +32,8 @@ from .muzero_learner import Losses, fit
 from .muzero_replay import MEMORY, EngineStates, ObservedStates, Replay, States, Step
 from .state import MAX_BYTES, dump_optimizer, load_optimizer
 
+EXPLORE = 0.1  # share of a root's prior that all actions divide among them in training
+
 
 class MuZeroRun(Run):
     """Rounds of self-play, reanalysis and fitting.
@@ -148,7 +150,8 @@ class MuZeroRun(Run):
             rows = slice(low, low + room)
             seen = {key: array[rows] for key, array in observation.items()}
             none = np.zeros(len(copies[rows]), dtype=np.int64)
-            parts.append(self._search.search(seen, mask[rows], imagine, copies[rows], keys[rows], none, gumbel[rows]))
+            given = copies[rows], keys[rows], none, gumbel[rows], EXPLORE
+            parts.append(self._search.search(seen, mask[rows], imagine, *given))
         return Found._make(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
 
     def _play(self, rng: np.random.Generator) -> None:

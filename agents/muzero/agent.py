@@ -118,6 +118,7 @@ class NetworkSearch:
         keys: NDArray[np.uint64],
         decisions: NDArray[np.int64],
         gumbel: NDArray[np.float64] | None = None,
+        explore: float = 0.0,
     ) -> Found:
         """Search from the present of copies.
 
@@ -126,6 +127,7 @@ class NetworkSearch:
             imagine: how to look ahead from `copies`, int64 [B]; None where the network's own model is searched.
             keys, decisions: uint64 and int64 [B], what imagined worlds are drawn from.
             gumbel: float64 [B, A], noise of the roots' logits; None for none.
+            explore: see `Searcher.search`.
         """
         from .imagined import ImaginedModel, OpenLoopModel
         from .learned import LearnedModel, evaluating
@@ -139,7 +141,7 @@ class NetworkSearch:
             model = kind(network, imagine, copies, keys, decisions, self._gamma)
         with evaluating(network):
             scale = float(network.value_scale) if hasattr(network, "value_scale") else 1.0  # pyright: ignore[reportArgumentType]
-            return self._searcher.search(model, gumbel, scale)
+            return self._searcher.search(model, gumbel, scale, explore)
 
     def roots_at_once(self, copy_bytes: int) -> int:
         """How many roots can be searched at a time, when an engine's copy takes so many bytes."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...envs.core.pack import Pack
 from .halving import halving_table
-from .tree import begin_search, conclude, expand, make_tree, select, shift_logits
+from .tree import begin_search, conclude, expand, make_tree, mix_prior, select, shift_logits
 
 CONSIDERED = 16
 FLOOR = 0.01
@@ -136,7 +136,13 @@ class Searcher:
         self._fresh = np.zeros(roots, dtype=np.bool_)
         self._weights = np.zeros((roots, slots), dtype=np.float32)
 
-    def search(self, model: Model, gumbel: NDArray[np.float64] | None = None, value_scale: float | None = 1.0) -> Found:
+    def search(
+        self,
+        model: Model,
+        gumbel: NDArray[np.float64] | None = None,
+        value_scale: float | None = 1.0,
+        explore: float = 0.0,
+    ) -> Found:
         """Search from every root of a model.
 
         Args:
@@ -144,6 +150,8 @@ class Searcher:
             gumbel: float64 [B, A], noise of the root's logits; None for none, which is how one plays to win.
             value_scale: what values of states usually amount to; the floor is a share of it. None: what they amount to
                 at the root.
+            explore: share of the root's prior that all legal actions divide evenly among them, so that what a network
+                once thought hopeless is tried again.
         """
         simulations = self.config.simulations
         root = model.begin(simulations + 1)
@@ -154,6 +162,8 @@ class Searcher:
         floor = self.config.floor * scale
         shifted = np.zeros_like(root.logits)
         shift_logits(root.logits, root.legal, shifted)
+        if explore:
+            mix_prior(shifted, root.legal, explore)
         weights, most = np.exp(shifted), self.config.considered
         begin_search(self._tree, root.values, shifted, weights, root.legal, noise, floor, most)
         chosen = self._parents, self._actions, self._fresh

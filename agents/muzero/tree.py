@@ -100,6 +100,22 @@ def shift_logits(logits, legal, shifted):
 
 
 @compiled
+def mix_prior(shifted, legal, share):
+    """Give a share of the probability to all legal slots alike: changes shifted logits float32 [B, A] in place."""
+    for b in range(shifted.shape[0]):
+        total, count = 0.0, 0
+        for a in range(shifted.shape[1]):
+            if legal[b, a] != 0:
+                total += np.exp(np.float64(shifted[b, a]))
+                count += 1
+        largest = np.float32(np.log((1.0 - share) / max(total, 1.0) + share / max(count, 1)))
+        for a in range(shifted.shape[1]):
+            if legal[b, a] != 0:
+                mixed = (1.0 - share) * np.exp(np.float64(shifted[b, a])) / total + share / count
+                shifted[b, a] = np.float32(np.log(mixed)) - largest
+
+
+@compiled
 def fill_node(tree, b, node, value, weights, legal):
     """Make a node of what the model says of its state.
 
