@@ -1,0 +1,63 @@
+"""The compiled game beside the reference game over 100,000 random steps: masks, placements, rewards and run times."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from makespan.envs.memory_mapping.env import make_engine
+from makespan.envs.memory_mapping.run_time import run_times
+from makespan.envs.memory_mapping.validity import validate
+from support.memory_game import ReferenceGame
+from support.memory_programs import random_program
+
+
+def play_both(seed: int, instructions: int) -> tuple[int, int]:
+    """Play one random game in both; returns its steps and its dead ends."""
+    rng = random.Random(seed)
+    instance = random_program(seed, instructions)
+    supply, gaps = rng.choice(("contended", "elapsed")), rng.choice(("best_fit", "first_fit"))
+    objective = rng.choice(("judge", "proxy"))
+    game = ReferenceGame(instance, supply, gaps)
+    engine = make_engine(1, instance, supply=supply, offsets=gaps, objective=objective)
+    engine.reset(np.array([seed]))
+    likes_cmem = rng.choice((1, 3, 20))
+    busy = all(x.reads or x.writes for x in instance.instructions)
+    total, paid, steps = 0.0, 0.0, 0
+    while not game.done:
+        actions = game.legal_actions()
+        assert np.flatnonzero(engine.masks[0]).tolist() == actions, (seed, steps)
+        action = rng.choices(actions, [1 if action == 2 else likes_cmem for action in actions])[0]
+        total += float(engine.step([action]).reward[0])
+        paid += float(game.step(action))
+        steps += 1
+        assert engine.schedule(0).placements == game.plan().placements, (seed, steps)
+        if busy and not game.done:  # when an instruction without accesses is paid is left open
+            assert total == pytest.approx(paid, abs=1e-9), (seed, steps)
+    plan = game.plan()
+    assert validate(plan) == []
+    times = run_times(plan)
+    run_time = times.judged_ps if objective == "judge" else times.proxy_ps
+    assert engine.objectives()[0] == run_time
+    assert -total * instance.all_hbm_ps == pytest.approx(run_time, rel=1e-9)
+    metrics = engine.metrics(0)
+    assert (metrics["proxy_ps"], metrics["judged_ps"]) == (times.proxy_ps, times.judged_ps)
+    assert metrics["backups"] == game.backups
+    return steps, game.backups
+
+
+def test_both_games_are_the_same() -> None:
+    dead_ends = 0
+    for seed in range(60):
+        dead_ends += play_both(seed, 3 + seed % 10)[1]
+    assert dead_ends > 20
+
+
+@pytest.mark.slow
+def test_both_games_are_the_same_over_a_hundred_thousand_steps() -> None:
+    steps, dead_ends, seed = 0, 0, 10**6
+    while steps < 100_000:
+        played, met = play_both(seed, 4 + seed % 27)
+        steps, dead_ends, seed = steps + played, dead_ends + met, seed + 1
+    assert dead_ends > 3_000
