@@ -121,6 +121,15 @@ class MemoryMappingEnv(SchedulingEnv):
         """
         return MemoryPlan.from_dict(data)
 
+    def bound(self, instance: MemoryInstance | str) -> float:
+        """A proved lower bound on the objective of an instance, by counting, whatever supply a plan promises to fit."""
+        from .bounds import lower_bound  # only here: SciPy takes long to load
+
+        memory = self._memory
+        if isinstance(instance, str):
+            instance = memory.source.instance(memory.source.index(instance))
+        return float(lower_bound(instance, contended=memory.options.objective == "judge"))
+
     @property
     def _memory(self) -> MemoryEngine:
         assert isinstance(self.engine, MemoryEngine)

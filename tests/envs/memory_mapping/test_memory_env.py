@@ -210,6 +210,24 @@ def test_a_plan_that_was_played_is_appraised_as_it_was_played():
             assert metrics[key] == played[key], key
 
 
+@pytest.mark.parametrize("objective", ["judge", "proxy"])
+def test_the_bound_holds_for_plays_under_either_supply(objective):
+    instances = [random_instance((60,), seed) for seed in range(8)]
+    room = MemoryMappingEnv(instance=instances, objective=objective)
+    for supply in ("contended", "elapsed"):
+        engine = make_engine(8, instances, supply=supply, objective=objective)
+        engine.reset(np.arange(8), instances=instances)
+        step = 0
+        while engine.is_running().any():
+            engine.step([pick(step, 6, mask) if mask.any() else 0 for mask in engine.masks])
+            step += 1
+        for copy, instance in enumerate(instances):
+            bound = room.bound(instance)
+            assert room.bound(instance.name) == bound
+            assert 0 < bound <= engine.objectives()[copy]
+            assert bound < instance.all_hbm_ps
+
+
 def test_plans_are_stored_read_and_checked():
     env = MemoryMappingEnv(instance=SIZE)
     _, info = env.reset(seed=0)
