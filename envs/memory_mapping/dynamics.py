@@ -38,6 +38,8 @@ from .state import (
     FIRST_OF_STORAGE,
     GROUPED,
     HBM,
+    HELD_FROM,
+    HELD_TO,
     HELD_UNTIL,
     HISTORY,
     ILLEGAL,
@@ -103,7 +105,7 @@ def reset_state(problem, state, i, seed):
     for k in range(problem.dims[i, DIM_ACCESSES]):
         state.forced[i, k] = 0
     begin_play(problem, state, i)
-    assess(problem, state, i, 0)
+    come_to(problem, state, i, 0)
 
 
 @compiled
@@ -133,6 +135,7 @@ def begin_play(problem, state, i):
     clock[REACHABLE] = problem.dims[i, DIM_BEST]
     clock[TOUCHED] = MOST_TOUCHED + 1  # all of the image
     clock[LEFT_FROM], clock[LEFT_TO] = 0, problem.dims[i, DIM_INSTRUCTIONS] - 1
+    clock[HELD_FROM], clock[HELD_TO] = clock[LEFT_FROM], clock[LEFT_TO]
 
 
 @compiled
@@ -251,14 +254,13 @@ def back_up(problem, state, i, k):
         clock[BACKUPS] += 1
         begin_play(problem, state, i)
         dead = NONE
-        for j in range(k):
+        for j in range(k + 1):
             if assess(problem, state, i, j) == 0:
                 dead = j
                 break
-            action = np.int64(state.action[i, j])
-            decide(problem, state, i, j, action if state.offer[i, action, ALLOWED] == 1 else substitute(state, i))
-        if dead == NONE and assess(problem, state, i, k) == 0:
-            dead = k
+            if j < k:
+                action = np.int64(state.action[i, j])
+                decide(problem, state, i, j, action if state.offer[i, action, ALLOWED] == 1 else substitute(state, i))
         if dead == NONE:
             return
 
@@ -269,7 +271,13 @@ def advance(problem, state, i, action):
     clock = state.clock[i]
     k = clock[POSITION]
     decide(problem, state, i, k, action)
-    k += 1
+    come_to(problem, state, i, k + 1)
+
+
+@compiled
+def come_to(problem, state, i, k):
+    """Make access k the one to be decided, or end the episode."""
+    clock = state.clock[i]
     if k == problem.dims[i, DIM_ACCESSES]:
         clock[STATUS] = FINISHED
         clock[WAITS] = judge(problem, state, i)

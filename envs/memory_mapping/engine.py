@@ -71,38 +71,36 @@ def is_legal(state, i, action):
 
 
 @compiled
-def begin(problem, state, view, i, seed, chosen, fresh, sizes):
+def begin(problem, state, i, seed, chosen, fresh, sizes):
     """Begin an episode in copy i, on the random program of its seed if none was chosen (-1)."""
     if chosen < 0:
         generate_copy(problem, state, i, seed, sizes)
     if chosen < 0 or fresh == 1:
         describe_program(problem, state, i)
     reset_state(problem, state, i, seed)
-    write_blank(problem, state, view, i)
-    update_observation(problem, state, view, i)
 
 
 @compiled
-def step(problem, state, view, outcome, i, action):
-    """Play an action in copy i, if it is running, and report what came of it."""
+def step(problem, state, outcome, i, action):
+    """Play an action in copy i, if it is running, and report what came of it. Returns whether it was."""
     clock = state.clock[i]
     outcome.reward[i] = 0.0
     outcome.elapsed[i] = 0.0
     outcome.terminated[i] = False
     outcome.truncated[i] = False
     if clock[d.STATUS] != d.RUNNING:
-        return
+        return False
     if is_legal(state, i, action):
         advance(problem, state, i, action)
     else:
         clock[d.STATUS] = d.ILLEGAL
-    update_observation(problem, state, view, i)
     due = owed(problem, state, i)
     scale = max(problem.dims[i, d.DIM_ALL_HBM], 1) if problem.options[d.OPT_SCALE] == 1 else 1
     outcome.reward[i] = (due - clock[d.PAID]) / scale
     clock[d.PAID] = due
     outcome.elapsed[i] = 1.0
     outcome.terminated[i] = clock[d.STATUS] != d.RUNNING
+    return True
 
 
 @compiled(nogil=True)
@@ -113,12 +111,14 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
     """
     for i in range(low, high):
         order = orders.order[i]
+        changed = order != LEAVE
         if order == STEP:
-            step(problem, state, view, outcome, i, actions[i])
+            changed = step(problem, state, outcome, i, actions[i])
         elif order == BEGIN:
-            begin(problem, state, view, i, orders.seed[i], orders.chosen[i], orders.fresh[i], orders.sizes)
-        elif order == REWRITE:
+            begin(problem, state, i, orders.seed[i], orders.chosen[i], orders.fresh[i], orders.sizes)
+        if order in (BEGIN, REWRITE):
             write_blank(problem, state, view, i)
+        if changed:
             update_observation(problem, state, view, i)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.compile import compiled
-from .state import BEGIN, BOTTOM, END, FETCHED, MOST_TOUCHED, NONE, OPENED, STRIPS, TOP, TOUCHED
+from .state import BEGIN, BOTTOM, END, FETCHED, HELD_FROM, HELD_TO, MOST_TOUCHED, NONE, OPENED, STRIPS, TOP, TOUCHED
 
 
 @compiled
@@ -62,7 +62,7 @@ def open_strip(state, i, begin, end, bottom, size, access, fetched):
     state.clock[i, STRIPS] = number + 1
     for t in range(begin, end + 1):
         state.held[i, t] += size
-    touch(state, i, number)
+    touch(state, i, number, begin, end)
     return number
 
 
@@ -72,14 +72,16 @@ def extend_strip(state, i, number, end):
     strip = state.strip[i, number]
     for t in range(strip[END] + 1, end + 1):
         state.held[i, t] += strip[TOP] - strip[BOTTOM]
+    touch(state, i, number, strip[END] + 1, end)
     strip[END] = end
-    touch(state, i, number)
 
 
 @compiled
-def touch(state, i, number):
-    """Note that a block has changed."""
-    count = state.clock[i, TOUCHED]
+def touch(state, i, number, begin, end):
+    """Note that a block is now held at instructions begin .. end."""
+    clock = state.clock[i]
+    count = clock[TOUCHED]
     if count < MOST_TOUCHED:
         state.touched[i, count] = number
-    state.clock[i, TOUCHED] = count + 1
+    clock[TOUCHED] = count + 1
+    clock[HELD_FROM], clock[HELD_TO] = min(clock[HELD_FROM], begin), max(clock[HELD_TO], end)

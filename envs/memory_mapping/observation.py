@@ -28,6 +28,7 @@ BEFORE, AHEAD = 16, 32  # accesses, and instructions, before the present and fro
 WINDOW = BEFORE + AHEAD
 ROWS, PAST, FUTURE, CHANNELS = 64, 96, 32, 4
 COLUMNS = PAST + FUTURE
+STRIDE = 8  # the image moves on by so many instructions at a time
 
 
 def _flag(name: str) -> Feature:
@@ -136,6 +137,7 @@ GLOBAL_FEATURES = (
     Feature("contended_supply", dynamic=False),
     Feature("first_fit", dynamic=False),
     Feature("terminates", dynamic=False),
+    Feature("present_in_image", f"{STRIDE} columns after the first {PAST}"),
 )
 GLOBAL_COLUMNS = len(GLOBAL_FEATURES)
 
@@ -216,10 +218,14 @@ SIZES = Sizes(
 )
 
 # --- columns of View.memo: what the image shows -----------------------------------------------------------------------
-# MEMO_INSTRUCTION is the present instruction, MEMO_POSITION the access to be decided (-1: the image must be written
-# from scratch). From MEMO_OWN, MEMO_COPY and MEMO_HOLD on the strip of the present storage and the offered blocks
-# (begin, end, bottom, top; an empty one ends before it begins). MEMO_STAMP counts writings of the window.
-MEMO_INSTRUCTION, MEMO_POSITION, MEMO_STAMP, MEMO_OWN, MEMO_COPY, MEMO_HOLD, NUM_MEMO = 0, 1, 2, 3, 7, 11, 15
+# MEMO_INSTRUCTION is the instruction of column PAST, MEMO_POSITION the access to be decided (-1: the image must be
+# written from scratch). From MEMO_OWN, MEMO_COPY and MEMO_HOLD on the strip of the present storage and the offered
+# blocks (begin, end, bottom, top; an empty one ends before it begins). MEMO_STAMP counts writings of the window,
+# MEMO_WINDOW is the instruction that it was last written for, or -1.
+MEMO_INSTRUCTION, MEMO_POSITION, MEMO_STAMP, MEMO_WINDOW, MEMO_OWN, MEMO_COPY, MEMO_HOLD, NUM_MEMO = (
+    *range(4),
+    *range(4, 17, 4),
+)
 
 
 class View(NamedTuple):

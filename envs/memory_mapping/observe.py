@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.compile import compiled
-from .observation import K_ACCESSES, K_ACTION_NODES, K_BELONGS, K_PRECEDES, MEMO_POSITION, MEMO_STAMP, NUM_MEMO, WINDOW
+from .observation import K_ACCESSES, K_ACTION_NODES, K_BELONGS, K_PRECEDES, MEMO_POSITION, MEMO_WINDOW, NUM_MEMO, WINDOW
 from .observe_actions import write_actions
 from .observe_image import write_image
 from .observe_nodes import describe_accesses, describe_instructions, write_window
@@ -36,7 +36,7 @@ def write_blank(problem, state, view, i):
     for column in range(NUM_MEMO):
         view.memo[i, column] = 0
     view.memo[i, MEMO_POSITION] = -1
-    view.memo[i, MEMO_STAMP] = 0
+    view.memo[i, MEMO_WINDOW] = -1
     for v in range(problem.dims[i, DIM_TENSORS]):
         view.shown[i, v] = 0
 

@@ -12,6 +12,7 @@ from .observation import (
     K_ACTIONS,
     K_GLOBALS,
     K_MASK,
+    STRIDE,
     clip,
     log_of,
     signed,
@@ -157,6 +158,7 @@ def write_globals(problem, state, view, i, near):
     floats[at + 15] = problem.options[OPT_ELAPSED] == 0
     floats[at + 16] = problem.options[OPT_FIRST_FIT] == 1
     floats[at + 17] = problem.options[OPT_TERMINATE] == 1
+    floats[at + 18] = (t % STRIDE) / STRIDE
 
 
 @compiled

@@ -1,5 +1,8 @@
 """Writes the image of CMEM: a column for each instruction around the present, a row for each 64th of CMEM.
 
+It moves on by STRIDE instructions at a time, since moving it costs more than all else; a global says where the present
+is.
+
 Channels: what is held; what the present access's storage holds; what is offered for it (the block of COPY, and, half
 as bright, what NO_COPY would hold further); the supply left during each instruction, the same in all rows. Every block
 adds the part of a pixel that it fills, rounded down, so that what is drawn step by step equals what is drawn at once.
@@ -19,6 +22,7 @@ from .observation import (
     MEMO_POSITION,
     PAST,
     ROWS,
+    STRIDE,
 )
 from .state import (
     ALL_HBM_TIME,
@@ -61,6 +65,7 @@ def write_image(problem, state, view, i):
     memo, clock = view.memo[i], state.clock[i]
     k = clock[POSITION]
     t = problem.access[i, min(k, problem.dims[i, DIM_ACCESSES] - 1), INSTRUCTION]
+    t -= t % STRIDE
     shift = t - memo[MEMO_INSTRUCTION]
     if memo[MEMO_POSITION] >= 0 and clock[TOUCHED] <= MOST_TOUCHED and 0 <= shift < COLUMNS:
         for rectangle in (MEMO_OWN, MEMO_COPY, MEMO_HOLD):
@@ -199,7 +204,10 @@ def erase(problem, view, i, channel, rectangle):
 def write_supply(problem, state, view, i, t, first, last):
     """Draw the supply left during instructions first .. last."""
     pixels = view.pixels[i]
-    begin, end = max(first, t - PAST, 0), min(last, t + COLUMNS - PAST - 1, problem.dims[i, DIM_INSTRUCTIONS] - 1)
+    begin, end = (
+        max(max(first, t - PAST), 0),
+        min(min(last, t + COLUMNS - PAST - 1), problem.dims[i, DIM_INSTRUCTIONS] - 1),
+    )
     for u in range(begin, end + 1):
         time = problem.instruction[i, u, ALL_HBM_TIME]
         value = min(255 * state.left[i, 0, u] // time, 255) if time > 0 else 0

@@ -20,6 +20,7 @@ from .observation import (
     K_TENSOR,
     K_TENSOR_MASK,
     MEMO_STAMP,
+    MEMO_WINDOW,
     STATIC_COLUMNS,
     TENSOR_COLUMNS,
     WIDE,
@@ -54,6 +55,8 @@ from .state import (
     GROUPED,
     HBM,
     HBM_ONLY,
+    HELD_FROM,
+    HELD_TO,
     HELD_UNTIL,
     IF_IN,
     IF_OUT,
@@ -64,6 +67,8 @@ from .state import (
     KIND,
     LATER,
     LATER_BENEFIT,
+    LEFT_FROM,
+    LEFT_TO,
     LOOP,
     NEXT,
     NONE,
@@ -188,8 +193,7 @@ def write_window(problem, state, view, i):
         integers[at_instruction + WINDOW + slot] = place if inside else -1
     for slot in range(tensors, WINDOW):
         clear_row(view, i, K_TENSOR, K_TENSOR_MASK, slot, TENSOR_COLUMNS)
-    for slot in range(WINDOW):
-        write_instruction(problem, state, view, i, slot, t)
+    write_instructions(problem, state, view, i, t)
 
 
 @compiled
@@ -263,6 +267,20 @@ def write_tensor(problem, state, view, i, slot, number, t):
         floats[at + 15] = feature[22]
     floats[at + 16] = signed(feature[25] - feature[26])
     view.bytes[i, view.offsets[K_TENSOR_MASK] + slot] = 1
+
+
+@compiled
+def write_instructions(problem, state, view, i, t):
+    """The rows of the instructions: all if others are in the window, else those of which something has changed."""
+    clock, memo = state.clock[i], view.memo[i]
+    first, last = 0, WINDOW - 1
+    if memo[MEMO_WINDOW] == t:
+        first = max(min(min(clock[LEFT_FROM], clock[HELD_FROM]) - t + BEFORE, BEFORE), 0)
+        last = min(max(max(clock[LEFT_TO], clock[HELD_TO]) - t + BEFORE, BEFORE), WINDOW - 1)
+    for slot in range(first, last + 1):
+        write_instruction(problem, state, view, i, slot, t)
+    memo[MEMO_WINDOW] = t
+    clock[HELD_FROM], clock[HELD_TO] = problem.dims[i, DIM_INSTRUCTIONS], -1
 
 
 @compiled

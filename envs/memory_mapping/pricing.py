@@ -3,8 +3,8 @@
 If holding a byte during instruction t costs a rent, and using the supply a toll, every storage can be decided by
 itself, by a small dynamic program over its accesses (hold on, fetch again, leave to HBM). Rents and tolls that make
 what all storages then want just fit are found by a subgradient method (Held, Wolfe & Crowder, Mathematical Programming
-6, 1974). They are estimates for whoever decides, not bounds: offsets and write-backs are left out, and the operands of one
-instruction share what it can gain.
+6, 1974). They are estimates for whoever decides, not bounds: offsets and write-backs are left out, and the operands of
+one instruction share what it can gain.
 """
 
 from __future__ import annotations

@@ -83,8 +83,8 @@ PER_TIME, PER_CMEM, PER_RUN, PRESSURE, NUM_SCALES = range(5)
 # --- columns of State.clock -------------------------------------------------------------------------------------------
 # POSITION is the access to be decided. SAVED is by how much the proxy run time has fallen below all-HBM; REACHABLE the
 # proxy run time with undecided accesses at their best. PAID is what the rewards so far sum to, without the scale. From
-# TOUCHED on they say what has changed since the image of CMEM was written: how many strips (`State.touched`), and the
-# first and last instruction whose supply did.
+# TOUCHED on they say what has changed since the observation was written: how many strips (`State.touched`), the first
+# and last instruction whose supply did, and those at which other bytes are held.
 (
     STATUS,
     POSITION,
@@ -104,8 +104,10 @@ PER_TIME, PER_CMEM, PER_RUN, PRESSURE, NUM_SCALES = range(5)
     TOUCHED,
     LEFT_FROM,
     LEFT_TO,
+    HELD_FROM,
+    HELD_TO,
     NUM_CLOCK,
-) = range(19)
+) = range(21)
 
 RUNNING, FINISHED, DEAD_END, ILLEGAL = range(4)
 

@@ -20,6 +20,7 @@ from makespan.envs.memory_mapping.observation import (
     ROWS,
     SPEC,
     STATIC_COLUMNS,
+    STRIDE,
     TENSOR_FEATURES,
 )
 from support.memory_hand_games import HAND_GAMES
@@ -166,7 +167,9 @@ def test_the_image_shows_what_is_held(seed: int, size: int):
         engine.step(choose(rng, engine.masks))
     image = engine.block.views["images/memory"][0]
     assert image.shape == (ROWS, COLUMNS, 4)
-    t = int(instance.access_instruction[engine.metrics(0)["decisions"]])
+    present = int(instance.access_instruction[engine.metrics(0)["decisions"]])
+    t = present // STRIDE * STRIDE
+    assert table(engine, "globals")["present_in_image"] == (present - t) / STRIDE
     cmem = instance.hardware.cmem_bytes
     expected = np.zeros((ROWS, COLUMNS), dtype=np.int64)
     for p in engine.schedule(0).placements:
@@ -217,13 +220,13 @@ def test_the_slots_of_a_game_worked_by_hand():
     assert everything["may_still_save"] == pytest.approx(30 / 140)
     assert everything["supply_left_lately"] == pytest.approx(0.9)
     image = engine.block.views["images/memory"][0]
-    assert image[:26, PAST - 1 : PAST + 1, 2].all()  # 40 of 100 bytes are 25.6 of 64 rows
+    assert image[:26, PAST : PAST + 2, 2].all()  # 40 of 100 bytes are 25.6 of 64 rows
     assert not image[26:, :, 2].any()
     assert not image[:, :, 0].any()
     engine.step([0])
     image = engine.block.views["images/memory"][0]
-    assert (image[:25, PAST - 1 : PAST + 1, 0] == 255).all()
-    assert (image[25, PAST - 1 : PAST + 1, 0] == 255 * 6 // 10).all()
+    assert (image[:25, PAST : PAST + 2, 0] == 255).all()
+    assert (image[25, PAST : PAST + 2, 0] == 255 * 6 // 10).all()
     assert not image[:, :, 1:3].any()
 
 
