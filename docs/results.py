@@ -1,29 +1,32 @@
-"""Fills the README's table of results from evaluations: ``python docs/results.py results/swap results/breakdowns``."""
+"""Fills a table of results from evaluations: ``python docs/results.py results/p0 results/p0.01``.
+
+``--page docs/job_shop_results.md --table swap`` fills another page than the README, between the marks of that name;
+``--agents a,b`` takes these agents alone.
+"""
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 from typing import Any
 
 from makespan.eval.publish import summarise
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
 def per_cent(share: float) -> str:
     return f"{100.0 * share:.1f}"
 
 
-def table(entries: list[dict[str, Any]]) -> str:
+def table(entries: list[dict[str, Any]], agents: list[str]) -> str:
     """One row per agent, one column per evaluation; a dash where an agent does not play."""
     titles = [
         ", ".join(f"{key}={value}" for key, value in entry["env_options"].items() if key != "law") or "no breakdowns"
         for entry in entries
     ]
     lines = [f"| agent | {' | '.join(titles)} |", "| --- |" + " ---: |" * len(titles)]
-    for agent in dict.fromkeys(agent for entry in entries for agent in entry["agents"]):
+    for agent in agents or dict.fromkeys(agent for entry in entries for agent in entry["agents"]):
         cells = [cell(entry["agents"].get(agent), agent == entry["reference"]) for entry in entries]
         lines.append(f"| `{agent}` | {' | '.join(cells)} |")
     reference = " and ".join(dict.fromkeys(entry["reference"] for entry in entries))
@@ -47,14 +50,21 @@ def cell(line: dict[str, Any] | None, is_reference: bool) -> str:
     return f"{gap} ({mean} [{low}, {high}])"
 
 
-def main(folders: list[str]) -> None:
+def main() -> None:
     """Rewrite the block between the marks."""
-    entries = [entry for folder in folders for entry in summarise(Path(folder))]
-    text = README.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    README.write_text(f"{before}{BEGIN}\n{table(entries)}\n{END}{after}", encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--page", type=Path, default=README)
+    parser.add_argument("--table", default="results")
+    parser.add_argument("--agents", default="")
+    given = parser.parse_args()
+    entries = [entry for folder in given.folders for entry in summarise(folder)]
+    begin, end = f"<!-- {given.table}:begin -->", f"<!-- {given.table}:end -->"
+    before, rest = given.page.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    rows = table(entries, given.agents.split(",") if given.agents else [])
+    given.page.write_text(f"{before}{begin}\n{rows}\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
