@@ -6,17 +6,26 @@ Each table stands between the marks ``<!-- NAME:begin -->`` and ``<!-- NAME:end 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from feature_meanings import MEANINGS
+import feature_meanings
+import memory_mapping_meanings
 from makespan.agents.rules.job_shop import RULES
+from makespan.agents.rules.memory_mapping import RULES as MEMORY_RULES
+from makespan.agents.rules.rule import Rule
 from makespan.envs.core.card import dataclass_options
-from makespan.envs.core.spec import Feature
+from makespan.envs.core.spec import Feature, ObservationSpec
 from makespan.envs.job_shop.catalogue import catalogue
 from makespan.envs.job_shop.generator import named_instance
 from makespan.envs.job_shop.observation import SPEC
 from makespan.envs.job_shop.options import JobShopOptions
+from makespan.envs.memory_mapping.catalogue import SPLITS, suite
+from makespan.envs.memory_mapping.observation import SPEC as MEMORY_SPEC
+from makespan.envs.memory_mapping.options import MemoryOptions
+
+Meanings = Mapping[tuple[str, str], str]
 
 HERE = Path(__file__).resolve().parent
 
@@ -27,29 +36,27 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-def options() -> str:
-    """The options of the job shop, as `JobShopOptions` describes them."""
-    rows = [
-        [f"`{option.name}`", f"`{option.default}`", option.description] for option in dataclass_options(JobShopOptions)
-    ]
+def options(described: type) -> str:
+    """The options of an environment, as their dataclass describes them."""
+    rows = [[f"`{option.name}`", f"`{option.default}`", option.description] for option in dataclass_options(described)]
     return table(("option", "default", "meaning"), rows)
 
 
-def observation() -> str:
-    """Every array of the job shop's observation and every feature in it."""
-    edges = [[f"`edges/{edge.name}`", edge.source, edge.target, _when(edge.dynamic)] for edge in SPEC.edges]
-    parts = [_features(f"nodes/{node.name}", node.name, node.features) for node in SPEC.nodes]
+def observation(spec: ObservationSpec, meanings: Meanings) -> str:
+    """Every array of an observation and every feature in it."""
+    edges = [[f"`edges/{edge.name}`", edge.source, edge.target, _when(edge.dynamic)] for edge in spec.edges]
+    parts = [_features(f"nodes/{node.name}", node.name, node.features, meanings) for node in spec.nodes]
     parts.append("**Edges**, int32 [2, room]\n\n" + table(("edges", "from", "to", "changes"), edges))
-    parts.append(_features("globals", "global", SPEC.globals))
-    parts.append(_features("actions/features", "action", SPEC.action_features))
+    parts.append(_features("globals", "global", spec.globals, meanings))
+    parts.append(_features("actions/features", "action", spec.action_features, meanings))
     return "\n".join(parts)
 
 
-def _features(key: str, group: str, features: Sequence[Feature]) -> str:
+def _features(key: str, group: str, features: Sequence[Feature], meanings: Meanings) -> str:
     rows = []
     for column, feature in enumerate(features):
         bounds = f"{feature.low:g} … {feature.high:g}"
-        meaning = MEANINGS[group, feature.name]
+        meaning = meanings[group, feature.name]
         rows.append([str(column), f"`{feature.name}`", feature.unit, bounds, _when(feature.dynamic), meaning])
     return f"**`{key}`**, float32\n\n" + table(("", "feature", "unit", "range", "changes", "meaning"), rows)
 
@@ -89,10 +96,23 @@ _MODES = {
 }
 
 
-def rules() -> str:
-    """The job shop's dispatching rules."""
+def programs() -> str:
+    """The suite of memory mapping: its splits, families and instances."""
     rows = []
-    for rule in RULES:
+    for split in SPLITS:
+        families: dict[str, list[str]] = {}
+        for name, entry in suite().items():
+            if entry.split == split:
+                families.setdefault(entry.family, []).append(name)
+        for family, names in families.items():
+            rows.append([split, family, ", ".join(f"`{name}`" for name in names)])
+    return table(("split", "family", "instances"), rows)
+
+
+def rules(listed: Sequence[Rule]) -> str:
+    """The rules of an environment."""
+    rows = []
+    for rule in listed:
         keys = ", then ".join(f"`{'-' if sign < 0 else ''}{feature}`" for feature, sign in rule.keys)
         if rule.conflict_set is None:
             rows.append([f"`{rule.name}`", keys, rule.source])
@@ -100,8 +120,18 @@ def rules() -> str:
 
 
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
-    "environments/job_shop.md": {"options": options, "observation": observation, "instances": instances},
-    "agents.md": {"rules": rules},
+    "environments/job_shop.md": {
+        "options": partial(options, JobShopOptions),
+        "observation": partial(observation, SPEC, feature_meanings.MEANINGS),
+        "instances": instances,
+    },
+    "environments/memory_mapping.md": {
+        "options": partial(options, MemoryOptions),
+        "observation": partial(observation, MEMORY_SPEC, memory_mapping_meanings.MEANINGS),
+        "rules": partial(rules, MEMORY_RULES),
+        "programs": programs,
+    },
+    "agents.md": {"rules": partial(rules, RULES)},
 }
 
 

@@ -1,0 +1,148 @@
+"""What each feature of memory mapping's observation means, in words, for the page that lists them."""
+
+from __future__ import annotations
+
+_KINDS = {
+    "param": "a parameter",
+    "input_or_const": "an input or a constant",
+    "act": "an activation",
+    "output": "an output",
+    "grouped": "in an alias group",
+}
+
+_BUFFER = {
+    **_KINDS,
+    "size": "bytes of the tensor",
+    "accessed_share": "bytes that the access reads or writes",
+    "hbm_time": "`hbm_ps`",
+    "time_gained": "`hbm_ps` - `cmem_ps`",
+    "static_benefit": "by what e_t falls if this access alone is in CMEM, times the trips",
+    "memory_share": "`hbm_ps` over what the instruction takes with everything in HBM, without overhead",
+    "slack": "memory time - computation of the instruction with everything in HBM",
+    "writes": "a write",
+    "hbm_only": "must stay in HBM",
+    "in_loop": "the instruction is in a loop",
+    "carried": "the loop carries the value, so that it cannot be copied",
+    "log_trips": "trips of the instruction",
+    "transfer_time": "what a copy or a write-back takes of the channel",
+    "fetch_fits": "a read whose copy would find supply, with everything in HBM, since the access before",
+    "log_instructions_to_next": "to the storage's next access; 16 if there is none",
+    "log_time_to_next": "the same in all-HBM run time",
+    "log_accesses_to_come": "accesses of the storage after this one",
+    "benefit_to_come": "their static benefits",
+    "rent_from_last": "what holding on since the access before costs, by the prices",
+    "saves": "what CMEM saves, shared with the other accesses of the instruction that want it too",
+    "worth_in_cmem": "what the storage's later accesses are worth, by the prices, if CMEM serves this one",
+    "worth_in_hbm": "the same if HBM does",
+    "decided": "lies before the present one",
+    "served_by_cmem": "decided, and not dropped",
+    "storage_held": "CMEM holds the storage at the present instruction or beyond",
+    "valid_in_hbm": "HBM has the storage's value before the present instruction",
+    "present": "the access to be decided",
+    "instructions_ahead": "its instruction less the present one",
+}
+
+_TENSOR = {
+    **_KINDS,
+    "size": "bytes",
+    "undecided": "none of its accesses is decided",
+    "in_hbm": "its latest access was left to HBM",
+    "in_cmem": "its latest access was served by CMEM",
+    "held": "CMEM holds it at the present instruction or beyond",
+    "held_ahead": "until which instruction, less the present one",
+    "offset": "of its last strip",
+    "valid_in_hbm": "HBM has its value before the present instruction",
+    "log_instructions_to_next": "to its next access; 16 if there is none",
+    "log_accesses_to_come": "how many are to come",
+    "benefit_to_come": "their static benefits",
+    "worth_of_cmem": "what they are worth, by the prices, if it is in CMEM rather than in HBM now",
+}
+
+_INSTRUCTION = {
+    "present": "that of the access to be decided",
+    "instructions_ahead": "its number less the present one's",
+    "time": "e_t, undecided accesses in HBM",
+    "compute_time": "`compute_ps`",
+    "hbm_time": "hbm_t, undecided accesses in HBM",
+    "slack": "mem_t - `compute_ps`",
+    "supply_left": "what is left of its supply for fetches",
+    "held": "bytes that CMEM holds during it",
+    "price_of_cmem": "what holding all of CMEM during it costs, by the prices",
+    "in_loop": "in a loop",
+    "log_trips": "its trips",
+}
+
+_GLOBAL = {
+    "decided_accesses": "share of the accesses that are decided",
+    "passed_time": "share of the all-HBM run time before the present instruction",
+    "held_now": "share of CMEM that is held at the present instruction",
+    "free_now": "the rest",
+    "pressure_ahead": "bytes that the next 8 accesses would gain from and that are not held",
+    "pressure_far_ahead": "the same of the next 32",
+    "supply_left_lately": "share of the 16 instructions before that transfers can still use",
+    "supply_ahead": "share of the present and the 15 after it",
+    "saved": "fall of the proxy run time so far",
+    "may_still_save": "further fall if all that is undecided were served by the faster memory",
+    "backups": "Drop-backups so far",
+    "log_accesses": "N",
+    "log_instructions": "T",
+    "log_pressure": "most bytes that are between first and last accesses at once, over CMEM",
+    "best_run_time": "proxy run time with every access in the faster memory",
+    "contended_supply": '`supply="contended"`',
+    "first_fit": '`offsets="first_fit"`',
+    "terminates": '`dead_end="terminate"`',
+    "present_in_image": "in which of the image's columns from the 97th on the present instruction is",
+}
+
+_ACTION = {
+    "is_copy": "COPY",
+    "is_no_copy": "NO_COPY",
+    "is_drop": "DROP",
+    "saving": "by what it makes the instruction faster now, times the trips; 0 for DROP",
+    "time_gained": "`hbm_ps` - `cmem_ps`, times the trips",
+    "size": "bytes of the tensor",
+    "transfer_time": "of the copy",
+    "supply_used": "share of the supply left in the copy's window that it takes",
+    "log_instructions_held": "for how many further instructions CMEM is held",
+    "log_strip_length": "length of the strip then",
+    "area": "further bytes times instructions",
+    "log_density": "saving per area",
+    "density_above_coming": "that, over the mean of the next 32 accesses",
+    "density_above_price": "saving and later worth, over rent, toll and blocked worth",
+    "rent": "what the area costs, by the prices",
+    "toll": "what the copy's supply costs, by the prices",
+    "worth_later": "what the storage's later accesses are then worth, by the prices",
+    "net_worth": "saving - rent - toll + later worth - blocked worth",
+    "benefit_to_come": "static benefits of the storage's later accesses",
+    "log_accesses_to_come": "how many those are",
+    "log_instructions_to_next": "to the next of them; 16 if there is none",
+    "log_time_to_next": "the same in all-HBM run time",
+    "fullest": "most of CMEM that is held during the interval then",
+    "room_in_gap": "what the gap has beyond the block",
+    "writes_back": "it makes a write-back",
+    "log_write_back_length": "over how many instructions",
+    "binds_group": "it decides for a whole alias group",
+    "grouped": "the tensor is in an alias group",
+    "valid_in_hbm": "HBM has the value before the present instruction",
+    "writes": "the access is a write",
+    "next_fetch_fits": "the storage's next access could be copied after this instruction",
+    "held_through_loop": "the strip comes from before the loop, and so is held to its end",
+    "in_loop": "the instruction is in a loop",
+    "memory_bound": "memory time - computation, over the larger of both, as it stands",
+    "pressure_ahead": "as among the globals",
+    "free_now": "share of CMEM that is free at the present instruction",
+    "blocked_worth": "what other storages in CMEM lose, by the prices, as they can no longer be held on",
+    "blocked_only_copies": "those of them whose value is only in CMEM",
+}
+
+MEANINGS = {
+    (group, name): meaning
+    for group, meanings in (
+        ("buffer", _BUFFER),
+        ("tensor", _TENSOR),
+        ("instruction", _INSTRUCTION),
+        ("global", _GLOBAL),
+        ("action", _ACTION),
+    )
+    for name, meaning in meanings.items()
+}
