@@ -16,6 +16,8 @@ class _Control(gymnasium.Env[dict[str, Any], int]):
 
     observation_spec: ObservationSpec
     actions: int
+    action_space: Any
+    _seed = 0
 
     def __init__(self) -> None:
         self.observation_space = self.observation_spec.space(Sizes({}, {}, self.actions))
@@ -121,6 +123,6 @@ class Lock(_Control):
 
 def register() -> None:
     """Make both ids known."""
-    for name, kind in ((CART_POLE, CartPole), (LOCK, Lock)):
+    for name, kind in ((CART_POLE, "CartPole"), (LOCK, "Lock")):
         if name not in gymnasium.registry:
-            gymnasium.register(name, entry_point=kind)
+            gymnasium.register(name, entry_point=f"support.control:{kind}")

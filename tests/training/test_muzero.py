@@ -1,0 +1,198 @@
+"""Training by search: that runs learn, end in checkpoints that play, and go on after anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from makespan.agents.agent import Setting
+from makespan.agents.arena import Case, open_arena, play
+from makespan.agents.catalogue import make_agent
+from makespan.agents.muzero.network import make_muzero
+from makespan.envs.core.errors import UserError
+from makespan.training.books import Interrupted
+from makespan.training.config import TrainConfig
+from makespan.training.muzero import MuZeroRun
+from makespan.training.muzero_learner import fit
+from makespan.training.muzero_replay import Batch
+from makespan.training.progress import Progress
+from makespan.training.run import make_run, train
+from support.control import CART_POLE, LOCK, register
+
+Tiny = Callable[..., TrainConfig]
+JOB_SHOP = "makespan/JobShop-v0"
+SMALL: dict[str, Any] = {"encoder": "slots", "simulations": 4, "unroll": 2, "bootstrap": 3, "reanalysis": 0.5}
+
+
+def _setting(options: dict[str, Any] | None = None) -> Setting:
+    return open_arena(JOB_SHOP, 1, {"instance": "random:size=3x3", **(options or {})}, device="cpu").setting
+
+
+@pytest.mark.parametrize("encoder", ["graph", "attention", "slots"])
+def test_gradient_steps_fit_a_batch(encoder: str) -> None:
+    arena = open_arena(JOB_SHOP, 8, {"instance": "random:size=3x3"}, device="cpu")
+    arena.reset([Case(None, seed) for seed in range(8)])
+    rng = np.random.default_rng(0)
+    mask, unroll = arena.masks(), 2
+    policy = rng.random((8, unroll + 1, mask.shape[1])).astype(np.float32) * mask[:, None]
+    ones = np.ones((8, unroll + 1), dtype=np.float32)
+    batch = Batch(
+        np.arange(8),
+        {key: array.copy() for key, array in arena.observation().items()},
+        rng.integers(0, mask.shape[1], (8, unroll)),
+        rng.normal(size=(8, unroll)).astype(np.float32),
+        np.ones((8, unroll), dtype=np.float32),
+        policy / policy.sum(axis=2, keepdims=True),
+        rng.normal(size=(8, unroll + 1)).astype(np.float32),
+        ones,
+        ones,
+        np.ones(8, dtype=np.float32),
+    )
+    torch.manual_seed(0)
+    network = make_muzero(arena.setting.spec, {"encoder": encoder, "width": 32})
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    losses = [fit(network, optimizer, batch, 10.0) for _ in range(80)]
+    assert losses[-1].value < 0.7 * losses[0].value
+    assert losses[-1].reward < 0.6 * losses[0].reward
+    assert losses[-1].policy < losses[0].policy
+    assert np.abs(losses[-1].errors).mean() < 0.8 * np.abs(losses[0].errors).mean()
+
+
+@pytest.mark.parametrize("agent", ["muzero", "alphazero"])
+@pytest.mark.parametrize("law", ["none", "bernoulli"])
+def test_a_run_ends_in_a_checkpoint_that_plays(tiny: Tiny, agent: str, law: str) -> None:
+    env = JOB_SHOP if law == "none" else f"{JOB_SHOP}:law=bernoulli:p=0.02"
+    folder = train(tiny(env=env, agent=agent, **SMALL), quiet=True)
+    card = json.loads((folder / "best" / "card.json").read_text())
+    assert card["network"]["kind"] == "muzero"
+    assert card["network"]["dynamics"] == (agent == "muzero")
+    options = {"instance": "random:size=4x3"} | ({} if law == "none" else {"law": law, "p": 0.02})
+    arena = open_arena(JOB_SHOP, 3, options, device="cpu")
+    models = ["learned", "engine"] if agent == "muzero" else ["engine"]
+    names = [f"{folder}:simulations=0", f"{folder}:simulations=0:greedy=true", f"{folder}"]
+    names += [f"{folder}:simulations=5:model={model}" for model in models]
+    for name in names:
+        played = play(arena, make_agent(name, arena.setting), [Case(None, seed) for seed in range(3)])
+        assert all(np.isfinite(episode.objective) for episode in played)
+
+
+def test_learns_doors(tiny: Tiny) -> None:
+    """MuZero on a plain Python environment in which at random three of four steps hurt."""
+    config = tiny(env="test/Doors-v0", agent="muzero", **{**SMALL, "encoder": "graph", "simulations": 8})
+    changes: dict[str, Any] = {"steps": 1600, "learning_rate": 5e-3, "epochs": 8, "width": 16, "batch": 32}
+    run = make_run(TrainConfig.from_dict({**config.to_dict(), **changes}), False, Progress(config, quiet=True))
+    before = run.validation.score(run.player())
+    run.train()
+    assert run.validation.score(run.player()) < 0.6 * before
+
+
+@pytest.mark.parametrize("agent", ["muzero", "alphazero"])
+def test_goes_on_after_an_interruption(tiny: Tiny, agent: str) -> None:
+    class Stop(Progress):
+        def trained(self, steps: int, score: float | None) -> None:
+            super().trained(steps, score)
+            if steps >= 64:
+                raise Interrupted("enough", by_user=True)
+
+    config = tiny(agent=agent, **SMALL)
+    run = make_run(config, False, Stop(config, quiet=True))
+    with pytest.raises(Interrupted):
+        run.train()
+    again = make_run(config, False, Progress(config, quiet=True))
+    assert isinstance(again, MuZeroRun)
+    assert isinstance(run, MuZeroRun)
+    assert again.decisions == run.decisions == 64
+    for name, array in run.weights().items():
+        np.testing.assert_array_equal(array, again.weights()[name])
+    again.train()
+    assert again.decisions == config.steps
+    damaged = Path(config.out) / "state.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with pytest.raises(UserError, match="truncated"):
+        make_run(config, False, Progress(config, quiet=True))
+
+
+def test_the_same_run_is_the_same(tiny: Tiny, tmp_path: Path) -> None:
+    runs = []
+    for name in ("a", "b"):
+        config = tiny(agent="alphazero", out=str(tmp_path / name), **SMALL)
+        run = make_run(config, False, Progress(config, quiet=True))
+        run.train()
+        runs.append(run.weights())
+    for name, array in runs[0].items():
+        np.testing.assert_array_equal(array, runs[1][name])
+
+
+def test_mistakes_are_named(tiny: Tiny) -> None:
+    def refused(message: str, **changes: Any) -> None:
+        with pytest.raises(UserError, match=message):
+            train(tiny(**{**SMALL, **changes}), quiet=True)
+
+    refused("plain Python", agent="alphazero", env="test/Doors-v0")
+    refused("encoder", agent="muzero", encoder="grpah")
+    refused("imitate", agent="muzero", imitate="spt")
+    refused("foresight", agent="alphazero", foresight="spt")
+    refused("algorithm", agent="muzero", algorithm="ppo")
+    refused("algorithm", agent="graph-ppo", algorithm="search")
+    refused("simulations", agent="muzero", simulations=0)
+
+
+def test_options_of_a_checkpoint_that_contradict(tiny: Tiny) -> None:
+    folder = train(tiny(agent="alphazero", **SMALL), quiet=True)
+    setting = _setting()
+    for options, message in (
+        ("simulations=-1", "simulations"),
+        ("simulations=4:samples=8", "no other option"),
+        ("simulations=4:model=learned", "without dynamics"),
+        ("simulations=4:model=magic", "model"),
+    ):
+        with pytest.raises(UserError, match=message):
+            make_agent(f"{folder}:{options}", setting)
+    with pytest.raises(UserError, match="gumbel"):
+        make_agent("checkpoints/job_shop_scorer:simulations=4", setting)
+    with pytest.raises(UserError, match="foresight"):
+        make_agent("checkpoints/job_shop_graph_ppo:simulations=4", setting)
+
+
+# --- the algorithm itself ---------------------------------------------------------------------------------------------
+
+CONTROL: dict[str, Any] = {
+    "agent": "muzero",
+    "encoder": "slots",
+    "width": 32,
+    "copies": 16,
+    "rollout": 16,
+    "batch": 128,
+    "epochs": 8,
+    "simulations": 16,
+    "learning_rate": 1e-3,
+    "gradient_norm": 5.0,
+    "validation_worlds": 16,
+    "steps": 10**12,
+}
+
+
+def _best(config: TrainConfig) -> float:
+    folder = train(config, quiet=True)
+    return json.loads((folder / "best" / "card.json").read_text())["training"]["validation"]["mean_objective"]
+
+
+@pytest.mark.slow
+def test_keeps_the_pole_up(tiny: Tiny) -> None:
+    """CartPole-v1, solved from 475 steps on, in a quarter of an hour at most."""
+    register()
+    config = tiny(env=CART_POLE, instances=None, gamma=0.99, layers=1, minutes=15.0, validate_every=20.0, **CONTROL)
+    assert _best(config) >= 475
+
+
+@pytest.mark.slow
+def test_opens_the_lock(tiny: Tiny) -> None:
+    """2.1 is the mean of the best sequences; who looks one turn ahead comes to 0.7."""
+    register()
+    config = tiny(env=LOCK, instances=None, layers=2, minutes=8.0, validate_every=20.0, **{**CONTROL, "copies": 32})
+    assert _best(config) >= 2.0
