@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 
 from ..core.env import SchedulingEnv, SchedulingVectorEnv
 from ..core.errors import FieldError, UnknownNameError
@@ -19,6 +20,9 @@ from .options import MemoryOptions
 from .schedule import MemoryPlan
 from .source import InstanceSource
 from .validity import validate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _ROOM = ("max_instructions", "max_tensors", "max_accesses")
 
@@ -93,8 +97,21 @@ class MemoryMappingEnv(SchedulingEnv):
     v0: first version.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 4, "objective": MemoryEngine.objective}
+    metadata: dict[str, Any] = {
+        "render_modes": ["rgb_array", "ansi"],
+        "render_fps": 4,
+        "objective": MemoryEngine.objective,
+    }
     make_engine: ClassVar[Any] = staticmethod(make_engine)
+
+    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
+        """CMEM over time as mapped so far: an image [H, W, 3] or text, as `render_mode` says."""
+        if self.render_mode is None:
+            return None
+        from . import picture
+
+        plan = self.schedule()
+        return picture.ansi(plan) if self.render_mode == "ansi" else picture.rgb_array(plan)
 
     def instances(self) -> list[str]:
         return names()
@@ -120,6 +137,24 @@ class MemoryMappingEnv(SchedulingEnv):
             UserError: a field is missing, unknown or malformed.
         """
         return MemoryPlan.from_dict(data)
+
+    @staticmethod
+    def draw(schedule: MemoryPlan) -> Figure:
+        """CMEM over time as a matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from . import picture
+
+        return picture.draw(schedule)
+
+    @staticmethod
+    def ansi(schedule: MemoryPlan) -> str:
+        """CMEM over time as text."""
+        from . import picture
+
+        return picture.ansi(schedule)
 
     def bound(self, instance: MemoryInstance | str) -> float:
         """A proved lower bound on the objective of an instance, by counting, whatever supply a plan promises to fit."""
