@@ -148,6 +148,25 @@ class MemoryPlan:
                 found.append(Transfer(d, e, tensor, work, False))
         return tuple(sorted(found))
 
+    def table(self) -> tuple[list[str], list[list[Any]]]:
+        """The placements for a spreadsheet: a header, and a row each. Transfers read ``after-before``."""
+        header = ["tensor", "name", "kind", "alias_group", "bytes", "start", "end", "offset", "fetch", "write_backs"]
+        rows = []
+        for p in self.placements:
+            tensor = self.instance.tensors[p.tensor]
+            group = "" if tensor.alias_group is None else tensor.alias_group
+            fetch = "" if p.copy is None else f"{p.copy[0]}-{p.copy[1]}"
+            backs = " ".join(f"{after}-{before}" for after, before in p.write_backs)
+            named = [p.tensor, tensor.name, tensor.kind, group, tensor.bytes]
+            rows.append([*named, p.start, p.end, p.offset, fetch, backs])
+        return header, rows
+
+    def trace(self) -> dict[str, Any]:
+        """The plan in Chrome's trace event format, as plain data for JSON (see `trace.trace`)."""
+        from .trace import trace
+
+        return trace(self)
+
     # --- files --------------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
