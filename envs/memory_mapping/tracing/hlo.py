@@ -144,15 +144,15 @@ class _Reader:
         known: dict[str, Tree] = {}
         for instruction in computation.instructions:
             if instruction.opcode == "parameter":
+                if int(instruction.text) >= len(arguments):
+                    raise UserError(f"HLO instruction {instruction.name!r} is a parameter that no one gives")
                 known[instruction.name] = arguments[int(instruction.text)]
                 continue
+            operands = [known[name] for name in instruction.operands]
             try:
-                operands = [known[name] for name in instruction.operands]
-            except KeyError as error:
-                raise UserError(
-                    f"HLO instruction {instruction.name!r} uses {error.args[0]!r}, which no instruction before it makes"
-                ) from None
-            known[instruction.name] = self._step(instruction, operands, computation)
+                known[instruction.name] = self._step(instruction, operands, computation)
+            except (LookupError, ArithmeticError):  # too few operands, a side that is not there
+                raise _malformed(instruction) from None
         return known[computation.root]
 
     def _step(self, instruction: HloInstruction, operands: list[Tree], computation: Computation) -> Tree:
@@ -180,10 +180,10 @@ class _Reader:
         return self._compute(instruction, operands, computation)
 
     def _element(self, instruction: HloInstruction, operand: Tree) -> Tree:
-        index = int(instruction.attributes.get("index", -1))
-        if not isinstance(operand, list) or not 0 <= index < len(operand):
+        index = instruction.attributes.get("index", "")
+        if not isinstance(operand, list) or not index.isdigit() or int(index) >= len(operand):
             raise UserError(f"HLO instruction {instruction.name!r} takes element {index} of what is no such tuple")
-        return operand[index]
+        return operand[int(index)]
 
     def _compute(self, instruction: HloInstruction, operands: list[Tree], computation: Computation) -> Tree:
         result = self._new(instruction.shape, "act", instruction.name)
@@ -228,8 +228,10 @@ class _Reader:
         inside = self._new(body.parameters()[0].shape, "act", f"{instruction.name}.carry")
         self._segments.append(_Segment(trips=trips))
         result = self._walk(body, [inside])
-        leaves = list(zip(_leaves(inside), _leaves(initial), _leaves(result), strict=True))
-        after = self._carry_all(self._segments[-1], leaves)
+        carried = list(_leaves(inside)), list(_leaves(initial)), list(_leaves(result))
+        if len(set(map(len, carried))) > 1:
+            raise _malformed(instruction)
+        after = self._carry_all(self._segments[-1], list(zip(*carried, strict=True)))
         self._segments.append(_Segment())
         return _shaped(inside, iter(after))
 
@@ -377,6 +379,11 @@ class _Reader:
             reads[origin] = min(self._values[origin].bytes, reads.get(origin, 0) + size)
         wishes = [replace(wish, old=self._origin(wish.old)) for wish in operation.in_place]
         return replace(operation, reads=reads, in_place=wishes)
+
+
+def _malformed(instruction: HloInstruction) -> UserError:
+    what = f"its operands or attributes do not fit {instruction.opcode!r}"
+    return UserError(f"HLO instruction {instruction.name!r} is malformed: {what}")
 
 
 def _leaves(tree: Tree) -> Iterator[int | None]:

@@ -32,8 +32,8 @@ COMPUTED = ELEMENTWISE | TRANSCENDENTAL | MOVES | REDUCTIONS | PRODUCTS
 _LOOK_THROUGH = frozenset({"bitcast", "convert", "copy", "reshape", "bitcast-convert"})
 _PARTIAL_READS = frozenset({"slice", "dynamic-slice", "gather"})
 _PARTIAL_WRITES = {"dynamic-update-slice": 1, "scatter": 2}  # opcode -> place of the change among the operands
-_WINDOW = re.compile(r"size=([0-9x]+)")
-_DILATION = re.compile(r"lhs_dilate=([0-9x]+)")
+_WINDOW = re.compile(r"size=([0-9]+(?:x[0-9]+)*)")
+_DILATION = re.compile(r"lhs_dilate=([0-9]+(?:x[0-9]+)*)")
 
 
 def flops(instruction: HloInstruction, computation: Computation, module: HloModule) -> tuple[int, int]:
@@ -54,7 +54,8 @@ def flops(instruction: HloInstruction, computation: Computation, module: HloModu
     known = computation.by_name()
     operands = [known[name].shape for name in instruction.operands]
     if opcode == "dot":
-        sides = [operands[0].dims[d] for d in _dims(instruction, "lhs_contracting_dims")]
+        left, _ = operands[0], operands[1]
+        sides = [left.dims[d] for d in _dims(instruction, "lhs_contracting_dims")]
         return 2 * instruction.shape.elements * prod(sides), 0
     if opcode == "convolution":
         return _convolution(instruction, operands[1].dims), 0
@@ -94,7 +95,7 @@ def called_by(instruction: HloInstruction, module: HloModule, attribute: str = "
 
 
 def _dims(instruction: HloInstruction, key: str) -> list[int]:
-    return [int(part) for part in instruction.attributes.get(key, "{}").strip("{}").split(",") if part.strip()]
+    return [int(part) for part in re.findall(r"[0-9]+", instruction.attributes.get(key, ""))]
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,7 @@ def parse_hlo(text: str, source: str) -> HloModule:
         elif line == "}":
             if not now.root:
                 raise UserError(f"{where}: computation {now.name!r} has no instruction")
+            _check(now, module, source)
             module.computations[now.name] = now
             now = None
         else:
@@ -137,6 +138,23 @@ def parse_hlo(text: str, source: str) -> HloModule:
     if not module.entry:
         raise UserError(f"{source}: no computation is marked ENTRY")
     return module
+
+
+def _check(computation: Computation, module: HloModule, source: str) -> None:
+    """What an instruction uses and calls stands before it, so that nothing needs itself."""
+    made: set[str] = set()
+    for instruction in computation.instructions:
+        where = f"{source}: HLO instruction {instruction.name!r}"
+        for name in instruction.operands:
+            if name not in made:
+                raise UserError(f"{where} uses {name!r}, which no instruction before it makes")
+        for key in ("calls", "to_apply", "body", "condition"):
+            name = instruction.attributes.get(key, "").lstrip("%")
+            if name and name not in module.computations:
+                raise UserError(f"{where} calls computation {name!r}, which is not there before it")
+        if instruction.name in made:
+            raise UserError(f"{where} is there twice in computation {computation.name!r}")
+        made.add(instruction.name)
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
@@ -182,7 +200,7 @@ def _aliases(header: str) -> list[tuple[tuple[int, ...], int, tuple[int, ...]]]:
 
 
 def _index(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(",") if part.strip())
+    return tuple(int(part) for part in re.findall(r"[0-9]+", text))
 
 
 def _instruction(line: str, where: str) -> tuple[HloInstruction, bool]:
@@ -242,9 +260,7 @@ def _shape(text: str, start: int, where: str) -> tuple[Shape, int]:
     end = match.end()
     if text.startswith("{", end):
         end = _closing(text, end) + 1
-    sides = match["dims"].replace("<=", "").split(",")
-    dims = tuple(int(side) for side in sides if side.strip())
-    return Shape(match["type"], dims), end
+    return Shape(match["type"], _index(match["dims"])), end
 
 
 def _closing(text: str, opened: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from makespan.envs.core.errors import UserError
@@ -47,6 +48,14 @@ def test_families_are_split_and_no_family_is_in_two_splits():
     parts = [set(sets[f"mm-{split}"]) for split in catalogue.SPLITS]
     assert set.union(*parts) == set(suite())
     assert sum(map(len, parts)) == len(suite())
+
+
+def test_the_tutorial_lists_the_sets():
+    page = Path(__file__).resolve().parents[3] / "docs" / "tutorials" / "trace_a_model.md"
+    for split in catalogue.SPLITS:
+        entries = [entry for entry in suite().values() if entry.split == split]
+        families = ", ".join(sorted({entry.family for entry in entries}))
+        assert f"| `mm-{split}` | {families} | {len(entries)} |" in page.read_text(encoding="utf-8")
 
 
 def test_there_are_loops_that_carry_and_updates_in_place():

@@ -332,6 +332,14 @@ def test_a_loop_that_runs_more_often_costs_more():
         (module(X, "ROOT %y = f32[8,8]{1,0} custom-call(%x)"), "instruction 'y': operation 'custom-call' is not"),
         (module(X, "ROOT %y = f32[8,8]{1,0} negate(%z)"), "'y' uses 'z', which no instruction before it makes"),
         (module(X, "ROOT %y = f32[8,8]{1,0} fusion(%x), calls=%no"), "'y' calls computation 'no', which is not there"),
+        (module(X, "ROOT %y = f32[8,8]{1,0} call(%x), to_apply=%main"), "'y' calls computation 'main', which is not"),
+        (
+            module(X, "%x2 = f32[8,8] parameter(3)", "ROOT %y = f32[8,8] add(%x, %x2)"),
+            "'x2' is a parameter that no one",
+        ),
+        (module(X, "ROOT %y = f32[8,8]{1,0} dot(%x)"), "'y' is malformed: its operands or attributes do not fit 'dot'"),
+        (module(X, "ROOT %y = f32[8,8]{1,0} dynamic-update-slice(%x)"), "'y' is malformed"),
+        (module(X, "ROOT %y = f32[8,8] dot(%x, %x), lhs_contracting_dims={7}"), "'y' is malformed"),
         (module(X, "ROOT %y = f32[8,8]{1,0} get-tuple-element(%x), index=0"), "'y' takes element 0 of what is no"),
         (
             module(X, header=HEADER.replace("is_scheduled=true", "is_scheduled=false")),
@@ -349,9 +357,11 @@ def test_what_is_refused_says_where_in_one_line(text, says):
 
 
 def test_a_loop_within_a_loop_is_refused():
-    inner = f"%inner = {TUPLE} while(%c), condition=%condition, body=%body, {TRIPS}"
+    inner = f"%inner = {TUPLE} while(%c), condition=%condition, body=%same, {TRIPS}"
+    text = loop(inner, root="%h, %m")
+    same = f"%same (c: s32[]) -> s32[] {{\n  ROOT %c = {TUPLE} parameter(0)\n}}\n\n"
     with pytest.raises(UserError, match="instruction 'inner': a loop within a loop is not supported"):
-        hlo_instance(loop(inner, root="%h, %m"))
+        hlo_instance(text.replace("%body (c:", f"{same}%body (c:"))
 
 
 def test_a_file(tmp_path):
