@@ -68,7 +68,7 @@ class MuZeroRun(Run):
         }
         self._device = choose_device(config.device)
         self.module = cast(MuZeroNetwork, build(self._network, self.spec)).to(self._device)
-        self._optimizer = torch.optim.Adam(self.module.parameters(), lr=config.learning_rate)
+        self._optimizer = torch.optim.Adam(self.module.parameters(), lr=config.learning_rate, fused=True)
         searcher = Searcher(SearchConfig(config.simulations))
         self._search = NetworkSearch(self.module, searcher, setting, self._learned, config.gamma)
         self._unroll = config.unroll if self._learned else 0

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ..agents.muzero.network import MuZeroNetwork
+from ..agents.muzero.network import Latent, MuZeroNetwork
 from ..agents.networks.common import to_tensors
 from .muzero_replay import Batch
 
@@ -54,26 +54,29 @@ def fit(network: MuZeroNetwork, optimizer: torch.optim.Optimizer, batch: Batch, 
     numbers = [torch.as_tensor(x, device=device) for x in batch[2:]]
     actions, rewards, discounts, policy, values, known, lives, weights = numbers
     support = network.support
-    policy_loss = value_loss = reward_loss = torch.zeros(count, device=device)
-    latent = network.represent(observation)
-    errors = torch.zeros(count)
-    for k in range(unroll + 1):
-        share = 1.0 if k == 0 else 1.0 / unroll
-        logits, value = network.predict(latent)
-        if k == 0:
-            logits = logits.masked_fill(observation["action_mask"] == 0, -1e9)
-            errors = (support.mean(value).detach() - values[:, 0]).cpu()
-        policy_loss = policy_loss - share * lives[:, k] * (policy[:, k] * torch.log_softmax(logits, dim=1)).sum(1)
-        value_loss = value_loss + share * known[:, k] * _cross_entropy(value, support.spread(values[:, k]))
-        if k < unroll:
-            step = network.step(latent, actions[:, k])
-            # Of what comes after the end of an episode, only that it is worth nothing.
-            reward = _cross_entropy(step.reward, support.spread(rewards[:, k]))
-            passed = functional.binary_cross_entropy_with_logits(step.discount, discounts[:, k], reduction="none")
-            reward_loss = reward_loss + known[:, k] * (reward + lives[:, k] * passed) / unroll
-            latent = step.latent._replace(
-                state=_halve_gradient(step.latent.state), slots=_halve_gradient(step.latent.slots)
-            )
+    latents, steps = [network.represent(observation)], []
+    for k in range(unroll):
+        steps.append(network.step(latents[-1], actions[:, k]))
+        latents.append(Latent._make(_halve_gradient(part) for part in steps[-1].latent))
+    # Everything but the dynamics takes all states at a time.
+    logits, value = network.predict(Latent._make(torch.cat(parts) for parts in zip(*latents, strict=True)))
+    logits, value = (x.view(unroll + 1, count, -1).transpose(0, 1) for x in (logits, value))
+    illegal = torch.zeros_like(logits, dtype=torch.bool)
+    illegal[:, 0] = observation["action_mask"] == 0
+    shares = torch.full((unroll + 1,), 1.0 / max(unroll, 1), device=device)
+    shares[0] = 1.0
+    chosen = (policy * torch.log_softmax(logits.masked_fill(illegal, -1e9), dim=-1)).sum(-1)
+    policy_loss = -(shares * lives * chosen).sum(1)
+    value_loss = (shares * known * _cross_entropy(value, support.spread(values))).sum(1)
+    reward_loss = torch.zeros_like(value_loss)
+    if steps:
+        said = torch.stack([step.reward for step in steps], dim=1)
+        passed = torch.stack([step.discount for step in steps], dim=1)
+        reward = _cross_entropy(said, support.spread(rewards))
+        passed = functional.binary_cross_entropy_with_logits(passed, discounts, reduction="none")
+        # Of what comes after the end of an episode, only that it is worth nothing.
+        reward_loss = (shares[1:] * known[:, :-1] * (reward + lives[:, :-1] * passed)).sum(1)
+    errors = (support.mean(value[:, 0]).detach() - values[:, 0]).cpu()
     loss = (weights * (policy_loss + _VALUE_WEIGHT * value_loss + reward_loss)).mean()
     optimizer.zero_grad()
     loss.backward()
