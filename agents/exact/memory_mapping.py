@@ -80,7 +80,8 @@ def solve_memory_mapping(
             itself knows the proxy alone.
         workers: threads of the solver.
         start: a valid plan to begin from.
-        report: told of each better plan, and of bounds.
+        report: told of each better plan, and of bounds by the proxy. (By a judge a plan that does not fit the supply
+            may be better.)
 
     Raises:
         FieldError: `supply` or `objective` is something else.
@@ -108,7 +109,7 @@ def solve_memory_mapping(
 
     def bounded(value: float) -> None:
         bounds[0] = max(bounds[0], math.ceil(value - _ROUNDING * max(1.0, abs(value))))
-        if report is not None:
+        if report is not None and objective == "proxy":
             report.bounded(bounds[0])
 
     status = solve_watched(

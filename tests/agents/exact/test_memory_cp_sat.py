@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise, product
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
+from makespan.agents.arena import Case, open_arena, play
+from makespan.agents.catalogue import make_agent
 from makespan.agents.exact.memory_mapping import solve_memory_mapping
 from makespan.envs.core.errors import FieldError
 from makespan.envs.memory_mapping.bounds import lp_bound
+from makespan.envs.memory_mapping.catalogue import named
 from makespan.envs.memory_mapping.instance import Hardware, Instruction, MemoryInstance, Tensor
 from makespan.envs.memory_mapping.run_time import run_times
 from makespan.envs.memory_mapping.schedule import MemoryPlan, Placement
@@ -202,6 +206,8 @@ def test_what_is_found_is_reported() -> None:
     assert log.plans[-1] == result.plan
     judged = [run_times(plan).judged_ps for plan in log.plans]
     assert judged == sorted(judged, reverse=True)
+    assert not log.bounds, "by the judge a plan that does not fit the supply may be better"
+    result = solve_memory_mapping(small_program(3), "contended", 30, objective="proxy", report=log)  # type: ignore[arg-type]
     assert max(log.bounds) >= result.bound
 
 
@@ -226,3 +232,34 @@ def test_the_model_fetches_before_a_loop_what_it_reads_within() -> None:
 def test_what_the_model_does_not_know_is_refused(name: str, value: str) -> None:
     with pytest.raises(FieldError, match=f"{name} is '{value}'"):
         solve_memory_mapping(random_program(1), **{name: value})  # type: ignore[arg-type]
+
+
+def played(agent: str, instance: MemoryInstance, **options: Any) -> Any:
+    arena = open_arena("makespan/MemoryMapping-v0", 1, {"instance": [instance], **options})
+    (episode,) = play(arena, make_agent(agent, arena.setting), [Case(instance, 0)])
+    return episode
+
+
+@pytest.mark.parametrize("options", [{}, {"objective": "proxy"}, {"objective": "proxy", "supply": "elapsed"}])
+def test_the_agent_of_this_name_proposes_the_plan(options: dict[str, str]) -> None:
+    instance = small_program(3)
+    episode = played("cp-sat:time=30", instance, **options)
+    assert validate(episode.schedule) == []
+    result = solve_memory_mapping(
+        instance, options.get("supply", "contended"), 30, objective=options.get("objective", "judge")
+    )
+    assert episode.objective <= result.objective
+    if "objective" in options:
+        assert episode.objective == run_times(episode.schedule).proxy_ps == result.objective == result.bound
+    else:
+        assert episode.objective == run_times(episode.schedule).judged_ps
+
+
+def test_with_a_warm_start_it_is_no_worse_than_the_mapper() -> None:
+    (instance,) = named("dlrm_b8192_16m")
+    assert (
+        played("cp-sat:time=0.01", instance).objective <= played("xla-like", instance).objective < instance.all_hbm_ps
+    )
+    cold = played("cp-sat:time=0.01:warm=0", instance)
+    assert cold.schedule.placements == ()
+    assert cold.objective == instance.all_hbm_ps

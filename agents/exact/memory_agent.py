@@ -1,0 +1,70 @@
+"""CP-SAT as an agent of memory mapping: it proposes a plan for each program."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...envs.memory_mapping.instance import MemoryInstance
+from ...envs.memory_mapping.options import MemoryOptions
+from ...envs.memory_mapping.schedule import MemoryPlan
+from ..agent import Imagine, Report, Setting
+from ..memory_mapping.agent import SUPPLIES, MappingAgent
+from ..memory_mapping.mapper import MapperOptions
+from ..memory_mapping.search import best_variant
+from .memory_mapping import MemoryResult, solve_memory_mapping
+
+
+class MemoryCpSatAgent(MappingAgent):
+    """Plans each program with CP-SAT, for the supply that the environment plays with.
+
+    The solver makes the proxy run time least; by the judge the best of the plans that it comes across is taken.
+
+    Args:
+        setting: of the environment.
+        seconds: wall time for each program.
+        workers: threads of the solver.
+        warm: begin from the mapper's plan, so that the result is never worse.
+    """
+
+    name = "cp-sat"
+    improves = True
+
+    def __init__(self, setting: Setting, seconds: float, workers: int, warm: bool) -> None:
+        super().__init__(setting)
+        default = MemoryOptions()
+        self._objective = str(setting.options.get("objective", default.objective))
+        self._supply = str(setting.options.get("supply", default.supply))
+        self._seconds, self._workers, self._warm = seconds, workers, warm
+
+    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
+        return self._search(instance, self._seconds, self._mapped(instance), None).plan
+
+    def improve(
+        self, instance: MemoryInstance, imagine: Imagine, seconds: float, report: Report, best: Any = None
+    ) -> None:
+        start = self._mapped(instance) if best is None else best
+        if start is not None:
+            report.found(start)
+        self._search(instance, seconds, start, report)
+
+    def _mapped(self, instance: MemoryInstance) -> MemoryPlan | None:
+        """The mapper's plan; by the proxy plans of different supplies do not compare."""
+        if not self._warm:
+            return None
+        supplies = (self._supply,) if self._objective == "proxy" else SUPPLIES
+        variants = [MapperOptions(supply=supply) for supply in supplies]
+        return best_variant(instance, variants, "priority", self._objective)[1]
+
+    def _search(
+        self, instance: MemoryInstance, seconds: float, start: MemoryPlan | None, report: Report | None
+    ) -> MemoryResult:
+        return solve_memory_mapping(
+            instance,
+            self._supply,
+            seconds,
+            objective=self._objective,
+            workers=self._workers,
+            start=start,
+            seed=self._setting.seed % 2**31,
+            report=report,
+        )
