@@ -21,9 +21,9 @@ from .search import OrderSearch, OrderSearchBase, RandomOrders, best_variant
 SUPPLIES = ("elapsed", "contended")
 
 
-def grid(options: MapperOptions) -> tuple[MapperOptions, ...]:
+def grid(options: MapperOptions, supplies: Sequence[str] = SUPPLIES) -> tuple[MapperOptions, ...]:
     """What `tuned-xla` tries: the options, and the ratios and supplies of a fixed grid."""
-    ratios = product(SUPPLIES, (0.1, 0.5, 1.0, 2.0, 4.0), (0.0, 0.5, 1.0), (2.0, 8.0), (True, False))
+    ratios = product(supplies, (0.1, 0.5, 1.0, 2.0, 4.0), (0.0, 0.5, 1.0), (2.0, 8.0), (True, False))
     return (
         options,
         *(
@@ -32,6 +32,11 @@ def grid(options: MapperOptions) -> tuple[MapperOptions, ...]:
             if minimum <= preferred
         ),
     )
+
+
+def search_grid() -> tuple[MapperOptions, ...]:
+    """What `order-search` chooses from: XLA's options and the whole grid, also without a limit of the supply."""
+    return grid(MapperOptions(), (*SUPPLIES, "unlimited"))
 
 
 class MappingAgent(Agent):
@@ -117,7 +122,11 @@ class SearchingAgent(MappingAgent):
     ) -> None:
         super().__init__(setting)
         self._seconds, self._mappings, self._score = seconds, mappings, score
-        self._variants = tuple(variants) or tuple(MapperOptions(supply=supply) for supply in SUPPLIES)
+        self._variants = tuple(variants) or self._default_variants()
+
+    @staticmethod
+    def _default_variants() -> tuple[MapperOptions, ...]:
+        return tuple(MapperOptions(supply=supply) for supply in SUPPLIES)
 
     def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
         search = self._search(instance, self._variants, self._score, key)
@@ -143,6 +152,10 @@ class OrderSearchAgent(SearchingAgent):
 
     name = "order-search"
     _search = OrderSearch
+
+    @staticmethod
+    def _default_variants() -> tuple[MapperOptions, ...]:
+        return search_grid()
 
 
 class GameSearchAgent(MappingAgent):

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from ...envs.core.compile import compiled
 from ...envs.core.errors import FieldError
 from ...envs.memory_mapping.instance import MemoryInstance
-from ...envs.memory_mapping.schedule import MemoryPlan, Placement
+from ...envs.memory_mapping.schedule import SUPPLIES, MemoryPlan, Placement
 from .mapping import Mapping, clear, judged_time, move_access, proxy_time, release
 from .program import Program, program_of
 from .strips import find_room, insert_strip, is_free, repack
-from .transfers import FETCH, WRITE_BACK, find_place, insert_transfer, overtakes, under_way
+from .transfers import FETCH, WRITE_BACK, are_in_time, find_place, insert_transfer, overtakes, under_way
 
 _NEVER = 2**62
 _EXPLORED_EARLIER = 100.0  # how many earlier starts are tried once no later ones are left (prefetch_interval_picker.cc)
@@ -36,7 +36,8 @@ class MapperOptions:
     """How the mapper maps; the defaults are XLA's for CMEM.
 
     Attributes:
-        supply: "elapsed", as XLA counts, or "contended", what instructions leave of HBM.
+        supply: what transfers must fit: "elapsed", as XLA counts; "contended", what instructions leave of HBM; or
+            "unlimited", nothing, so that instructions wait for them.
         preferred, minimum: time of the instructions that a fetch should, and must, overlap, in copies of the tensor.
         maximum: time for which a value may be held without an access, in copies of the whole of CMEM.
         fetches, write_backs: how many may be under way at a time.
@@ -63,8 +64,8 @@ class MapperOptions:
     loop_factor: float = 5.0
 
     def __post_init__(self) -> None:
-        if self.supply not in ("elapsed", "contended"):
-            raise FieldError("supply", self.supply, "'elapsed' or 'contended'")
+        if self.supply not in SUPPLIES:
+            raise FieldError("supply", self.supply, " or ".join(repr(supply) for supply in SUPPLIES))
         for name in ("preferred", "minimum", "maximum", "loop_factor", "fetches", "write_backs", "repacks", "tries"):
             least = 1 if name == "tries" else 0
             if not getattr(self, name) >= least:
@@ -75,6 +76,7 @@ class Knobs(NamedTuple):
     """The options for compiled code; see `MapperOptions`."""
 
     contended: bool
+    limited: bool
     preferred: float
     minimum: float
     maximum: float
@@ -90,6 +92,7 @@ def knobs_of(options: MapperOptions) -> Knobs:
     """The options for compiled code."""
     return Knobs(
         options.supply == "contended",
+        options.supply != "unlimited",
         float(options.preferred),
         float(options.minimum),
         float(options.maximum),
@@ -168,9 +171,10 @@ def plan_of(instance: MemoryInstance, program: Program, mapping: Mapping, supply
 @compiled
 def knobs_of_row(table, row):
     """The options that a row of numbers holds, in the order of `Knobs`."""
-    contended, preferred, minimum, maximum, fetches, write_backs, repacks, tries, fifo, pin_outputs = table[row]
+    contended, limited, preferred, minimum, maximum, fetches, write_backs, repacks, tries, fifo, pinned = table[row]
     return Knobs(
         contended > 0,
+        limited > 0,
         preferred,
         minimum,
         maximum,
@@ -179,7 +183,7 @@ def knobs_of_row(table, row):
         int(repacks),
         int(tries),
         fifo > 0,
-        pin_outputs > 0,
+        pinned > 0,
     )
 
 
@@ -358,8 +362,8 @@ def _write_back(program, knobs, mapping, strip, defined, until, tried):
         end -= 1
     if under_way(transfers, queue, WRITE_BACK, defined, end) >= knobs.write_backs:
         return np.int64(_NEVER)
-    place = find_place(transfers, program.transfer, queue, defined, end, work)
-    if place < 0:
+    place = find_place(transfers, queue, defined, end)
+    if knobs.limited and not are_in_time(transfers, program.transfer, queue, place, defined, end, work):
         return np.int64(_NEVER)
     insert_transfer(transfers, program.transfer, queue, place, defined, end, storage, WRITE_BACK)
     strips.end[strip] = max(strips.end[strip], end - 1)
@@ -430,8 +434,10 @@ def _fetch_from(program, knobs, mapping, k, stop, start, offset):
     t, storage = program.instruction[a], program.storage[a]
     if under_way(transfers, 0, FETCH, start, t) >= knobs.fetches:
         return np.int64(_NOWHERE)
-    place = find_place(transfers, program.transfer, 0, start, t, program.transfer[storage])
-    if place < 0 or (knobs.fifo and overtakes(transfers, 0, FETCH, start, t)):
+    if knobs.fifo and overtakes(transfers, 0, FETCH, start, t):
+        return np.int64(_NOWHERE)
+    place, work = find_place(transfers, 0, start, t), program.transfer[storage]
+    if knobs.limited and not are_in_time(transfers, program.transfer, 0, place, start, t, work):
         return np.int64(_NOWHERE)
     if offset < 0:
         offset = _find_lasting_room(program, strips, k, stop, start + 1)

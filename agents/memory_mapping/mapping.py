@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...envs.core.compile import compiled
 from .program import Program
 from .strips import Strips, remove_strips
-from .transfers import Transfers, remove_transfers, serve_queue
+from .transfers import FETCH, Transfers, remove_transfers, serve_queue
 
 
 class Mapping(NamedTuple):
@@ -21,7 +21,7 @@ class Mapping(NamedTuple):
         memory, hbm: int64 [T], what each instruction's accesses take together, and those in HBM.
         strips: what is held.
         transfers: what is moved.
-        due, backlog: int64 [T + 1], room for the judge.
+        due, arrived, ordered: int64 [T], room for the judge.
         counters: int64 [1], repacks so far.
     """
 
@@ -31,22 +31,17 @@ class Mapping(NamedTuple):
     strips: Strips
     transfers: Transfers
     due: NDArray[np.int64]
-    backlog: NDArray[np.int64]
+    arrived: NDArray[np.int64]
+    ordered: NDArray[np.int64]
     counters: NDArray[np.int64]
 
     @classmethod
     def empty(cls, program: Program) -> Mapping:
         accesses, instructions = len(program.instruction), len(program.compute)
-        return cls(
-            np.zeros(accesses, dtype=np.bool_),
-            np.zeros(instructions, dtype=np.int64),
-            np.zeros(instructions, dtype=np.int64),
-            Strips.empty(accesses),
-            Transfers.empty(2 * accesses, instructions),
-            np.zeros(instructions + 1, dtype=np.int64),
-            np.zeros(instructions + 1, dtype=np.int64),
-            np.zeros(1, dtype=np.int64),
-        )
+        memory, hbm, due, arrived, ordered = (np.zeros(instructions, dtype=np.int64) for _ in range(5))
+        strips, transfers = Strips.empty(accesses), Transfers.empty(2 * accesses, instructions)
+        in_cmem, counters = np.zeros(accesses, dtype=np.bool_), np.zeros(1, dtype=np.int64)
+        return cls(in_cmem, memory, hbm, strips, transfers, due, arrived, ordered, counters)
 
 
 @compiled
@@ -113,31 +108,12 @@ def proxy_time(program, mapping):
 
 @compiled
 def judged_time(program, mapping):
-    """The run time with waits for transfers, by the judge `fifo`, picoseconds.
-
-    ``due[t]`` is the work that the queue must have done before instruction t, counted from the segment's start; the
-    transfers of both queues are taken in their common order.
-    """
-    due, arrived, transfers = mapping.due, mapping.backlog, mapping.transfers
-    instructions = len(mapping.hbm)
-    for t in range(instructions + 1):
-        due[t] = arrived[t] = 0
-    total, i, j, first = np.int64(0), 0, 0, 0
+    """The run time with waits for transfers, by the judge `fifo`, picoseconds."""
+    due, arrived, ordered = mapping.due, mapping.arrived, mapping.ordered
+    instructions, total, first = len(mapping.hbm), np.int64(0), 0
+    _line_up(program, mapping)
     while first < instructions:
-        last, work = program.last[first], np.int64(0)
-        while True:
-            queue = _next_queue(transfers, i, j)
-            k = i if queue == 0 else j
-            if queue < 0 or transfers.end[queue, k] > last + 1 or transfers.start[queue, k] + 1 > last:
-                break
-            work += program.transfer[transfers.storage[queue, k]]
-            arrived[transfers.start[queue, k] + 1] = work
-            end = transfers.end[queue, k]
-            due[end] = max(due[end], work)
-            if queue == 0:
-                i += 1
-            else:
-                j += 1
+        last = program.last[first]
         work = done = must = waits = np.int64(0)
         for t in range(first, last + 1):
             work = max(work, arrived[t])
@@ -148,11 +124,37 @@ def judged_time(program, mapping):
             instruction = duration(program, mapping, t)
             done = min(work, done + instruction - mapping.hbm[t])
             total += program.trips[t] * instruction
-        waits += work - done
-        due[last + 1] = 0
+        waits += ordered[first] - done
         total += program.trips[first] * waits
         first = last + 1
     return total
+
+
+@compiled
+def _line_up(program, mapping):
+    """Add up the work that each segment's queue is given.
+
+    Counted from the segment's start, ``arrived[t]`` is what has come before instruction t begins and ``due[t]`` what
+    must be done by then; ``ordered`` of the segment's first instruction is all, which must be done at its end.
+    """
+    due, arrived, ordered, transfers = mapping.due, mapping.arrived, mapping.ordered, mapping.transfers
+    for t in range(len(due)):
+        due[t] = arrived[t] = ordered[t] = 0
+    i = j = 0
+    while True:
+        queue = _next_queue(transfers, i, j)
+        if queue < 0:
+            return
+        k = i if queue == 0 else j
+        i, j = i + (queue == 0), j + (queue == 1)
+        start, end = transfers.start[queue, k], transfers.end[queue, k]
+        first = program.first[end if transfers.kind[queue, k] == FETCH else start]
+        last = program.last[first]
+        ordered[first] += program.transfer[transfers.storage[queue, k]]
+        if start < last:
+            arrived[start + 1] = ordered[first]
+        if end <= last:
+            due[end] = max(due[end], ordered[first])
 
 
 @compiled

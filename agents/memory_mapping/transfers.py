@@ -43,28 +43,34 @@ class Transfers(NamedTuple):
 
 
 @compiled
-def find_place(transfers, work, queue, start, end, added):
-    """Where a transfer of `added` work may be inserted so that all are in time, -1 if some would be late."""
-    begin, finish, ends = transfers.start[queue], transfers.end[queue], transfers.ends[queue]
-    until, count = transfers.until, transfers.filled[queue]
-    place, high = np.int64(0), count
+def find_place(transfers, queue, start, end):
+    """Where a transfer comes in its queue."""
+    begin, finish = transfers.start[queue], transfers.end[queue]
+    place, high = np.int64(0), transfers.filled[queue]
     while place < high:
         middle = (place + high) // 2
         if begin[middle] < start or (begin[middle] == start and finish[middle] <= end):
             place = middle + 1
         else:
             high = middle
+    return place
+
+
+@compiled
+def are_in_time(transfers, work, queue, place, start, end, added):
+    """Whether a transfer of `added` work can be inserted at its place so that it and all others are in time."""
+    begin, finish, ends, until = transfers.start[queue], transfers.end[queue], transfers.ends[queue], transfers.until
     now = until[start + 1] if place == 0 else max(ends[place - 1], until[start + 1])
     now += added
     if now > until[end]:
-        return np.int64(-1)
-    for k in range(place, count):
+        return False
+    for k in range(place, transfers.filled[queue]):
         now = max(now, until[begin[k] + 1]) + work[transfers.storage[queue, k]]
         if now == ends[k]:
-            break
+            return True
         if now > until[finish[k]]:
-            return np.int64(-1)
-    return place
+            return False
+    return True
 
 
 @compiled
