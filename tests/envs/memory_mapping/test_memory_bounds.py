@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from makespan.envs.memory_mapping import bounds as module
+from makespan.envs.memory_mapping import relaxation as module
 from makespan.envs.memory_mapping.bounds import infinite_bound, lower_bound, lp_bound
 from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.run_time import run_times
