@@ -324,7 +324,7 @@ def has_engine(env_id: str) -> bool:
     return isinstance(creator, type) and issubclass(creator, SchedulingVectorEnv)
 
 
-def play(arena: Arena, agent: Agent, cases: Sequence[Case]) -> list[Episode]:
+def play(arena: Arena, agent: Agent, cases: Sequence[Case], keys: NDArray[np.uint64] | None = None) -> list[Episode]:
     """Let an agent play worlds to their end; the number of cases and tries together must fit the arena's copies.
 
     An agent with `samples` tries each world that often and the best try counts. Its seconds are those of all tries: the
@@ -332,12 +332,13 @@ def play(arena: Arena, agent: Agent, cases: Sequence[Case]) -> list[Episode]:
 
     Args:
         arena: with exactly ``len(cases) * agent.samples`` copies.
+        keys: of the agent's randomness in each copy; None: those of the cases and the arena's seed.
 
     Raises:
         ValueError: the sizes do not fit, or the agent chose an illegal action.
     """
     tries = agent.samples
-    played = play_to_end(arena, agent, cases)
+    played = play_to_end(arena, agent, cases, keys=keys)
     episodes = []
     decisions = played.decisions
     share = played.seconds / max(int(decisions.sum()), 1)
@@ -364,12 +365,15 @@ class Played(NamedTuple):
     seconds: float
 
 
-def play_to_end(arena: Arena, agent: Agent, cases: Sequence[Case], first_try: int = 0) -> Played:
+def play_to_end(
+    arena: Arena, agent: Agent, cases: Sequence[Case], first_try: int = 0, keys: NDArray[np.uint64] | None = None
+) -> Played:
     """Let an agent play worlds to their end; copy k * samples + t is try first_try + t at case k.
 
     Args:
         arena: with exactly ``len(cases) * agent.samples`` copies.
         first_try: how many tries at each case were played before.
+        keys: uint64, one for each copy, in place of those of cases and tries.
 
     Raises:
         ValueError: the sizes do not fit, or the agent chose an illegal action.
@@ -378,10 +382,9 @@ def play_to_end(arena: Arena, agent: Agent, cases: Sequence[Case], first_try: in
     if len(cases) * tries != arena.num_copies:
         raise ValueError(f"{len(cases)} cases of {tries} tries do not fit an arena of {arena.num_copies} copies")
     arena.reset([case for case in cases for _ in range(tries)])
-    keys = np.array(
-        [_key(arena.setting.seed, case, first_try + number) for case in cases for number in range(tries)],
-        dtype=np.uint64,
-    )
+    if keys is None:
+        numbers = range(first_try, first_try + tries)
+        keys = np.array([_key(arena.setting.seed, case, t) for case in cases for t in numbers], dtype=np.uint64)
     decisions = np.zeros(arena.num_copies, dtype=np.int64)
     instances = arena.instances() if agent.reads_instances or agent.proposes else []
     if agent.proposes:

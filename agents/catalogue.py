@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from ..envs.core.engine import BatchEngine
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.names import Name, check_options, parse_name, split_list
 from .agent import Agent, Setting
@@ -287,6 +288,8 @@ def _make_beam(name: Name, setting: Setting) -> Agent:
 
 def _without_cp_sat(setting: Setting) -> str | None:
     """Why the exact solver cannot plan for this setting, or its plan cannot be kept."""
+    if setting.env_id == MEMORY_MAPPING:
+        return None
     if setting.stochastic and setting.env_id == "makespan/JobShop-v0":
         return (
             "breakdowns that nobody can foresee cannot be planned for; use law=none (or windows with known_windows), "
@@ -307,7 +310,10 @@ def _without_plan(setting: Setting) -> str | None:
 
 
 def _make_cp_sat(name: Name, setting: Setting) -> Agent:
-    from .exact.agent import CpSatAgent
+    if setting.env_id == MEMORY_MAPPING:
+        from .exact.memory_agent import MemoryCpSatAgent as CpSatAgent
+    else:
+        from .exact.agent import CpSatAgent
 
     warm = _flag(name, "warm", True)
     return CpSatAgent(setting, _seconds(name, "time", 60.0), _count(name, "workers", 1), warm)
@@ -408,10 +414,19 @@ def _make_tuned_xla(name: Name, setting: Setting) -> Agent:
 
 
 def _make_order_search(name: Name, setting: Setting) -> Agent:
-    from .memory_mapping.agent import OrderSearchAgent, RandomOrdersAgent
+    from .memory_mapping.agent import OrderSearchAgent
 
-    make = RandomOrdersAgent if name.base == "best-of-orders" else OrderSearchAgent
-    return make(setting, *_limits(name, "orders"), score=_choice(name, "score", ("judge", "proxy")))
+    return OrderSearchAgent(setting, *_limits(name, "orders"), score=_choice(name, "score", ("judge", "proxy")))
+
+
+def _make_best_of_orders(name: Name, setting: Setting) -> Agent:
+    from .memory_mapping.agent import RandomOrdersAgent
+
+    if "time" in name.options:
+        seconds, orders = _limits(name, "orders")
+    else:  # each of several tries is one order
+        seconds, orders = None, _count(name, "orders", 1 if "samples" in name.options else 60, most=_MOST_ITERATIONS)
+    return RandomOrdersAgent(setting, seconds, orders, score=_choice(name, "score", ("judge", "proxy")))
 
 
 def _make_game_search(name: Name, setting: Setting) -> Agent:
@@ -420,12 +435,21 @@ def _make_game_search(name: Name, setting: Setting) -> Agent:
     return GameSearchAgent(setting, *_limits(name, "plays"))
 
 
+def _appraises_nothing(setting: Setting) -> str | None:
+    if setting.stochastic:
+        return "nobody can foresee under these options how a schedule ends"
+    if setting.engine is None or setting.engine.appraise is BatchEngine.appraise:
+        return "schedules count only if they are played in it"
+    return None
+
+
 def _make_hybrid(name: Name, setting: Setting) -> Agent:
     from .planners.hybrid import HybridAgent
 
     if "of" not in name.options:
         raise UserError("agent 'hybrid' needs option of: agents joined by +, hybrid:of=xla-like+keep-first")
-    return HybridAgent([make_agent(part, setting) for part in str(name.options["of"]).split("+")], setting)
+    texts = [text.replace("@", ":") for text in str(name.options["of"]).split("+")]
+    return HybridAgent(make_agents(texts, setting), setting)
 
 
 _KINDS = {
@@ -433,10 +457,10 @@ _KINDS = {
         ("supply", "preferred", "minimum", "maximum", "repacks", "order"), _make_xla_like, _not_memory_mapping
     ),
     "tuned-xla": _Kind(("score",), _make_tuned_xla, _not_memory_mapping),
-    "best-of-orders": _Kind(("time", "orders", "score"), _make_order_search, _not_memory_mapping),
+    "best-of-orders": _Kind(("time", "orders", "score"), _make_best_of_orders, _not_memory_mapping),
     "order-search": _Kind(("time", "orders", "score"), _make_order_search, _not_memory_mapping),
     "game-search": _Kind(("time", "plays"), _make_game_search, _not_memory_mapping),
-    "hybrid": _Kind(("of",), _make_hybrid, _not_memory_mapping),
+    "hybrid": _Kind(("of",), _make_hybrid, _appraises_nothing),
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),
     "rollout": _Kind(("of", "worlds", "wait"), _make_rollout, _without_imagination),

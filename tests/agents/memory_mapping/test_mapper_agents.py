@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
+from makespan.agents.memory_mapping.search import RandomOrders
 from makespan.envs.core.errors import UserError
 from makespan.envs.memory_mapping.catalogue import named
 from makespan.envs.memory_mapping.instance import MemoryInstance
@@ -22,7 +23,8 @@ def program() -> MemoryInstance:
 
 
 def played(agent: str, program: MemoryInstance, **options: Any) -> Any:
-    arena = open_arena(ENV, 1, {"instance": [program], **options})
+    tries = int(agent.partition("samples=")[2] or 1)
+    arena = open_arena(ENV, tries, {"instance": [program], **options})
     (episode,) = play(arena, make_agent(agent, arena.setting), [Case(program, 0)])
     return episode
 
@@ -59,6 +61,39 @@ def test_a_hybrid_is_the_better_of_its_parts(program: MemoryInstance) -> None:
     assert played(f"hybrid:of={'+'.join(parts)}", program).objective == min(objectives)
 
 
+def test_the_parts_of_a_hybrid_do_what_they_do_alone(program: MemoryInstance) -> None:
+    for part in ("random", "best-of-orders:orders=3", "xla-like:supply=contended:order=size-asc"):
+        alone = played(part, program)
+        assert played(f"hybrid:of={part.replace(':', '@')}+all-hbm", program).objective == alone.objective, part
+    arena = open_arena(ENV, 1, {"instance": [program]})
+    agent = make_agent("hybrid:of=random@samples=8", arena.setting)
+    assert play(arena, agent, [Case(program, 0)])[0].objective < played("random", program).objective
+
+
+def test_each_try_of_the_best_of_orders_is_an_order(program: MemoryInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped: list[int | None] = []
+    run = RandomOrders.run
+
+    def counted(self: RandomOrders, seconds: float | None, mappings: int | None) -> None:
+        run(self, seconds, mappings)
+        mapped.append(self.mappings)
+
+    monkeypatch.setattr(RandomOrders, "run", counted)
+    arena = open_arena(ENV, 5, {"instance": [program]})
+    (episode,) = play(arena, make_agent("best-of-orders:samples=5", arena.setting), [Case(program, 0)])
+    assert mapped == [1] * 5
+    assert episode.objective == arena.objectives().min()
+    mapped.clear()
+    assert played("best-of-orders", program).objective <= episode.objective
+    assert mapped == [60]
+
+
+def test_hybrids_need_schedules_that_are_appraised() -> None:
+    for options, problem in (({}, "count only if they are played"), ({"p": 0.01}, "nobody can foresee")):
+        with pytest.raises(UserError, match=problem):
+            make_agent("hybrid:of=spt+mwkr", open_arena("makespan/JobShop-v0", 1, options).setting)
+
+
 @pytest.mark.parametrize(
     ("agent", "problem"),
     [
@@ -68,6 +103,8 @@ def test_a_hybrid_is_the_better_of_its_parts(program: MemoryInstance) -> None:
         ("game-search:time=0", "option time of agent 'game-search' is 0"),
         ("hybrid", "needs option of"),
         ("hybrid:of=xla-like+nobody", "unknown agent 'nobody'"),
+        ("hybrid:of=xla-like@supply=none", "option supply of agent 'xla-like' is 'none'"),
+        ("hybrid:of=all-hbm+all-hbm", "name an agent twice"),
     ],
 )
 def test_wrong_options_are_named(agent: str, problem: str, program: MemoryInstance) -> None:
