@@ -187,7 +187,6 @@ class MemoryEngine(BatchEngine):
                 "transfer": Field((accesses, d.NUM_TRANSFER)),
                 "action": Field((accesses,), np.int8),
                 "forced": Field((accesses,), np.int8),
-                "shown": Field((tensors,)),
                 "drawn": Field((accesses,)),
                 "access": Field((accesses, d.NUM_ACCESS)),
                 "tensor": Field((tensors, d.NUM_TENSOR)),
@@ -217,7 +216,7 @@ class MemoryEngine(BatchEngine):
             block.bytes,
             block.memory,
             self.layout.offsets,
-            *(arrays[name] for name in ("memo", "shown", "drawn")),
+            *(arrays[name] for name in ("memo", "drawn")),
         )
         self.problem, self.state, self.view = Pack(problem), Pack(state), Pack(view)
         # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
@@ -232,7 +231,7 @@ class MemoryEngine(BatchEngine):
         self._code: Callable[..., None] | None = None
 
     def _extra_arrays(self) -> tuple[NDArray[Any], ...]:
-        return self.view.memo, self.view.shown, self.view.drawn, self.chosen
+        return self.view.memo, self.view.drawn, self.chosen
 
     def _choose_instances(self, copies: NDArray[np.int64], instances: Sequence[Any] | None) -> None:
         if instances is None:

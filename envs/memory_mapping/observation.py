@@ -213,16 +213,16 @@ K_ACTION_NODES, K_ACTIONS, K_MASK = _KEYS["actions/nodes"], _KEYS["actions/featu
 
 SIZES = Sizes(
     nodes={"buffer": WINDOW, "tensor": WINDOW, "instruction": WINDOW},
-    edges={"accesses": WINDOW, "belongs_to": WINDOW, "precedes": WINDOW - 1},
+    edges={"accesses": WINDOW, "belongs_to": WINDOW, "precedes": WINDOW},
     actions=NUM_ACTIONS,
 )
 
 # --- columns of View.memo: what the image shows -----------------------------------------------------------------------
 # MEMO_INSTRUCTION is the instruction of column PAST, MEMO_POSITION the access to be decided (-1: the image must be
 # written from scratch). From MEMO_OWN, MEMO_COPY and MEMO_HOLD on the strip of the present storage and the offered
-# blocks (begin, end, bottom, top; an empty one ends before it begins). MEMO_STAMP counts writings of the window,
-# MEMO_WINDOW is the instruction that it was last written for, or -1.
-MEMO_INSTRUCTION, MEMO_POSITION, MEMO_STAMP, MEMO_WINDOW, MEMO_OWN, MEMO_COPY, MEMO_HOLD, NUM_MEMO = (
+# blocks (begin, end, bottom, top; an empty one ends before it begins). MEMO_NUMBER and
+# MEMO_WINDOW are the access and the instruction that the window was last written for, or -2 and -1.
+MEMO_INSTRUCTION, MEMO_POSITION, MEMO_NUMBER, MEMO_WINDOW, MEMO_OWN, MEMO_COPY, MEMO_HOLD, NUM_MEMO = (
     *range(4),
     *range(4, 17, 4),
 )
@@ -237,7 +237,6 @@ class View(NamedTuple):
     pixels: NDArray[np.uint8]  # [n, row], the same memory
     offsets: NDArray[np.int64]  # [number of keys]
     memo: NDArray[np.int64]  # [n, NUM_MEMO]
-    shown: NDArray[np.int64]  # [n, V]: stamp * WINDOW + row of each storage that was in the window at the stamp
     drawn: NDArray[np.int64]  # [n, N]: until which instruction each strip has been drawn, or -1
 
 

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from ..core.compile import compiled
-from .observation import K_ACCESSES, K_ACTION_NODES, K_BELONGS, K_PRECEDES, MEMO_POSITION, MEMO_WINDOW, NUM_MEMO, WINDOW
+from .observation import (
+    K_ACCESSES,
+    K_ACTION_NODES,
+    K_BELONGS,
+    K_PRECEDES,
+    MEMO_NUMBER,
+    MEMO_POSITION,
+    MEMO_WINDOW,
+    NUM_MEMO,
+    WINDOW,
+)
 from .observe_actions import write_actions
 from .observe_image import write_image
-from .observe_nodes import describe_accesses, describe_instructions, write_window
+from .observe_nodes import describe_accesses, describe_instructions
+from .observe_window import write_window
 from .pricing import price_program
-from .state import DIM_TENSORS
 
 
 @compiled
@@ -29,16 +39,14 @@ def write_blank(problem, state, view, i):
         integers[word] = -1
     for word in range(offsets[K_BELONGS], offsets[K_BELONGS] + 2 * WINDOW):
         integers[word] = -1
-    for word in range(offsets[K_PRECEDES], offsets[K_PRECEDES] + 2 * (WINDOW - 1)):
+    for word in range(offsets[K_PRECEDES], offsets[K_PRECEDES] + 2 * WINDOW):
         integers[word] = -1
     for word in range(offsets[K_ACTION_NODES], offsets[K_ACTION_NODES] + 9):
         integers[word] = -1
     for column in range(NUM_MEMO):
         view.memo[i, column] = 0
     view.memo[i, MEMO_POSITION] = -1
-    view.memo[i, MEMO_WINDOW] = -1
-    for v in range(problem.dims[i, DIM_TENSORS]):
-        view.shown[i, v] = 0
+    view.memo[i, MEMO_NUMBER], view.memo[i, MEMO_WINDOW] = -2, -1
 
 
 @compiled

@@ -7,12 +7,12 @@ import numpy as np
 from ..core.compile import compiled
 from .observation import (
     ACTION_COLUMNS,
-    BEFORE,
     K_ACTION_NODES,
     K_ACTIONS,
     K_GLOBALS,
     K_MASK,
     STRIDE,
+    WINDOW,
     clip,
     log_of,
     signed,
@@ -184,7 +184,7 @@ def write_slot(problem, state, view, i, a, near):
     per_time, per_cmem = scale[PER_TIME], scale[PER_CMEM]
     at = offsets[K_ACTIONS] + a * ACTION_COLUMNS
     nodes = offsets[K_ACTION_NODES] + 3 * a
-    integers[nodes], integers[nodes + 1], integers[nodes + 2] = BEFORE, 0, BEFORE
+    integers[nodes], integers[nodes + 1], integers[nodes + 2] = k % WINDOW, k % WINDOW, t % WINDOW
     floats[at + a] = 1.0
     size, memory = tensor[SIZE], state.memory[i, t]
     floats[at + 5] = wide(size * per_cmem)

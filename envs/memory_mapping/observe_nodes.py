@@ -1,4 +1,4 @@
-"""Writes the window: accesses around the present one, the storages of their tensors, and instructions."""
+"""Writes the rows of accesses, storages and instructions; `observe_window` says which and when."""
 
 from __future__ import annotations
 
@@ -7,24 +7,17 @@ import numpy as np
 from ..core.compile import compiled
 from .observation import (
     AHEAD,
-    BEFORE,
     BUFFER_COLUMNS,
     INSTRUCTION_COLUMNS,
-    K_ACCESSES,
-    K_BELONGS,
     K_BUFFER,
     K_BUFFER_MASK,
     K_INSTRUCTION,
     K_INSTRUCTION_MASK,
-    K_PRECEDES,
     K_TENSOR,
     K_TENSOR_MASK,
-    MEMO_STAMP,
-    MEMO_WINDOW,
     STATIC_COLUMNS,
     TENSOR_COLUMNS,
     WIDE,
-    WINDOW,
     clip,
     log_of,
     signed,
@@ -42,6 +35,7 @@ from .state import (
     BRIEF_INSTRUCTION,
     BRIEF_LATER,
     BRIEF_NEXT,
+    BRIEF_PREVIOUS,
     BRIEF_STORAGE,
     BYTES,
     CARRIED,
@@ -55,8 +49,6 @@ from .state import (
     GROUPED,
     HBM,
     HBM_ONLY,
-    HELD_FROM,
-    HELD_TO,
     HELD_UNTIL,
     IF_IN,
     IF_OUT,
@@ -67,8 +59,6 @@ from .state import (
     KIND,
     LATER,
     LATER_BENEFIT,
-    LEFT_FROM,
-    LEFT_TO,
     LOOP,
     NEXT,
     NONE,
@@ -79,7 +69,6 @@ from .state import (
     PASSED,
     PER_CMEM,
     PER_TIME,
-    POSITION,
     PREVIOUS,
     SAVES,
     SERVED,
@@ -124,10 +113,10 @@ def describe_accesses(problem, i):
         row[19], row[20] = 16.0, 16.0
         brief = problem.brief[i, k]
         brief[BRIEF_INSTRUCTION], brief[BRIEF_STORAGE] = access[INSTRUCTION], access[STORAGE]
-        brief[BRIEF_NEXT], brief[BRIEF_LATER] = NONE, np.int64(worth[LATER])
+        brief[BRIEF_PREVIOUS], brief[BRIEF_NEXT] = access[PREVIOUS], access[NEXT]
+        brief[BRIEF_LATER] = np.int64(worth[LATER])
         if access[NEXT] != NONE:
             then = problem.access[i, access[NEXT], INSTRUCTION]
-            brief[BRIEF_NEXT] = then
             row[19] = log_count(problem, then - access[INSTRUCTION])
             row[20] = log_of((problem.instruction[i, then, PASSED] - instruction[PASSED]) * per_time)
         row[21] = log_count(problem, np.int64(worth[LATER]))
@@ -162,41 +151,6 @@ def describe_instructions(problem, i):
 
 
 @compiled
-def write_window(problem, state, view, i):
-    """Write all nodes and edges around the present."""
-    memo = view.memo[i]
-    integers, brief, shown = view.integers[i], problem.brief[i], view.shown[i]
-    k, accesses = state.clock[i, POSITION], problem.dims[i, DIM_ACCESSES]
-    t = brief[min(k, accesses - 1), BRIEF_INSTRUCTION]
-    memo[MEMO_STAMP] += 1
-    stamp = memo[MEMO_STAMP]
-    tensors = 0
-    at_tensor, at_instruction = view.offsets[K_ACCESSES], view.offsets[K_BELONGS]
-    for turn in range(WINDOW):
-        # From the present on first: a storage's row then refers to its next access.
-        slot = (turn + BEFORE) % WINDOW
-        number = k - BEFORE + slot
-        if number < 0 or number >= accesses:
-            clear_buffer(view, i, slot)
-            continue
-        write_buffer(problem, state, view, i, slot, number, t)
-        storage = brief[number, BRIEF_STORAGE]
-        if shown[storage] // WINDOW != stamp:
-            write_tensor(problem, state, view, i, tensors, number, t)
-            shown[storage] = stamp * WINDOW + tensors
-            tensors += 1
-        integers[at_tensor + slot] = slot
-        integers[at_tensor + WINDOW + slot] = shown[storage] % WINDOW
-        place = brief[number, BRIEF_INSTRUCTION] - t + BEFORE
-        inside = 0 <= place < WINDOW
-        integers[at_instruction + slot] = slot if inside else -1
-        integers[at_instruction + WINDOW + slot] = place if inside else -1
-    for slot in range(tensors, WINDOW):
-        clear_row(view, i, K_TENSOR, K_TENSOR_MASK, slot, TENSOR_COLUMNS)
-    write_instructions(problem, state, view, i, t)
-
-
-@compiled
 def clear_row(view, i, key, mask_key, slot, columns):
     """Blank a row, unless it is."""
     mask = view.offsets[mask_key] + slot
@@ -208,42 +162,38 @@ def clear_row(view, i, key, mask_key, slot, columns):
 
 
 @compiled
-def clear_buffer(view, i, slot):
-    integers, offsets = view.integers[i], view.offsets
-    clear_row(view, i, K_BUFFER, K_BUFFER_MASK, slot, BUFFER_COLUMNS)
-    for key in (K_ACCESSES, K_BELONGS):
-        integers[offsets[key] + slot] = -1
-        integers[offsets[key] + WINDOW + slot] = -1
-
-
-@compiled
-def write_buffer(problem, state, view, i, slot, number, t):
-    """The row of an access."""
+def write_buffer(problem, view, i, slot, number):
+    """What the row of an access says at any time."""
     floats = view.floats[i]
     at = view.offsets[K_BUFFER] + slot * BUFFER_COLUMNS
     feature = problem.feature[i, number]
     for column in range(STATIC_COLUMNS):
         floats[at + column] = feature[column]
-    row = state.storage[i, problem.brief[i, number, BRIEF_STORAGE]]
-    decided = slot < BEFORE
-    at += STATIC_COLUMNS
-    floats[at] = decided
-    floats[at + 1] = decided and state.action[i, number] != DROP
-    floats[at + 2] = row[HELD_UNTIL] >= t
-    floats[at + 3] = row[VALID] < t
-    floats[at + 4] = slot == BEFORE
-    floats[at + 5] = signed((problem.brief[i, number, BRIEF_INSTRUCTION] - t) * (1.0 / AHEAD))
     view.bytes[i, view.offsets[K_BUFFER_MASK] + slot] = 1
 
 
 @compiled
-def write_tensor(problem, state, view, i, slot, number, t):
-    """The row of a storage, seen from its next access, or from its last in the window."""
+def write_buffer_now(problem, state, view, i, slot, number, k, t):
+    """What the row of an access says now, with access k of instruction t to be decided."""
+    floats = view.floats[i]
+    brief = problem.brief[i, number]
+    row = state.storage[i, brief[BRIEF_STORAGE]]
+    at = view.offsets[K_BUFFER] + slot * BUFFER_COLUMNS + STATIC_COLUMNS
+    floats[at] = number < k
+    floats[at + 1] = number < k and state.action[i, number] != DROP
+    floats[at + 2] = row[HELD_UNTIL] >= t
+    floats[at + 3] = row[VALID] < t
+    floats[at + 4] = number == k
+    floats[at + 5] = signed((brief[BRIEF_INSTRUCTION] - t) * (1.0 / AHEAD))
+
+
+@compiled
+def write_tensor(problem, state, view, i, slot, number, k, t):
+    """The row of a storage, seen from the access that stands for it."""
     floats = view.floats[i]
     at = view.offsets[K_TENSOR] + slot * TENSOR_COLUMNS
     feature, brief = problem.feature[i, number], problem.brief[i, number]
     row = state.storage[i, brief[BRIEF_STORAGE]]
-    coming = number >= state.clock[i, POSITION]
     floats[at] = feature[0]
     for column in range(5):
         floats[at + 1 + column] = feature[8 + column]
@@ -256,13 +206,14 @@ def write_tensor(problem, state, view, i, slot, number, t):
         floats[at + 10] = signed((row[HELD_UNTIL] - t) * (1.0 / AHEAD))
         floats[at + 11] = state.strip[i, row[STRIP], BOTTOM] * problem.scale[i, PER_CMEM]
     floats[at + 12] = row[VALID] < t
-    if coming:
+    if number >= k:
         floats[at + 13] = log_count(problem, brief[BRIEF_INSTRUCTION] - t)
         floats[at + 14] = log_count(problem, 1 + brief[BRIEF_LATER])
         floats[at + 15] = min(feature[22] + max(feature[4], 0.0), WIDE)
     else:
-        then = brief[BRIEF_NEXT]
-        floats[at + 13] = log_count(problem, then - t) if then != NONE else 16.0
+        after = brief[BRIEF_NEXT]
+        then = problem.brief[i, after, BRIEF_INSTRUCTION] if after != NONE else 0
+        floats[at + 13] = log_count(problem, then - t) if after != NONE else 16.0
         floats[at + 14] = feature[21]
         floats[at + 15] = feature[22]
     floats[at + 16] = signed(feature[25] - feature[26])
@@ -270,38 +221,15 @@ def write_tensor(problem, state, view, i, slot, number, t):
 
 
 @compiled
-def write_instructions(problem, state, view, i, t):
-    """The rows of the instructions: all if others are in the window, else those of which something has changed."""
-    clock, memo = state.clock[i], view.memo[i]
-    first, last = 0, WINDOW - 1
-    if memo[MEMO_WINDOW] == t:
-        first = max(min(min(clock[LEFT_FROM], clock[HELD_FROM]) - t + BEFORE, BEFORE), 0)
-        last = min(max(max(clock[LEFT_TO], clock[HELD_TO]) - t + BEFORE, BEFORE), WINDOW - 1)
-    for slot in range(first, last + 1):
-        write_instruction(problem, state, view, i, slot, t)
-    memo[MEMO_WINDOW] = t
-    clock[HELD_FROM], clock[HELD_TO] = problem.dims[i, DIM_INSTRUCTIONS], -1
-
-
-@compiled
-def write_instruction(problem, state, view, i, slot, t):
-    """The row of an instruction, and its edge to the next."""
-    floats, integers, offsets = view.floats[i], view.integers[i], view.offsets
+def write_instruction(problem, state, view, i, slot, u, t):
+    """The row of instruction u."""
+    floats, offsets = view.floats[i], view.offsets
     at = offsets[K_INSTRUCTION] + slot * INSTRUCTION_COLUMNS
-    u, count = t - BEFORE + slot, problem.dims[i, DIM_INSTRUCTIONS]
-    edge = offsets[K_PRECEDES] + slot
-    if slot < WINDOW - 1:
-        linked = 0 <= u < count - 1
-        integers[edge] = slot if linked else -1
-        integers[edge + WINDOW - 1] = slot + 1 if linked else -1
-    if u < 0 or u >= count:
-        clear_row(view, i, K_INSTRUCTION, K_INSTRUCTION_MASK, slot, INSTRUCTION_COLUMNS)
-        return
     about, scale = problem.about[i, u], problem.scale[i]
     per_time = scale[PER_TIME]
     compute, memory = about[ABOUT_COMPUTE], state.memory[i, u] * per_time
-    floats[at] = slot == BEFORE
-    floats[at + 1] = (slot - BEFORE) * (1.0 / AHEAD)
+    floats[at] = u == t
+    floats[at + 1] = (u - t) * (1.0 / AHEAD)
     floats[at + 2] = wide(max(compute, memory) + about[ABOUT_OVERHEAD])
     floats[at + 3] = wide(compute)
     floats[at + 4] = wide(state.hbm[i, u] * per_time)

@@ -53,7 +53,7 @@ from .state import (
     WRITES,
 )
 
-_ROUNDS = 24
+_ROUNDS = 8
 _NEVER = -1e300
 
 

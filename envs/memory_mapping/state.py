@@ -153,8 +153,8 @@ NONE = -1
 
 
 # --- columns of Problem.brief and Problem.about: what the window looks at, close together ----------------------------
-# The instruction and the storage of an access, the instruction of the storage's next one, or -1, and how many follow.
-BRIEF_INSTRUCTION, BRIEF_STORAGE, BRIEF_NEXT, BRIEF_LATER, NUM_BRIEF = range(5)
+# The instruction and the storage of an access, the storage's accesses before and after it, or -1, and how many follow.
+BRIEF_INSTRUCTION, BRIEF_STORAGE, BRIEF_PREVIOUS, BRIEF_NEXT, BRIEF_LATER, NUM_BRIEF = range(6)
 # Compute time and overhead, price of all of CMEM in units of the mean time, whether it is in a loop, log of the trips.
 ABOUT_COMPUTE, ABOUT_OVERHEAD, ABOUT_PRICE, ABOUT_LOOP, ABOUT_TRIPS, NUM_ABOUT = range(6)
 

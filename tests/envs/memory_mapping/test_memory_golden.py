@@ -14,12 +14,12 @@ from makespan.envs.core.random import uniform
 from makespan.envs.memory_mapping.env import make_engine
 
 GOLDEN = {
-    "default": "7f65f3e2a193b965",
-    "sizes": "b17f001c4d806332",
-    "elapsed": "d9bd7e05403de744",
-    "first-fit": "7ad97a879cab5917",
-    "terminate": "c5f7186e204241a3",
-    "static": "28d64854b90db0e0",
+    "default": "a8018a13965d00da",
+    "sizes": "cac9050b0ba59f36",
+    "elapsed": "110ee51d4d75d5cc",
+    "first-fit": "09822402ce9bccc8",
+    "terminate": "647ab3abacce844b",
+    "static": "8c18eb1a27513dd9",
 }
 
 
