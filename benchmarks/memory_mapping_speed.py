@@ -2,8 +2,9 @@
 
     python benchmarks/memory_mapping_speed.py             # a table, and benchmarks/results/memory_mapping_speed.json
 
-Programs of about 400 accesses are played by random legal actions, dead ends and their Drop-backups included. Round after
-round each case is measured for a moment, so that all meet the same state of the machine; the median over rounds counts.
+Programs of about 400 accesses are played by random legal actions, dead ends, their Drop-backups and the making of
+programs included. Round after round each case is measured for a moment, so that all meet the same state of the machine;
+the median over rounds counts.
 """
 
 from __future__ import annotations
