@@ -2,8 +2,8 @@
 
     python benchmarks/memory_mapping_known.py [--seconds 600] [INSTANCE ...]
 
-Solves both linear programs for each instance given, by default for the whole suite. Upper bounds are whoever's who finds better plans: they are
-added by `makespan.envs.memory_mapping.known.record`.
+Solves both linear programs for each instance given, by default for the whole suite. Upper bounds are whoever's who
+finds better plans: they are added by `makespan.envs.memory_mapping.known.record`.
 """
 
 from __future__ import annotations
