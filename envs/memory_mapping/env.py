@@ -24,6 +24,8 @@ from .validity import validate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from .known import Bounds
+
 _ROOM = ("max_instructions", "max_tensors", "max_accesses")
 
 
@@ -120,6 +122,10 @@ class MemoryMappingEnv(SchedulingEnv):
         """What is wrong with a plan, in words; empty when it is valid. Shares no code with the dynamics."""
         return validate(schedule)
 
+    def appraise(self, schedule: MemoryPlan) -> tuple[float, dict[str, Any]]:
+        """The objective and the metrics of a plan, however it was made."""
+        return self.engine.appraise(schedule)
+
     @staticmethod
     def resolve_instances(item: str) -> list[MemoryInstance]:
         """The instances that one item of a list names: a name, a set, a path, ``random:size=100:count=20:seed=7``.
@@ -157,13 +163,21 @@ class MemoryMappingEnv(SchedulingEnv):
         return picture.ansi(schedule)
 
     def bound(self, instance: MemoryInstance | str) -> float:
-        """A proved lower bound on the objective of an instance, by counting, whatever supply a plan promises to fit."""
-        from .bounds import lower_bound  # only here: SciPy takes long to load
+        """Best proved lower bound on the objective of an instance, whatever supply a plan promises to fit."""
+        return float(self._bounds(instance, "unlimited").lower)
+
+    def best_known(self, instance: MemoryInstance | str) -> float | None:
+        """Objective of the best plan known, by the proxy among those that fit the environment's supply."""
+        upper = self._bounds(instance, self._memory.options.supply).upper
+        return None if upper is None else float(upper)
+
+    def _bounds(self, instance: MemoryInstance | str, supply: str) -> Bounds:
+        from .known import bounds  # only here: it reads a file, and few ask for bounds
 
         memory = self._memory
         if isinstance(instance, str):
             instance = memory.source.instance(memory.source.index(instance))
-        return float(lower_bound(instance, contended=memory.options.objective == "judge"))
+        return bounds(instance, memory.options.objective, supply)
 
     @property
     def _memory(self) -> MemoryEngine:

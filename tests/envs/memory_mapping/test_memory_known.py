@@ -10,6 +10,7 @@ from makespan.envs.core.errors import FieldError, UserError
 from makespan.envs.memory_mapping import known as module
 from makespan.envs.memory_mapping.bounds import lower_bound, lp_bound
 from makespan.envs.memory_mapping.catalogue import named, names
+from makespan.envs.memory_mapping.env import MemoryMappingEnv
 from makespan.envs.memory_mapping.known import bounds, known, record
 from support.memory_programs import random_program
 
@@ -62,3 +63,16 @@ def test_what_nobody_bounds_is_refused(name: str, value: str) -> None:
         bounds(random_program(5), **{name: value})
     with pytest.raises(UserError):
         bounds("no_such_program")
+
+
+def test_the_environment_knows_them() -> None:
+    name = "alexnet_b8_32m"
+    env = MemoryMappingEnv(instance=name)
+    assert env.bound(name) == bounds(name).lower > lower_bound(named(name)[0])
+    assert env.best_known(name) == bounds(name).upper
+    env.close()
+    env = MemoryMappingEnv(instance=name, objective="proxy", supply="elapsed")
+    # Plans that fit the supply have a better bound, but others may be proposed.
+    assert env.bound(name) == lower_bound(named(name)[0], contended=False) <= bounds(name, "proxy", "elapsed").lower
+    assert env.best_known(name) == bounds(name, "proxy", "elapsed").upper
+    env.close()
