@@ -24,7 +24,7 @@ from .pricing import price_program
 @compiled
 def describe_program(problem, state, i):
     """Everything that observations need of a program that has just been loaded; the state serves as scratch."""
-    price_program(problem, i, state.wanted[i], state.gained[i], state.moved[i])
+    price_program(problem, i, state.occupied[i], state.gained[i], state.moved[i])
     describe_accesses(problem, i)
     describe_instructions(problem, i)
 

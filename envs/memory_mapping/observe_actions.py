@@ -20,11 +20,13 @@ from .observation import (
 )
 from .pricing import rent, toll_of_fetch
 from .state import (
-    ALL_HBM_TIME,
     ALLOWED,
     BACKUPS,
     BEGIN,
     BOTTOM,
+    BRIEF_INSTRUCTION,
+    BRIEF_PREVIOUS,
+    BRIEF_STORAGE,
     CMEM,
     COMPUTE,
     COPY,
@@ -67,7 +69,6 @@ from .state import (
     PER_TIME,
     POSITION,
     PRESSURE,
-    PREVIOUS,
     REACHABLE,
     RUNNING,
     SAVED,
@@ -97,8 +98,8 @@ _TINY = 1e-30
 def write_actions(problem, state, view, i):
     """Mask, node references and features of the three slots, and the globals."""
     running = state.clock[i, STATUS] == RUNNING
-    near = pressure(problem, state, i, _NEAR) if running else 0.0
-    write_globals(problem, state, view, i, near)
+    near, far = pressure(problem, state, i) if running else (0.0, 0.0)
+    write_globals(problem, state, view, i, near, far)
     bytes_, mask = view.bytes[i], view.offsets[K_MASK]
     for a in range(3):
         legal = running and state.offer[i, a, ALLOWED] == 1
@@ -118,21 +119,29 @@ def clear_slot(view, i, a):
 
 
 @compiled
-def pressure(problem, state, i, accesses):
-    """Bytes of the storages of accesses to come that would gain by CMEM and are not held, over CMEM."""
+def pressure(problem, state, i):
+    """Bytes of the storages of accesses to come that would gain by CMEM and are not held, over CMEM.
+
+    Returns that of the next `_NEAR` accesses and that of the next `_FAR`.
+    """
     k = state.clock[i, POSITION]
-    total = 0
-    for later in range(k, min(k + accesses, problem.dims[i, DIM_ACCESSES])):
-        access = problem.access[i, later]
+    near, total = 0.0, 0.0
+    brief, wanted = problem.brief[i], problem.wanted[i]
+    for later in range(k, min(k + _FAR, problem.dims[i, DIM_ACCESSES])):
+        if later == k + _NEAR:
+            near = total
         # Each storage once, at its first access from now on.
-        held = state.storage[i, access[STORAGE], HELD_UNTIL] >= access[INSTRUCTION]
-        if access[PREVIOUS] < k and access[HBM] > access[CMEM] and not held:
-            total += problem.tensor[i, access[TENSOR], SIZE]
-    return total * problem.scale[i, PER_CMEM]
+        if wanted[later] > 0.0 and brief[later, BRIEF_PREVIOUS] < k:
+            until = state.storage[i, brief[later, BRIEF_STORAGE], HELD_UNTIL]
+            if until < brief[later, BRIEF_INSTRUCTION]:
+                total += wanted[later]
+    if problem.dims[i, DIM_ACCESSES] <= k + _NEAR:
+        near = total
+    return near, total
 
 
 @compiled
-def write_globals(problem, state, view, i, near):
+def write_globals(problem, state, view, i, near, far):
     floats, at = view.floats[i], view.offsets[K_GLOBALS]
     clock, dims, scale = state.clock[i], problem.dims[i], problem.scale[i]
     k, accesses, instructions = clock[POSITION], dims[DIM_ACCESSES], dims[DIM_INSTRUCTIONS]
@@ -144,7 +153,7 @@ def write_globals(problem, state, view, i, near):
     floats[at + 2] = held
     floats[at + 3] = 1.0 - held
     floats[at + 4] = wide(near)
-    floats[at + 5] = wide(pressure(problem, state, i, _FAR)) if clock[STATUS] == RUNNING else 0.0
+    floats[at + 5] = wide(far)
     floats[at + 6] = share_left(problem, state, i, max(t - 16, 0), t)
     floats[at + 7] = share_left(problem, state, i, t, min(t + 16, instructions))
     floats[at + 8] = clip(clock[SAVED] * scale[PER_RUN], -1.0, 1.0)
@@ -164,10 +173,10 @@ def write_globals(problem, state, view, i, near):
 @compiled
 def share_left(problem, state, i, begin, end):
     """Which share of the time of instructions begin .. end - 1 transfers can still use."""
-    left, time = 0, 0
+    left = 0
     for u in range(begin, end):
         left += state.left[i, 0, u]
-        time += problem.instruction[i, u, ALL_HBM_TIME]
+    time = problem.timed[i, end] - problem.timed[i, begin]
     return min(left / time, 1.0) if time > 0 else 0.0
 
 

@@ -115,6 +115,7 @@ def describe_accesses(problem, i):
         brief[BRIEF_INSTRUCTION], brief[BRIEF_STORAGE] = access[INSTRUCTION], access[STORAGE]
         brief[BRIEF_PREVIOUS], brief[BRIEF_NEXT] = access[PREVIOUS], access[NEXT]
         brief[BRIEF_LATER] = np.int64(worth[LATER])
+        problem.wanted[i, k] = size * per_cmem if access[HBM] > access[CMEM] else 0.0
         if access[NEXT] != NONE:
             then = problem.access[i, access[NEXT], INSTRUCTION]
             row[19] = log_count(problem, then - access[INSTRUCTION])

@@ -141,12 +141,13 @@ def sum_benefits(problem, i):
 
 @compiled
 def sum_supply(problem, i):
-    """The supply with everything in HBM, summed over instructions."""
-    supplied, instruction = problem.supplied[i], problem.instruction[i]
+    """Times and supply with everything in HBM, summed over instructions."""
+    supplied, timed, instruction = problem.supplied[i], problem.timed[i], problem.instruction[i]
     total = 0.0
-    supplied[0] = 0.0
+    supplied[0], timed[0] = 0.0, 0.0
     for t in range(problem.dims[i, DIM_INSTRUCTIONS]):
         total += instruction[t, ALL_HBM_TIME]
+        timed[t + 1] = timed[t] + instruction[t, ALL_HBM_TIME]
         if problem.options[OPT_ELAPSED] == 0:
             total -= instruction[t, ALL_HBM_MEMORY]
         supplied[t + 1] = total

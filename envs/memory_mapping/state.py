@@ -174,10 +174,12 @@ class Problem(NamedTuple):
     price: NDArray[np.float64]  # [n, T + 1]: what holding a byte is worth, in ps, summed over instructions 0 .. t - 1
     toll: NDArray[np.float64]  # [n, T + 1]: what all the supply of instructions 0 .. t - 1 is worth, in ps
     supplied: NDArray[np.float64]  # [n, T + 1]: how much that is with everything in HBM, in ps
+    timed: NDArray[np.float64]  # [n, T + 1]: e_t with everything in HBM, summed over instructions 0 .. t - 1
     scale: NDArray[np.float64]  # [n, NUM_SCALES]
     feature: NDArray[np.float32]  # [n, N, STATIC_COLUMNS], what an observation says of an access at any time
     brief: NDArray[np.int32]  # [n, N, NUM_BRIEF]
     about: NDArray[np.float32]  # [n, T, NUM_ABOUT]
+    wanted: NDArray[np.float32]  # [n, N], the size over CMEM of what would gain by it, else 0
 
 
 class State(NamedTuple):
@@ -197,7 +199,7 @@ class State(NamedTuple):
     order: NDArray[np.int32]  # [n, N], strips from the lowest offset on
     touched: NDArray[np.int64]  # [n, MOST_TOUCHED], strips that have changed
     transfer: NDArray[np.int64]  # [n, N, NUM_TRANSFER]
-    wanted: NDArray[np.float64]  # [n, T + 1], scratch of the prices
+    occupied: NDArray[np.float64]  # [n, T + 1], scratch of the prices
     gained: NDArray[np.float64]  # [n, T], scratch of the prices
     moved: NDArray[np.float64]  # [n, T + 1], scratch of the prices
     heads: NDArray[np.int32]  # [n, T + 1 + N], scratch of the judge
