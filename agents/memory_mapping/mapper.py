@@ -265,12 +265,21 @@ def _place_storage(program, knobs, mapping, storage, tried):
         if program.writes[a]:
             defined, valid = t, np.int64(_NEVER) if strip >= 0 else t
             if strip >= 0 and program.output[a]:
-                until = program.instruction[program.accesses[k + 1]] if k + 1 < stop else np.int64(_NEVER)
+                until = _next_write(program, k + 1, stop)
                 valid = _write_back(program, knobs, mapping, strip, defined, until, tried)
                 if valid == _NEVER:
                     return _UNCOMMIT
         before = t
     return _OUT_OF_MEMORY if wants_room else _PLACED
+
+
+@compiled
+def _next_write(program, k, stop):
+    """The instruction of the first write among the accesses k .. stop - 1 of a storage, _NEVER without one."""
+    for j in range(k, stop):
+        if program.writes[program.accesses[j]]:
+            return program.instruction[program.accesses[j]]
+    return np.int64(_NEVER)
 
 
 @compiled
