@@ -89,7 +89,10 @@ def test_each_try_of_the_best_of_orders_is_an_order(program: MemoryInstance, mon
 
 
 def test_hybrids_need_schedules_that_are_appraised() -> None:
-    for options, problem in (({}, "count only if they are played"), ({"p": 0.01}, "nobody can foresee")):
+    for options, problem in (
+        ({}, "count only if they are played"),
+        ({"law": "bernoulli", "p": 0.01}, "nobody can foresee"),
+    ):
         with pytest.raises(UserError, match=problem):
             make_agent("hybrid:of=spt+mwkr", open_arena("makespan/JobShop-v0", 1, options).setting)
 
