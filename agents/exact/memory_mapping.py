@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SUPPLIES = ("elapsed", "contended")
 OBJECTIVES = ("judge", "proxy")
-_ROUNDING = 1e-6  # what a solver's bound on a whole number may exceed one by
+_ROUNDING = 2.0**-52  # of the whole number that a solver gives as a bound in floating point
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def solve_memory_mapping(
     bounds = [0]
 
     def bounded(value: float) -> None:
-        bounds[0] = max(bounds[0], math.ceil(value - _ROUNDING * max(1.0, abs(value))))
+        bounds[0] = max(bounds[0], math.ceil(value * (1.0 - _ROUNDING) - 0.5))
         if report is not None and objective == "proxy":
             report.bounded(bounds[0])
 

@@ -255,6 +255,13 @@ def test_the_agent_of_this_name_proposes_the_plan(options: dict[str, str]) -> No
         assert episode.objective == run_times(episode.schedule).judged_ps
 
 
+def test_an_optimum_of_many_digits_is_proved() -> None:
+    (instance,) = named("alexnet_b128_32m")
+    result = solve_memory_mapping(instance, "contended", 60, objective="proxy")
+    assert result.proved
+    assert result.bound == run_times(result.plan).proxy_ps > 10**9
+
+
 def test_with_a_warm_start_it_is_no_worse_than_the_mapper() -> None:
     (instance,) = named("dlrm_b8192_16m")
     assert (
