@@ -352,9 +352,15 @@ class _Search:
         )
 
     def found(self, schedule: Any, /) -> None:
-        stated = schedule.get("objective") if isinstance(schedule, Mapping) else getattr(schedule, "objective", None)
-        if stated is not None:
-            self._take(stated, schedule)
+        objective = self._objective_of(schedule)
+        if objective is not None:
+            self._take(objective, schedule)
+
+    def _objective_of(self, schedule: Any) -> float | None:
+        """By the environment where it appraises schedules, else what the schedule states; None where nobody says."""
+        if hasattr(self._env, "appraise"):
+            return self._env.appraise(schedule)[0]
+        return schedule.get("objective") if isinstance(schedule, Mapping) else getattr(schedule, "objective", None)
 
     def bounded(self, bound: float, /) -> None:
         if self._bound is None or self._sign * bound > self._sign * self._bound:

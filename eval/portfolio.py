@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from ..agents.agent import Setting
-from ..agents.catalogue import known_agents
+from ..agents.catalogue import MEMORY_MAPPING, known_agents
 from ..agents.checkpoint import CARD
 
 PORTFOLIO = "portfolio"
@@ -19,6 +19,7 @@ _SAMPLING_SHARE = 0.1
 # What improves schedules, in turn, with its share of the time that is left by then: what is small is proved optimal by
 # the first; larger shops are the searches' business.
 _SOLVERS = (("cp-sat", 0.1), ("iterated-greedy", 0.6), ("lns", 1.0), ("cp-sat", 1.0))
+_MAPPERS = (("order-search", 0.7), ("game-search", 1.0))  # of memory mapping
 
 
 class Stage(NamedTuple):
@@ -36,7 +37,8 @@ class Stage(NamedTuple):
 
 
 def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[Stage]) -> Iterator[Stage]:
-    """Every rule once; the trained scorer that is best here, sampled for a tenth of the time; solvers for the rest.
+    """Every rule once, and the tuned mapper of compilers; the trained scorer that is best here, sampled for a tenth of
+    the time; solvers and searches for the rest.
 
     Without solvers the scorer goes on to sample, or else random play.
 
@@ -48,8 +50,11 @@ def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[S
     known = known_agents(setting)
     if "best-rule" in known:
         yield Stage(_RULES, options)
+    if "tuned-xla" in known:
+        yield Stage("tuned-xla", options)
     best = next(checkpoints, None)
-    solvers = [Stage(name, options, share) for name, share in _SOLVERS if name in known]
+    turns = _MAPPERS if setting.env_id == MEMORY_MAPPING else _SOLVERS
+    solvers = [Stage(name, options, share) for name, share in turns if name in known]
     if best is not None:
         share = _SAMPLING_SHARE if solvers else 1.0
         yield Stage(f"{best.agent}:temperature={_TEMPERATURE}", best.options, share)

@@ -19,9 +19,14 @@ from makespan.envs.core.spec import Feature, NodeType, ObservationSpec, Sizes
 from makespan.envs.job_shop.generator import named_instance
 from makespan.envs.job_shop.instance import JobShopInstance
 from makespan.envs.job_shop.schedule import validate
+from makespan.envs.memory_mapping.catalogue import named
+from makespan.envs.memory_mapping.env import MemoryMappingEnv
+from makespan.envs.memory_mapping.run_time import run_times
+from makespan.envs.memory_mapping.validity import validate as validate_plan
 from makespan.eval import optimise as module
 from makespan.eval.optimise import make_task, optimise
 
+MEMORY_MAPPING = "makespan/MemoryMapping-v0"
 PLAIN = "test-optimise/ThreeJobs-v0"
 
 
@@ -174,6 +179,37 @@ def test_what_the_validator_refuses_does_not_count(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(JobShopEnv, "validate", lambda self, schedule: ["machine 0 is on fire"])
     with pytest.raises(UserError, match="machine 0 is on fire"):
         makespan.solve("ft06", "mwkr", seconds=1)
+
+
+@pytest.mark.parametrize("agent", ["order-search", "game-search"])
+def test_searches_that_make_plans_go_by_what_the_environment_says_of_them(agent: str) -> None:
+    program, options = named("alexnet_b8_64m")[0], {"env": MEMORY_MAPPING, "seconds": 1.0}
+    judged = makespan.solve(program, agent, **options)
+    assert validate_plan(judged.schedule) == []
+    assert judged.objective == run_times(judged.schedule).judged_ps < program.all_hbm_ps
+    assert [improvement.agent for improvement in judged.history] == [agent] * len(judged.history)
+    proxy = makespan.solve(program, agent, **options, objective="proxy")
+    assert proxy.objective == run_times(proxy.schedule).proxy_ps
+    assert judged.bound is not None
+    assert judged.objective >= judged.bound
+
+
+def test_memory_mapping_has_a_portfolio_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[str] = []
+    turn = module._Search._turn  # pyright: ignore[reportPrivateUsage]
+
+    def noted(self: Any, stage: Any) -> None:
+        turns.append(stage.agent)
+        turn(self, stage)
+
+    monkeypatch.setattr(MemoryMappingEnv, "bound", lambda self, instance: None)
+    monkeypatch.setattr(module._Search, "_turn", noted)  # pyright: ignore[reportPrivateUsage]
+    solution = makespan.solve("alexnet_b8_64m", env=MEMORY_MAPPING, seconds=3)
+    assert turns[:2] == ["best-rule:hindsight=1", "tuned-xla"]
+    assert turns[-2:] == ["order-search", "game-search"]
+    assert validate_plan(solution.schedule) == []
+    for agent in ("keep-first", "tuned-xla"):
+        assert solution.objective <= makespan.solve("alexnet_b8_64m", agent, env=MEMORY_MAPPING).objective
 
 
 class ThreeJobs(gymnasium.Env):  # type: ignore[type-arg]
