@@ -410,13 +410,13 @@ def _make_xla_like(name: Name, setting: Setting) -> Agent:
 def _make_tuned_xla(name: Name, setting: Setting) -> Agent:
     from .memory_mapping.agent import TunedXlaAgent
 
-    return TunedXlaAgent(setting, score=_choice(name, "score", ("judge", "proxy")))
+    return TunedXlaAgent(setting)
 
 
 def _make_order_search(name: Name, setting: Setting) -> Agent:
     from .memory_mapping.agent import OrderSearchAgent
 
-    return OrderSearchAgent(setting, *_limits(name, "orders"), score=_choice(name, "score", ("judge", "proxy")))
+    return OrderSearchAgent(setting, *_limits(name, "orders"))
 
 
 def _make_best_of_orders(name: Name, setting: Setting) -> Agent:
@@ -426,7 +426,7 @@ def _make_best_of_orders(name: Name, setting: Setting) -> Agent:
         seconds, orders = _limits(name, "orders")
     else:  # each of several tries is one order
         seconds, orders = None, _count(name, "orders", 1 if "samples" in name.options else 60, most=_MOST_ITERATIONS)
-    return RandomOrdersAgent(setting, seconds, orders, score=_choice(name, "score", ("judge", "proxy")))
+    return RandomOrdersAgent(setting, seconds, orders)
 
 
 def _make_game_search(name: Name, setting: Setting) -> Agent:
@@ -456,9 +456,9 @@ _KINDS = {
     "xla-like": _Kind(
         ("supply", "preferred", "minimum", "maximum", "repacks", "order"), _make_xla_like, _not_memory_mapping
     ),
-    "tuned-xla": _Kind(("score",), _make_tuned_xla, _not_memory_mapping),
-    "best-of-orders": _Kind(("time", "orders", "score"), _make_best_of_orders, _not_memory_mapping),
-    "order-search": _Kind(("time", "orders", "score"), _make_order_search, _not_memory_mapping),
+    "tuned-xla": _Kind((), _make_tuned_xla, _not_memory_mapping),
+    "best-of-orders": _Kind(("time", "orders"), _make_best_of_orders, _not_memory_mapping),
+    "order-search": _Kind(("time", "orders"), _make_order_search, _not_memory_mapping),
     "game-search": _Kind(("time", "plays"), _make_game_search, _not_memory_mapping),
     "hybrid": _Kind(("of",), _make_hybrid, _appraises_nothing),
     "random": _Kind(("wait",), _make_random),

@@ -11,6 +11,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ...envs.memory_mapping.instance import MemoryInstance
+from ...envs.memory_mapping.options import MemoryOptions
 from ...envs.memory_mapping.schedule import MemoryPlan
 from ..agent import Agent, Imagine, Observation, Report, Setting
 from .game_search import GameSearch
@@ -49,7 +50,15 @@ class MappingAgent(Agent):
     proposes = True
 
     def __init__(self, setting: Setting) -> None:
+        default = MemoryOptions()
         self._setting = setting
+        self._score = str(setting.options.get("objective", default.objective))
+        self._supply = str(setting.options.get("supply", default.supply))
+
+    def _comparable(self, variants: Sequence[MapperOptions]) -> tuple[MapperOptions, ...]:
+        """Those of some variants that may compete: all by the judge; by the proxy, to which transfers that fit no
+        supply are free, those for the environment's supply."""
+        return tuple(options for options in variants if self._score == "judge" or options.supply == self._supply)
 
     @abstractmethod
     def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan: ...
@@ -84,18 +93,12 @@ class TunedXlaAgent(MappingAgent):
 
     Args:
         setting: of the environment.
-        options: what the grid changes.
-        score: "judge" or "proxy".
     """
 
     name = "tuned-xla"
 
-    def __init__(self, setting: Setting, options: MapperOptions | None = None, score: str = "judge") -> None:
-        super().__init__(setting)
-        self._variants, self._score = grid(options or MapperOptions()), score
-
     def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
-        return best_variant(instance, self._variants, "priority", self._score)[1]
+        return best_variant(instance, self._comparable(grid(MapperOptions())), "priority", self._score)[1]
 
 
 class SearchingAgent(MappingAgent):
@@ -105,38 +108,29 @@ class SearchingAgent(MappingAgent):
         setting: of the environment.
         seconds: wall time for each program; None: no limit.
         mappings: limit of another kind, how many orders are mapped; None: none.
-        variants: options of the mapper that the search may take.
-        score: "judge" or "proxy".
     """
 
     improves = True
     _search: type[OrderSearchBase]
 
-    def __init__(
-        self,
-        setting: Setting,
-        seconds: float | None,
-        mappings: int | None = None,
-        variants: Sequence[MapperOptions] = (),
-        score: str = "judge",
-    ) -> None:
+    def __init__(self, setting: Setting, seconds: float | None, mappings: int | None = None) -> None:
         super().__init__(setting)
-        self._seconds, self._mappings, self._score = seconds, mappings, score
-        self._variants = tuple(variants) or self._default_variants()
+        self._seconds, self._mappings = seconds, mappings
 
     @staticmethod
-    def _default_variants() -> tuple[MapperOptions, ...]:
+    def _variants() -> tuple[MapperOptions, ...]:
+        """Options of the mapper that the search may take."""
         return tuple(MapperOptions(supply=supply) for supply in SUPPLIES)
 
     def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
-        search = self._search(instance, self._variants, self._score, key)
+        search = self._search(instance, self._comparable(self._variants()), self._score, key)
         search.run(self._seconds, self._mappings)
         return search.plan()
 
     def improve(
         self, instance: MemoryInstance, imagine: Imagine, seconds: float, report: Report, best: Any = None
     ) -> None:
-        search = self._search(instance, self._variants, self._score, self._setting.seed)
+        search = self._search(instance, self._comparable(self._variants()), self._score, self._setting.seed)
         search.run(seconds, self._mappings, report.found)
 
 
@@ -154,7 +148,7 @@ class OrderSearchAgent(SearchingAgent):
     _search = OrderSearch
 
     @staticmethod
-    def _default_variants() -> tuple[MapperOptions, ...]:
+    def _variants() -> tuple[MapperOptions, ...]:
         return search_grid()
 
 

@@ -54,6 +54,18 @@ def test_search_is_no_worse_than_what_it_begins_from(program: MemoryInstance) ->
     assert played("game-search:plays=200", program).objective <= played("keep-first", program).objective
 
 
+@pytest.mark.parametrize("supply", ["elapsed", "contended"])
+@pytest.mark.parametrize(
+    "agent", ["tuned-xla", "best-of-orders:orders=20", "order-search:orders=300", "game-search:plays=50"]
+)
+def test_the_proxy_is_made_small_within_the_supply_at_hand(agent: str, supply: str, program: MemoryInstance) -> None:
+    """Transfers that fit no supply are free to the proxy."""
+    episode = played(agent, program, supply=supply, objective="proxy")
+    assert episode.schedule.supply == supply
+    assert validate(episode.schedule) == []
+    assert episode.objective == run_times(episode.schedule).proxy_ps
+
+
 def test_a_hybrid_is_the_better_of_its_parts(program: MemoryInstance) -> None:
     parts = ["xla-like", "keep-first", "all-hbm"]
     objectives = [played(part, program).objective for part in parts]
