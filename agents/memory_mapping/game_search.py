@@ -36,7 +36,7 @@ _PATIENCE = 4000  # plays without a better one before the search goes on from th
 _SHAKES = 6
 _WORST = 2**62
 
-_DONE, _SCORE, _BEST, _BETTER_AT = range(4)
+_DONE, _SCORE, _BEST, _BETTER_AT, _STRIPS = range(5)
 
 
 class GameSearch:
@@ -66,8 +66,9 @@ class GameSearch:
         self._instance, self._variants, self._key = instance, variants, np.uint64(key)
         self._wishes, self._candidate, self._best = (np.zeros(instance.num_accesses, dtype=np.int8) for _ in range(3))
         self._played = np.zeros(instance.num_accesses, dtype=np.int8)
+        self._strips = np.zeros_like(self._engine.state.strip[0])
         self._history = np.full(_HISTORY, _WORST, dtype=np.int64)
-        self._numbers = np.zeros(4, dtype=np.int64)
+        self._numbers = np.zeros(5, dtype=np.int64)
         self._numbers[_BEST] = _WORST
 
     @property
@@ -108,9 +109,9 @@ class GameSearch:
         if seconds is None and plays is None:
             raise ValueError("run needs a limit: seconds or plays")
         self._work(0)
-        began = now = time.perf_counter()
         if self.best == _WORST:
             self._begin()
+        began = now = time.perf_counter()
         portion, done, told = 1, 0, _WORST
         while True:
             if found is not None and self.best < told:
@@ -144,6 +145,8 @@ class GameSearch:
             self._numbers[_BEST] = self._numbers[_SCORE] = score
             self._wishes[:] = wishes
             self._played[:] = self._engine.state.action[0, : len(wishes)]
+            self._strips[:] = self._engine.state.strip[0]
+            self._numbers[_STRIPS] = self._engine.state.clock[0, d.STRIPS]
             self._best[:] = [wish_for(action) for action in self._played.tolist()]
 
     def _replay(self) -> None:
@@ -152,7 +155,7 @@ class GameSearch:
     def _work(self, count: int) -> None:
         search_plays(
             self._engine.problem, self._engine.state, self._wishes, self._candidate, self._best, self._played,
-            self._history, self._numbers, self._key, count,
+            self._strips, self._history, self._numbers, self._key, count,
         )  # fmt: skip
 
 
@@ -199,8 +202,8 @@ def play_wishes(problem, state, i, wishes):
 
 
 @compiled
-def search_plays(problem, state, wishes, candidate, best, played, history, numbers, key, count):
-    """Try so many changes of the wishes; ``played`` holds the actions that the present ones come to."""
+def search_plays(problem, state, wishes, candidate, best, played, strips, history, numbers, key, count):
+    """Try so many changes of the wishes; ``played`` and ``strips`` hold the actions and blocks they come to now."""
     length = len(wishes)
     for _ in range(count):
         number = numbers[_DONE]
@@ -213,7 +216,7 @@ def search_plays(problem, state, wishes, candidate, best, played, history, numbe
             for k in range(len(history)):
                 history[k] = _WORST
         for again in range(_SHAKES if shaken else 1 + (draw_below(key, number, 0, 3) == 0)):
-            change_wishes(problem, candidate, played, key, number, 10 + 40 * again)
+            change_wishes(problem, candidate, played, strips, numbers[_STRIPS], key, number, 10 + 40 * again)
         score, place = play_wishes(problem, state, 0, candidate), number % len(history)
         if score <= numbers[_SCORE] or score <= history[place]:
             numbers[_SCORE] = score
@@ -221,6 +224,10 @@ def search_plays(problem, state, wishes, candidate, best, played, history, numbe
                 # What a Drop-backup has forced is wished for from now on: going back takes as long as many a play.
                 wishes[k] = LEAVE if state.forced[0, k] == 1 else candidate[k]
                 played[k] = state.action[0, k]
+            numbers[_STRIPS] = state.clock[0, d.STRIPS]
+            for row in range(numbers[_STRIPS]):
+                for column in range(d.NUM_STRIP):
+                    strips[row, column] = state.strip[0, row, column]
         history[place] = min(history[place], numbers[_SCORE])
         if score < numbers[_BEST]:
             numbers[_BEST], numbers[_BETTER_AT] = score, number
@@ -237,15 +244,17 @@ def wish_for(action):
 
 
 @compiled
-def change_wishes(problem, wishes, played, key, number, salt):
+def change_wishes(problem, wishes, played, strips, count, key, number, salt):
     """Make one random change."""
     access, length = problem.access[0], len(wishes)
     kind, k = draw_below(key, number, salt, 10), draw_below(key, number, salt + 1, length)
     other = np.int8(draw_below(key, number, salt + 2, NUM_WISHES))
     if kind < 3:
         missed = missed_access(problem, played, key, number, salt + 3)
-        wishes[missed] = GREEDY
-        clear_way(problem, wishes, played, missed, key, number, salt + 8)
+        if kind == 0:
+            clear_way(problem, wishes, played, missed, key, number, salt + 8)
+        else:
+            clear_place(problem, wishes, strips, count, missed, key, number, salt + 8)
     elif kind < 6:
         wishes[k] = np.int8((wishes[k] + 1 + other % 2) % NUM_WISHES)
     elif kind < 8:  # a storage, from here on, until it is written again
@@ -280,9 +289,10 @@ def missed_access(problem, played, key, number, salt):
 
 @compiled
 def clear_way(problem, wishes, played, k, key, number, salt):
-    """Wish that something which CMEM holds at the time of access k is left in HBM from its next access on."""
+    """Wish that access k is served, and that something which CMEM holds then is left in HBM from its next access on."""
     access = problem.access[0]
     t, length = access[k, d.INSTRUCTION], len(wishes)
+    wishes[k] = GREEDY
     start = draw_below(key, number, salt, length)
     for step in range(length):
         j = (start + step) % length
@@ -290,3 +300,42 @@ def clear_way(problem, wishes, played, k, key, number, salt):
         if played[j] == d.NO_COPY and before >= 0 and access[before, d.INSTRUCTION] < t <= access[j, d.INSTRUCTION]:
             wishes[j] = LEAVE
             return
+
+
+@compiled
+def clear_place(problem, wishes, strips, count, k, key, number, salt):
+    """Wish that access k is served, and that a place which is large enough is free from the access before to the next.
+
+    The place begins at 0 or at an end of a block that is held then; other blocks there are not opened, or let go of and
+    perhaps fetched again.
+    """
+    access = problem.access[0]
+    before, after = access[k, d.PREVIOUS], access[k, d.NEXT]
+    first = access[k if before < 0 or access[k, d.WRITES] == 1 else before, d.INSTRUCTION]
+    last = access[k if after < 0 else after, d.INSTRUCTION]
+    wishes[k] = GREEDY
+    if access[k, d.WRITES] == 0 and before >= 0:
+        wishes[before] = GREEDY
+    size, bottom = problem.tensor[0, access[k, d.TENSOR], d.SIZE], np.int64(0)
+    if count > 0:
+        row = draw_below(key, number, salt, count)
+        which = draw_below(key, number, salt + 1, 3)
+        if which > 0 and strips[row, d.BEGIN] <= last and strips[row, d.END] >= first:
+            bottom = strips[row, d.BOTTOM if which == 1 else d.TOP]
+    bottom = max(0, min(bottom, problem.dims[0, d.DIM_CMEM] - size))
+    release = FETCH if draw_below(key, number, salt + 2, 2) == 0 else LEAVE
+    for row in range(count):
+        if strips[row, d.BOTTOM] >= bottom + size or strips[row, d.TOP] <= bottom:
+            continue
+        if strips[row, d.BEGIN] > last or strips[row, d.END] < first:
+            continue
+        j = strips[row, d.OPENED]
+        if access[j, d.STORAGE] == access[k, d.STORAGE]:
+            continue
+        if access[j, d.INSTRUCTION] >= first:
+            wishes[j] = LEAVE
+        else:
+            while j >= 0 and access[j, d.INSTRUCTION] < first:
+                j = access[j, d.NEXT]
+            if j >= 0:
+                wishes[j] = release
