@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -20,6 +20,7 @@ from .orders import order_of
 from .search import OrderSearch, OrderSearchBase, RandomOrders, best_variant
 
 SUPPLIES = ("elapsed", "contended")
+_TRIAL_SHARE = 0.15  # of the search over plays, for each supply
 
 
 def grid(options: MapperOptions, supplies: Sequence[str] = SUPPLIES) -> tuple[MapperOptions, ...]:
@@ -153,7 +154,7 @@ class OrderSearchAgent(SearchingAgent):
 
 
 class GameSearchAgent(MappingAgent):
-    """Searches for a good play of the game.
+    """Searches for a good play of the game, under each supply for a while, then under that which has come to the best.
 
     Args:
         setting: of the environment.
@@ -169,15 +170,30 @@ class GameSearchAgent(MappingAgent):
         self._seconds, self._plays = seconds, plays
 
     def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
-        search = self._search(instance, key)
-        search.run(self._seconds, self._plays)
-        return search.plan()
+        return self._search(instance, key, self._seconds, None)
 
     def improve(
         self, instance: MemoryInstance, imagine: Imagine, seconds: float, report: Report, best: Any = None
     ) -> None:
-        self._search(instance, self._setting.seed).run(seconds, self._plays, report.found)
+        self._search(instance, self._setting.seed, seconds, report.found)
 
-    def _search(self, instance: MemoryInstance, key: int) -> GameSearch:
-        variants = [MapperOptions(supply=supply) for supply in SUPPLIES]
-        return GameSearch(instance, self._setting.options, key, variants)
+    def _search(
+        self, instance: MemoryInstance, key: int, seconds: float | None, found: Callable[[MemoryPlan], None] | None
+    ) -> MemoryPlan:
+        """Within so many seconds and the plays, the best plan found."""
+        variants = self._comparable([MapperOptions(supply=supply) for supply in SUPPLIES])
+        searches = [
+            GameSearch(instance, {**self._setting.options, "supply": supply}, key, variants)
+            for supply in dict.fromkeys(options.supply for options in variants)
+        ]
+        shares = [_TRIAL_SHARE] * len(searches) if len(searches) > 1 else [0.0]
+        for search, share in zip(searches, shares, strict=True):
+            search.run(*_limits(share, seconds, self._plays), found)
+        best = min(searches, key=lambda search: search.best)
+        best.run(*_limits(1.0 - sum(shares), seconds, self._plays), found)
+        return best.plan()
+
+
+def _limits(share: float, seconds: float | None, plays: int | None) -> tuple[float | None, int | None]:
+    """A share of both limits."""
+    return None if seconds is None else share * seconds, None if plays is None else round(share * plays)

@@ -66,6 +66,17 @@ def test_the_proxy_is_made_small_within_the_supply_at_hand(agent: str, supply: s
     assert episode.objective == run_times(episode.schedule).proxy_ps
 
 
+def test_plays_are_searched_under_every_supply_that_may_compete() -> None:
+    """Where each layer's weights are read at every step there is no time to fetch them but what transfers wait for."""
+    program = named("lstm_b32_16m")[0]
+    elapsed, contended = (played("keep-first", program, supply=supply) for supply in ("elapsed", "contended"))
+    assert elapsed.objective < contended.objective
+    found = played("game-search:plays=20", program, supply="contended")
+    assert found.objective <= elapsed.objective
+    assert found.schedule.supply == "elapsed"
+    assert played("game-search:plays=20", program, supply="contended", objective="proxy").schedule.supply == "contended"
+
+
 def test_a_hybrid_is_the_better_of_its_parts(program: MemoryInstance) -> None:
     parts = ["xla-like", "keep-first", "all-hbm"]
     objectives = [played(part, program).objective for part in parts]
