@@ -1,6 +1,6 @@
 """What is known of the suite's programs, written to `envs/memory_mapping/known.json`; what is better there stays.
 
-    python benchmarks/memory_mapping_known.py [--seconds 600] [--agents order-search:time=2.5,game-search:time=2.5,cp-sat:time=6]
+    python benchmarks/memory_mapping_known.py --agents order-search:time=2.5,game-search:time=2.5,cp-sat:time=6
 
 Solves both linear programs for each instance of the suite, and records how long the plans of agents take.
 """
