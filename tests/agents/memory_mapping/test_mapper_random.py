@@ -8,104 +8,16 @@ import numpy as np
 import pytest
 from makespan.agents.memory_mapping.mapper import Mapper, MapperOptions
 from makespan.agents.memory_mapping.orders import ORDERS, order_of
-from makespan.envs.memory_mapping.instance import Hardware, Instruction, MemoryInstance, Tensor
+from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.run_time import run_times
 from makespan.envs.memory_mapping.validity import validate
+from support.memory_programs import random_program
 
 SUPPLIES = ("elapsed", "contended", "unlimited")
 
 
-class RandomProgram:
-    """Draws a program with loops, groups updated in place, values that loops carry, outputs and partial accesses."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = np.random.default_rng(seed)
-        self.tensors: list[Tensor] = []
-        self.instructions: list[Instruction] = []
-        self.latest: dict[int, int] = {}  # by alias group the value that may be read
-        self.values: list[int] = []
-
-    def draw(self, low: int, high: int) -> int:
-        return int(self.random.integers(low, high))
-
-    def chance(self, share: float) -> bool:
-        return bool(self.random.random() < share)
-
-    def add(self, kind: str, group: int | None = None) -> int:
-        if group is not None and group in self.latest:
-            size, alone = self.tensors[self.latest[group]].bytes, self.tensors[self.latest[group]].hbm_only
-        else:
-            size, alone = self.draw(1, 4000), self.chance(0.05)
-        self.tensors.append(Tensor(size, kind, group, alone))
-        return len(self.tensors) - 1
-
-    def add_instruction(self) -> None:
-        reads: set[int] = set()
-        if self.chance(0.4):
-            reads.add(self.add(("param", "input", "const")[self.draw(0, 3)]))
-            self.values.append(max(reads))
-        for _ in range(self.draw(0, 3)):
-            if self.values:
-                reads.add(self.values[max(0, len(self.values) - 1 - self.draw(0, 12))])
-        reads |= {value for value in self.latest.values() if self.chance(0.25)}
-        writes = []
-        for group in range(3):
-            if self.chance(0.12):
-                kind = "output" if self.chance(0.1) else "act"
-                writes.append(self.add("param" if group not in self.latest and self.chance(0.4) else kind, group))
-        for _ in range(self.draw(0, 3)):
-            writes.append(self.add("output" if self.chance(0.15) else "act"))
-        written = []
-        for value in writes:
-            if self.tensors[value].kind == "param":
-                reads.add(value)
-            else:
-                written.append(value)
-            group = self.tensors[value].alias_group
-            if group is not None:
-                self.latest[group] = value
-            else:
-                self.values.append(value)
-        reads -= {v for v in written}
-        self.instructions.append(
-            Instruction(
-                "", tuple((v, self.access(v)) for v in sorted(reads)), self.accesses(written), self.draw(0, 4000)
-            )
-        )
-
-    def access(self, value: int) -> int:
-        size = self.tensors[value].bytes
-        return size if self.chance(0.8) else self.draw(0, size + 1)
-
-    def accesses(self, values: list[int]) -> tuple[tuple[int, int], ...]:
-        return tuple((value, self.access(value)) for value in values)
-
-    def make(self) -> MemoryInstance:
-        count = self.draw(3, 60)
-        for _ in range(count):
-            self.add_instruction()
-        if not any(x.reads or x.writes for x in self.instructions):
-            self.instructions[-1] = Instruction("", (), ((self.add("output"), 5),))
-        loops, now = [], 0
-        while self.chance(0.7) and now < count:
-            first = self.draw(now, count)
-            last = self.draw(first, min(count, first + 20))
-            loops.append((first, last, self.draw(1, 5)))
-            now = last + 1
-        hardware = Hardware(
-            cmem_bytes=self.draw(1000, 40_000),
-            align=(1, 64)[self.draw(0, 2)],
-            hbm_bps=10**12,
-            cmem_read_bps=self.draw(1, 9) * 10**12 // 2,
-            cmem_write_bps=self.draw(1, 9) * 10**12 // 2,
-            copy_latency_ps=self.draw(0, 2) * 300,
-            overhead_ps=self.draw(0, 2) * 100,
-        )
-        return MemoryInstance("random", tuple(self.tensors), tuple(self.instructions), hardware, tuple(loops))
-
-
 def drawn(seed: int) -> MemoryInstance:
-    return RandomProgram(seed).make()
+    return random_program(seed, instructions=4 + seed % 50)
 
 
 def varied(seed: int, supply: str) -> MapperOptions:
