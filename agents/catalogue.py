@@ -407,6 +407,12 @@ def _make_xla_like(name: Name, setting: Setting) -> Agent:
     return XlaAgent(setting, options, _choice(name, "order", ORDERS))
 
 
+def _make_trained_xla(name: Name, setting: Setting) -> Agent:
+    from .memory_mapping.agent import TRAINED, XlaAgent
+
+    return XlaAgent(setting, TRAINED)
+
+
 def _make_tuned_xla(name: Name, setting: Setting) -> Agent:
     from .memory_mapping.agent import TunedXlaAgent
 
@@ -456,6 +462,7 @@ _KINDS = {
     "xla-like": _Kind(
         ("supply", "preferred", "minimum", "maximum", "repacks", "order"), _make_xla_like, _not_memory_mapping
     ),
+    "trained-xla": _Kind((), _make_trained_xla, _not_memory_mapping),
     "tuned-xla": _Kind((), _make_tuned_xla, _not_memory_mapping),
     "best-of-orders": _Kind(("time", "orders"), _make_best_of_orders, _not_memory_mapping),
     "order-search": _Kind(("time", "orders"), _make_order_search, _not_memory_mapping),

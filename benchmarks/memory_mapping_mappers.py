@@ -4,6 +4,9 @@ INSTANCES as `makespan evaluate` takes them, by default ``mm-all``. A line for e
 the mapper with either supply the milliseconds (the fastest of five), and the proxy and judged run time as shares of the
 all-HBM run time; then the judged run time of ``tuned-xla``, and of random orders, search over orders and search over
 plays, SECONDS of wall time each (default 2).
+
+``python benchmarks/memory_mapping_mappers.py ratios`` prints which of the mapper's options are best on the programs for
+training, in the mean of the judged run times, and what they come to elsewhere: where ``trained-xla`` comes from.
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ from makespan.agents.memory_mapping.orders import order_of
 from makespan.agents.memory_mapping.search import OrderSearch, RandomOrders, best_variant
 from makespan.envs.core.errors import UserError
 from makespan.envs.core.names import split_list
-from makespan.envs.memory_mapping.catalogue import named, sets
+from makespan.envs.memory_mapping.catalogue import SPLITS, named, sets
 from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.run_time import run_times
 
 _PASSES = 5
+_LISTED = 8
 _COLUMNS = "{:24s}{:>6}" + "{:>9}{:>8}{:>8}" * 2 + "{:>8}" * 4
 
 
@@ -70,6 +74,28 @@ def main(texts: Sequence[str], seconds: float) -> None:
     print(line("mean", "", np.mean(rows, axis=0).tolist()))
 
 
+def compare_ratios() -> None:
+    """Print the best options for training, with the means of the judged run times in each split."""
+    variants = grid(MapperOptions())
+    means = np.array([mean_times(f"mm-{split}", variants) for split in SPLITS])
+    for row in np.argsort(means[0], kind="stable")[:_LISTED].tolist():
+        print(*(f"{mean:.4f}" for mean in means[:, row]), variants[row])
+
+
+def mean_times(name: str, variants: Sequence[MapperOptions]) -> list[float]:
+    """The mean judged run time of a set for each of the options, as a share of all-HBM."""
+    shares = []
+    for instance in (instance for item in sets()[name] for instance in named(item)):
+        mapper = Mapper(instance)
+        order, times = order_of(mapper.program, "priority"), []
+        for options in variants:
+            mapper.set_options(options)
+            mapper.map(order)
+            times.append(mapper.run_times()[1] / instance.all_hbm_ps)
+        shares.append(times)
+    return np.mean(shares, axis=0).tolist()
+
+
 def line(name: str, accesses: int | str, numbers: Sequence[float]) -> str:
     """A line of the table."""
     texts = [f"{x:.2f}" if k in (0, 3) else f"{x:.4f}" for k, x in enumerate(numbers)]
@@ -78,6 +104,9 @@ def line(name: str, accesses: int | str, numbers: Sequence[float]) -> str:
 
 if __name__ == "__main__":
     try:
+        if sys.argv[1:] == ["ratios"]:
+            compare_ratios()
+            sys.exit()
         main(split_list(sys.argv[1] if len(sys.argv) > 1 else "mm-all"), float(sys.argv[2] if len(sys.argv) > 2 else 2))
     except (UserError, ValueError) as error:
         sys.exit(f"error: {error}")

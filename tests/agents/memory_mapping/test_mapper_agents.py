@@ -35,6 +35,7 @@ def played(agent: str, program: MemoryInstance, **options: Any) -> Any:
     [
         "xla-like", "xla-like:supply=contended", "xla-like:order=size-asc:preferred=0.5:minimum=0", "tuned-xla",
         "best-of-orders:orders=10", "order-search:orders=50", "game-search:plays=50", "keep-first", "rent",
+        "trained-xla",
     ],
 )  # fmt: skip
 def test_every_plan_passes_the_checker_and_takes_what_the_judge_says(
