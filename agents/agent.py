@@ -94,7 +94,6 @@ class Agent(ABC):
             (networks): evaluation then fills every batch up to the same size.
         reads_instances: whether `begin` is handed the instances: making them takes longer than many an agent's play.
         improves: whether `improve` may be called.
-        proposes: whether it makes whole schedules by itself, which the environment appraises, instead of choosing.
         remark: what reports say of it beside its name, for example which rule was chosen.
     """
 
@@ -104,7 +103,6 @@ class Agent(ABC):
     fixed_batch: bool = False
     reads_instances: bool = False
     improves: bool = False
-    proposes: bool = False
     remark: str = ""
 
     def begin(
@@ -124,15 +122,6 @@ class Agent(ABC):
                 whatever else is in the batch.
             imagine: how to look ahead; None where the environment cannot.
         """
-
-    def propose(self, instance: Any, key: int) -> Any:
-        """A schedule of an instance, as the environment makes them; only where `proposes` says so.
-
-        Args:
-            instance: what is to be scheduled.
-            key: of the agent's own randomness.
-        """
-        raise NotImplementedError
 
     @abstractmethod
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
@@ -181,3 +170,21 @@ class Agent(ABC):
             KeyboardInterrupt: the user stopped it; what was reported stands.
         """
         raise NotImplementedError
+
+
+class Proposer(Agent):
+    """Makes whole schedules by itself, which the environment appraises, instead of choosing."""
+
+    reads_instances = True
+
+    @abstractmethod
+    def propose(self, instance: Any, key: int) -> Any:
+        """A schedule of an instance, as the environment makes them.
+
+        Args:
+            instance: what is to be scheduled.
+            key: of the agent's own randomness.
+        """
+
+    def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
+        raise TypeError(f"agent {self.name!r} proposes whole schedules and does not play")

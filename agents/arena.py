@@ -19,7 +19,7 @@ from ..envs.core.errors import UserError
 from ..envs.core.ids import find_env, make_single, vector_creator
 from ..envs.core.player import play_out
 from ..envs.core.random import combine
-from .agent import Agent, Imagine, Observation, Setting
+from .agent import Agent, Imagine, Observation, Proposer, Setting
 
 
 class Case(NamedTuple):
@@ -386,8 +386,8 @@ def play_to_end(
         numbers = range(first_try, first_try + tries)
         keys = np.array([_key(arena.setting.seed, case, t) for case in cases for t in numbers], dtype=np.uint64)
     decisions = np.zeros(arena.num_copies, dtype=np.int64)
-    instances = arena.instances() if agent.reads_instances or agent.proposes else []
-    if agent.proposes:
+    instances = arena.instances() if agent.reads_instances else []
+    if isinstance(agent, Proposer):
         return _adopt_proposals(arena, agent, instances, keys)
     imagine = arena.imagine()
     began = time.perf_counter()
@@ -407,7 +407,7 @@ def play_to_end(
     return Played(arena.setting.sign * arena.objectives(), decisions, spent)
 
 
-def _adopt_proposals(arena: Arena, agent: Agent, instances: Sequence[Any], keys: NDArray[np.uint64]) -> Played:
+def _adopt_proposals(arena: Arena, agent: Proposer, instances: Sequence[Any], keys: NDArray[np.uint64]) -> Played:
     """What an agent proposes for each copy; a proposal counts as one decision."""
     spent = 0.0
     for copy, (instance, key) in enumerate(zip(instances, keys.tolist(), strict=True)):

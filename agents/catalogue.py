@@ -9,7 +9,7 @@ from functools import partial
 from ..envs.core.engine import BatchEngine
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.names import Name, check_options, parse_name, split_list
-from .agent import Agent, Setting
+from .agent import Agent, Proposer, Setting
 from .rules.rule import Rule, applicable_rules, rules_of
 
 _LARGEST_COUNT = 100_000
@@ -62,6 +62,18 @@ def make_agent(text: str, setting: Setting) -> Agent:
     if "samples" in name.options:
         agent.samples = _count(name, "samples", 1)
     agent.name = str(name)
+    return agent
+
+
+def make_chooser(text: str, setting: Setting) -> Agent:
+    """Make an agent that chooses, for whoever asks it step by step.
+
+    Raises:
+        UserError: see `make_agent`; or the agent proposes whole schedules.
+    """
+    agent = make_agent(text, setting)
+    if isinstance(agent, Proposer):
+        raise UserError(f"agent {text!r} proposes whole schedules and does not play; name one that chooses")
     return agent
 
 
@@ -217,7 +229,7 @@ def _make_reconsider(name: Name, setting: Setting) -> Agent:
 
     names = str(name.options.get("of", "random")).split("+")
     temperature = name.options.get("temperature", _TEMPERATURE)
-    samplers = [make_agent(f"{of}:temperature={temperature}" if "/" in of else of, setting) for of in names]
+    samplers = [make_chooser(f"{of}:temperature={temperature}" if "/" in of else of, setting) for of in names]
     seconds = _seconds(name, "time", 1.0) if "time" in name.options else None
     worlds = _count(name, "worlds", 0, least=0)
     if worlds and not setting.stochastic:
@@ -234,7 +246,7 @@ def _first_planner(name: Name, setting: Setting) -> Agent | None:
     planner = str(name.options["plan"])
     if "planning" in name.options:
         planner += f":time={_seconds(name, 'planning', 1.0)}"
-    return make_agent(planner, setting)
+    return make_chooser(planner, setting)
 
 
 def _without_final_cost(setting: Setting) -> str | None:

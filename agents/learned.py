@@ -212,7 +212,7 @@ def load_agent(name: Name, setting: Setting) -> Agent:
     kind = card["network"].get("kind")
     if _simulations(name, kind):
         return _load_search(name, setting, folder)
-    plain = {key: value for key, value in name.options.items() if key not in ("simulations", "model")}
+    plain = {key: value for key, value in name.options.items() if key != "simulations"}
     decoding = _read_decoding(Name(name.base, plain))
     if kind == "scorer":
         return _load_scorer_agent(name, setting, decoding)
@@ -244,6 +244,8 @@ def _simulations(name: Name, kind: Any) -> int:
         raise FieldError("option simulations", value, "an integer from 0 to 100000")
     if value and kind == "scorer":
         raise FieldError("option simulations", value, f"0 for a scorer; try gumbel:of={name.base}:simulations={value}")
+    if "model" in options and not value:
+        raise UserError(f"agent {str(name)!r}: option model says what is searched; it needs simulations")
     if value and decoded:
         raise UserError(f"agent {str(name)!r}: a search takes no other option but simulations and model")
     return value

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,28 +12,24 @@ from numpy.typing import NDArray
 
 from ..agents.agent import Agent, Imagine
 from ..agents.arena import look_ahead
-from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
 from ..agents.decoding import PolicyAgent
-from ..agents.learned import build, choose_device, load_weights, weights_of
+from ..agents.learned import build
 from ..agents.muzero.agent import NetworkSearch
 from ..agents.muzero.imagined import evaluate
 from ..agents.muzero.learned import evaluating
-from ..agents.muzero.network import MuZeroNetwork
 from ..agents.muzero.search import Found, SearchConfig, Searcher
 from ..envs.core.env import SchedulingVectorEnv
 from ..envs.core.errors import UserError
-from ..envs.core.files import atomic_write, read_bounded
-from .base import Run
 from .books import Books
 from .bridge import make_vector_env, training_seed
 from .muzero_learner import Losses, fit
 from .muzero_replay import MEMORY, EngineStates, ObservedStates, Replay, States, Step
-from .state import MAX_BYTES, dump_optimizer, load_optimizer
+from .rounds import RoundsRun
 
 EXPLORE = 0.1  # share of a root's prior that all actions divide among them in training
 
 
-class MuZeroRun(Run):
+class MuZeroRun(RoundsRun):
     """Rounds of self-play, reanalysis and fitting.
 
     Self-play makes one search for each copy of the environment at each decision; the search's action is played. MuZero
@@ -59,44 +53,23 @@ class MuZeroRun(Run):
             )
         torch.set_num_threads(config.threads or torch.get_num_threads())
         torch.manual_seed(config.seed)
-        self._network: dict[str, Any] = {
+        network = {
             "kind": "muzero",
             "encoder": config.encoder,
             "width": config.width,
             "layers": config.layers,
             "dynamics": int(self._learned),
         }
-        self._device = choose_device(config.device)
-        self.module = cast(MuZeroNetwork, build(self._network, self.spec)).to(self._device)
-        self._optimizer = torch.optim.Adam(self.module.parameters(), lr=config.learning_rate, fused=True)
+        self._prepare_network(network, build(network, self.spec), fused=True)
         searcher = Searcher(SearchConfig(config.simulations))
         self._search = NetworkSearch(self.module, searcher, setting, self._learned, config.gamma)
         self._unroll = config.unroll if self._learned else 0
         self.env = make_vector_env(self.env_id, config.copies, self.env_options)
         self._engine = self.env.engine if isinstance(self.env, SchedulingVectorEnv) else None
-        self._round = 0
-        self._decisions = 0
         self._finished: list[float] = []
-
-    @property
-    def decisions(self) -> int:
-        return self._decisions
-
-    @property
-    def network(self) -> dict[str, Any]:
-        return self._network
-
-    def weights(self) -> Arrays:
-        return weights_of(self.module)
 
     def player(self) -> Agent:
         return PolicyAgent("policy", self.module)
-
-    def is_finite(self) -> bool:
-        return all(bool(torch.isfinite(weights).all()) for weights in self.module.parameters())
-
-    def device_name(self) -> str:
-        return str(self._device)
 
     # --- the run ------------------------------------------------------------------------------------------------------
 
@@ -198,9 +171,7 @@ class MuZeroRun(Run):
     def _fit(self, rng: np.random.Generator) -> None:
         """Gradient steps on what is kept."""
         config = self.config
-        for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate * (1.0 - 0.9 * self.spent())
-        self.module.train()
+        self._begin_fit()
         losses: list[Losses] = []
         for _ in range(max(config.epochs * config.copies * config.rollout // config.batch, 1)):
             batch = self._replay.sample(rng, config.batch, self._unroll)
@@ -215,27 +186,3 @@ class MuZeroRun(Run):
             self.logger.record("self_play/objective", score)
             self._finished = []
         self.progress.trained(self._decisions, score)
-
-    # --- going on -----------------------------------------------------------------------------------------------------
-
-    def save_state(self, path: Path) -> None:
-        meta = {**vars(self.counters), "round": self._round, "decisions": self._decisions}
-        arrays: Arrays = {f"network.{name}": array for name, array in weights_of(self.module).items()}
-        arrays.update(dump_optimizer(self._optimizer))
-        arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
-        atomic_write(path, dump_arrays(arrays))
-
-    def load_state(self, path: Path) -> Mapping[str, Any]:
-        arrays = parse_arrays(read_bounded(path, MAX_BYTES), str(path))
-        try:
-            meta = json.loads(arrays["meta"].tobytes())
-            self._round, self._decisions = int(meta.pop("round")), int(meta.pop("decisions"))
-            if min(self._round, self._decisions) < 0:
-                raise ValueError(f"round {self._round}, decisions {self._decisions}")
-            load_weights(self.module, {k[8:]: v for k, v in arrays.items() if k.startswith("network.")}, str(path))
-            load_optimizer(self._optimizer, list(self.module.parameters()), arrays)
-        except UserError:
-            raise
-        except (LookupError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-            raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None
-        return meta

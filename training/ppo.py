@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 from ..agents.agent import Agent
-from ..agents.catalogue import make_agent
+from ..agents.catalogue import make_chooser
 from ..agents.checkpoint import Arrays, parse_arrays
 from ..agents.decoding import PolicyAgent
 from ..agents.foresight import PRIOR, Foresight, make_foresight, restore_foresight
@@ -90,7 +90,7 @@ class PPORun(Run):
         name = self.config.imitate
         if name is None:
             return None
-        agent = make_agent(name, self.validation.setting)
+        agent = make_chooser(name, self.validation.setting)
         if agent.samples > 1:
             raise UserError(f"agent {name!r} tries each world {agent.samples} times, so it cannot be imitated")
         return Teacher(agent, self.bridge, self.config.imitate_temperature, self.config.seed)

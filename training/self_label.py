@@ -7,9 +7,6 @@ policy for better labels, as is done here wherever one can look ahead (see `make
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,23 +16,20 @@ from torch.nn import functional
 
 from ..agents.agent import Agent
 from ..agents.arena import Arena, Case, open_arena
-from ..agents.catalogue import make_agent
-from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
+from ..agents.catalogue import make_chooser
 from ..agents.decoding import PolicyAgent
-from ..agents.learned import build, choose_device, load_weights, weights_of
+from ..agents.learned import build
 from ..agents.networks.common import to_tensors
 from ..agents.planners.reconsider import ReconsiderAgent
 from ..agents.scorer.agent import ScorerAgent
 from ..agents.scorer.choice import HIDDEN, join_row
 from ..agents.scorer.network import ScorerNetwork
 from ..envs.core.errors import UserError
-from ..envs.core.files import atomic_write, read_bounded
 from ..envs.core.random import combine
-from .base import Run
 from .books import Books
 from .bridge import training_seed
 from .config import AGENTS
-from .state import MAX_BYTES, dump_optimizer, load_optimizer
+from .rounds import RoundsRun
 from .validation import refuse_strange_objectives
 
 _SCORER_KEYS = ("actions/features", "globals", "action_mask")
@@ -53,7 +47,7 @@ class Labels(NamedTuple):
     actions: NDArray[np.int64]
 
 
-class SelfLabelRun(Run):
+class SelfLabelRun(RoundsRun):
     """Rounds of labelling and fitting.
 
     A round takes W fresh worlds. A scorer, which draws plans in compiled code, plays each by step and reconsider, with
@@ -81,38 +75,21 @@ class SelfLabelRun(Run):
             )
         self._tries = 1 if self._looks_ahead else config.label_tries
         self._arena = self._open_arena(config.label_worlds * self._tries)
-        self._device = choose_device(config.device)
-        self._network: dict[str, Any] = (
+        network: dict[str, Any] = (
             {"kind": "scorer", "hidden": HIDDEN}
             if self._is_scorer
             else {"kind": AGENTS[config.agent], "width": config.width, "layers": config.layers}
         )
-        self.module = (ScorerNetwork(self.spec) if self._is_scorer else build(self._network, self.spec)).to(
-            self._device
-        )
-        self._optimizer = torch.optim.Adam(self.module.parameters(), lr=config.learning_rate)
+        self._prepare_network(network, ScorerNetwork(self.spec) if self._is_scorer else build(network, self.spec))
         self._teacher: Agent | None = None
         if config.imitate is not None:
             self._lecture = self._arena if self._tries == 1 else self._open_arena(config.label_worlds)
-            self._teacher = make_agent(config.imitate, self._lecture.setting)
+            self._teacher = make_chooser(config.imitate, self._lecture.setting)
             if self._teacher.samples > 1:
                 raise UserError(f"agent {config.imitate!r} tries each world several times, so it cannot be imitated")
-        self._round = 0
-        self._decisions = 0
 
     def _open_arena(self, copies: int) -> Arena:
         return open_arena(self.env_id, copies, self.env_options, device=self.config.device)
-
-    @property
-    def decisions(self) -> int:
-        return self._decisions
-
-    @property
-    def network(self) -> dict[str, Any]:
-        return self._network
-
-    def weights(self) -> Arrays:
-        return weights_of(self.module)
 
     def player(self) -> Agent:
         return self._policy(0.0)
@@ -122,12 +99,6 @@ class SelfLabelRun(Run):
         if self._is_scorer:
             return ScorerAgent("policy", join_row(self.weights(), self.spec, temperature)[None])
         return PolicyAgent("policy", self.module, temperature)
-
-    def is_finite(self) -> bool:
-        return all(bool(torch.isfinite(weights).all()) for weights in self.module.parameters())
-
-    def device_name(self) -> str:
-        return str(self._device)
 
     def learn(self, books: Books) -> None:
         books.open()
@@ -189,9 +160,7 @@ class SelfLabelRun(Run):
     def _fit(self, labels: Labels) -> None:
         """Pass over a round's labels by gradient steps."""
         config = self.config
-        for group in self._optimizer.param_groups:
-            group["lr"] = config.learning_rate * (1.0 - 0.9 * self.spent())
-        self.module.train()
+        self._begin_fit()
         rng = np.random.default_rng([config.seed, self._round])
         losses: list[float] = []
         for _ in range(config.epochs):
@@ -209,25 +178,3 @@ class SelfLabelRun(Run):
                 losses.append(loss.item())
         if losses:
             self.logger.record("labels/cross_entropy", float(np.mean(losses)))
-
-    def save_state(self, path: Path) -> None:
-        meta = {**vars(self.counters), "round": self._round, "decisions": self._decisions}
-        arrays: Arrays = {f"network.{name}": array for name, array in weights_of(self.module).items()}
-        arrays.update(dump_optimizer(self._optimizer))
-        arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
-        atomic_write(path, dump_arrays(arrays))
-
-    def load_state(self, path: Path) -> Mapping[str, Any]:
-        arrays = parse_arrays(read_bounded(path, MAX_BYTES), str(path))
-        try:
-            meta = json.loads(arrays["meta"].tobytes())
-            self._round, self._decisions = int(meta.pop("round")), int(meta.pop("decisions"))
-            if min(self._round, self._decisions) < 0:
-                raise ValueError(f"round {self._round}, decisions {self._decisions}")
-            load_weights(self.module, {k[8:]: v for k, v in arrays.items() if k.startswith("network.")}, str(path))
-            load_optimizer(self._optimizer, list(self.module.parameters()), arrays)
-        except UserError:
-            raise
-        except (LookupError, ValueError, TypeError, RuntimeError, AttributeError) as error:
-            raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None
-        return meta

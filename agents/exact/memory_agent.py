@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from ...envs.memory_mapping.instance import MemoryInstance
-from ...envs.memory_mapping.options import MemoryOptions
 from ...envs.memory_mapping.schedule import MemoryPlan
 from ..agent import Imagine, Report, Setting
 from ..memory_mapping.agent import SUPPLIES, MappingAgent
@@ -31,9 +30,6 @@ class MemoryCpSatAgent(MappingAgent):
 
     def __init__(self, setting: Setting, seconds: float, workers: int, warm: bool) -> None:
         super().__init__(setting)
-        default = MemoryOptions()
-        self._objective = str(setting.options.get("objective", default.objective))
-        self._supply = str(setting.options.get("supply", default.supply))
         self._seconds, self._workers, self._warm = seconds, workers, warm
 
     def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
@@ -48,12 +44,11 @@ class MemoryCpSatAgent(MappingAgent):
         self._search(instance, seconds, start, report)
 
     def _mapped(self, instance: MemoryInstance) -> MemoryPlan | None:
-        """The mapper's plan; by the proxy plans of different supplies do not compare."""
+        """The mapper's plan."""
         if not self._warm:
             return None
-        supplies = (self._supply,) if self._objective == "proxy" else SUPPLIES
-        variants = [MapperOptions(supply=supply) for supply in supplies]
-        return best_variant(instance, variants, "priority", self._objective)[1]
+        variants = self._comparable([MapperOptions(supply=supply) for supply in SUPPLIES])
+        return best_variant(instance, variants, "priority", self._score)[1]
 
     def _search(
         self, instance: MemoryInstance, seconds: float, start: MemoryPlan | None, report: Report | None
@@ -62,7 +57,7 @@ class MemoryCpSatAgent(MappingAgent):
             instance,
             self._supply,
             seconds,
-            objective=self._objective,
+            objective=self._score,
             workers=self._workers,
             start=start,
             seed=self._setting.seed % 2**31,

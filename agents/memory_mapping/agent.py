@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from numpy.typing import NDArray
-
 from ...envs.memory_mapping.instance import MemoryInstance
 from ...envs.memory_mapping.options import MemoryOptions
 from ...envs.memory_mapping.schedule import MemoryPlan
-from ..agent import Agent, Imagine, Observation, Report, Setting
+from ..agent import Imagine, Proposer, Report, Setting
 from .game_search import GameSearch
 from .mapper import Mapper, MapperOptions
 from .orders import order_of
@@ -46,14 +43,12 @@ def search_grid() -> tuple[MapperOptions, ...]:
     return grid(MapperOptions(), (*SUPPLIES, "unlimited"))
 
 
-class MappingAgent(Agent):
+class MappingAgent(Proposer):
     """Proposes a plan without playing the game.
 
     Args:
         setting: of the environment.
     """
-
-    proposes = True
 
     def __init__(self, setting: Setting) -> None:
         default = MemoryOptions()
@@ -65,12 +60,6 @@ class MappingAgent(Agent):
         """Those of some variants that may compete: all by the judge; by the proxy, to which transfers that fit no
         supply are free, those for the environment's supply."""
         return tuple(options for options in variants if self._score == "judge" or options.supply == self._supply)
-
-    @abstractmethod
-    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan: ...
-
-    def act(self, observation: Observation, mask: NDArray[Any]) -> NDArray[Any]:
-        raise NotImplementedError(f"agent {self.name!r} proposes whole plans and does not play")
 
 
 class XlaAgent(MappingAgent):

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...envs.core.random import combine
-from ..agent import Agent, Observation, Setting
+from ..agent import Agent, Proposer, Setting
 from ..arena import Case, Episode, open_arena, play
 
 
-class HybridAgent(Agent):
+class HybridAgent(Proposer):
     """Lets each agent make its schedule of an instance, and proposes the best; the first of equals.
 
     Each does what it would do alone, with the same randomness (in the first of its own tries, where it has several).
@@ -23,7 +23,6 @@ class HybridAgent(Agent):
     """
 
     name = "hybrid"
-    proposes = True
 
     def __init__(self, parts: Sequence[Agent], setting: Setting) -> None:
         self._parts, self._setting = list(parts), setting
@@ -39,6 +38,3 @@ class HybridAgent(Agent):
         )
         keys = [np.uint64(key), *(np.uint64(combine(np.uint64(key), number)) for number in range(1, part.samples))]
         return play(arena, part, [Case(instance, 0)], np.array(keys, dtype=np.uint64))[0]
-
-    def act(self, observation: Observation, mask: Any) -> Any:
-        raise NotImplementedError("agent 'hybrid' proposes whole schedules and does not play")

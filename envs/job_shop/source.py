@@ -10,16 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import source as core
 from ..core.compile import compiled
-from ..core.errors import UserError
-from ..core.names import parse_name, split_list
-from ..core.random import mix, uniform
+from ..core.random import mix
 from . import state as d
 from .generator import RANDOM_TAG, draw_size, fill_random, parse_sizes, random_instance, resolve
 from .instance import JobShopInstance
 from .measure import measure
-
-_STREAM_CHOICE = 9
 
 
 @compiled
@@ -59,28 +56,21 @@ def generate_copy(problem, i, seed, size_table):
     measure(problem, i)
 
 
-@compiled
-def choose_by_seed(seeds, count, chosen):
-    for index in range(len(seeds)):
-        chosen[index] = np.int64(count * uniform(seeds[index], _STREAM_CHOICE, 0))
-
-
-class InstanceSource:
-    """The instances that an environment plays.
+class InstanceSource(core.InstanceSource[JobShopInstance, tuple[int, int]]):
+    """The shops that an environment plays.
 
     Args:
         instances: a fixed list; an episode's seed picks one.
         sizes: (jobs, machines) of a family of random instances; an episode's seed makes one. Exactly one of the two.
     """
 
+    instance_type = JobShopInstance
+    _resolve = staticmethod(resolve)
+    _parse_sizes = staticmethod(parse_sizes)
+
     def __init__(self, instances: Sequence[JobShopInstance] = (), sizes: Sequence[tuple[int, int]] = ()) -> None:
-        if bool(instances) == bool(sizes):
-            raise ValueError("give either instances or the sizes of a random family")
-        self._instances = list(instances)
-        self._names = {instance.name: index for index, instance in enumerate(self._instances)}
-        self.sizes = tuple(sizes)
+        super().__init__(instances, sizes)
         self.size_table = np.array(self.sizes, dtype=np.int64).reshape(-1, 2)
-        self._fixed = len(self._instances)
         shapes = [(x.num_jobs, x.num_machines, x.times.shape[1]) for x in self._instances]
         shapes += [(jobs, machines, machines) for jobs, machines in self.sizes]
         self.room: tuple[int, int, int] = tuple(max(column) for column in zip(*shapes, strict=True))  # type: ignore[assignment]
@@ -88,19 +78,8 @@ class InstanceSource:
         self.most_windows = max(windows, default=0)
         self._bare: InstanceSource | None = None
 
-    @classmethod
-    def parse(cls, given: str | JobShopInstance | Sequence[JobShopInstance]) -> InstanceSource:
-        """Read the option `instance`: names, ranges, paths, ``random:size=6x6`` (a family; with ``count`` a list)."""
-        if isinstance(given, JobShopInstance):
-            return cls([given])
-        if not isinstance(given, str):
-            return cls(list(given))
-        items = split_list(given)
-        families = [name for item in items if (name := parse_name(item, "instance")).base == "random"]
-        if len(families) == len(items) and not any({"count", "seed"} & set(name.options) for name in families):
-            sizes = [size for name in families for size in parse_sizes(name)]
-            return cls(sizes=sizes)
-        return cls([instance for item in items for instance in resolve(item)])
+    def _random(self, seed: int) -> JobShopInstance:
+        return random_instance(self.sizes, seed)
 
     def without_windows(self) -> InstanceSource:
         """The same instances without their down-times, and as much room: what imagined worlds may hold."""
@@ -114,35 +93,6 @@ class InstanceSource:
         """The different (jobs, machines) that may be played, sorted."""
         fixed = {(instance.num_jobs, instance.num_machines) for instance in self._instances[: self._fixed]}
         return sorted(fixed | set(self.sizes))
-
-    def choose(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Index of the instance that each episode plays, -1 for one made from the seed."""
-        chosen = np.full(len(seeds), -1, dtype=np.int64)
-        if not self.sizes:
-            choose_by_seed(np.ascontiguousarray(seeds), self._fixed, chosen)
-        return chosen
-
-    def index(self, instance: str | JobShopInstance) -> int:
-        """Index of an instance given by name or as an object; one that is new is kept for later."""
-        if isinstance(instance, JobShopInstance):
-            known = self._names.get(instance.name)
-            if known is None or self._instances[known] is not instance:
-                self._names[instance.name] = len(self._instances)
-                self._instances.append(instance)
-            return self._names[instance.name]
-        if not isinstance(instance, str):
-            raise UserError(f"instance is {instance!r}, expected a name, a path or a JobShopInstance")
-        if instance not in self._names:
-            found = resolve(instance)
-            if len(found) != 1:
-                raise UserError(f"instance {instance!r} names {len(found)} instances, expected one")
-            self._names[instance] = len(self._instances)
-            self._instances.append(found[0])
-        return self._names[instance]
-
-    def instance(self, index: int, seed: int = 0) -> JobShopInstance:
-        """An instance by index, or the one made from the episode's seed."""
-        return self._instances[index] if index >= 0 else random_instance(self.sizes, seed)
 
     def load(
         self, problem: Any, copies: NDArray[np.int64], chosen: NDArray[np.int64], previous: NDArray[np.int64]

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import source as core
 from ..core.compile import compiled
 from ..core.errors import UserError
-from ..core.names import parse_name, split_list
-from ..core.random import uniform
 from . import state as d
 from .generator import (
     KIND_NAMES,
@@ -27,7 +26,6 @@ from .generator import (
 from .instance import MemoryInstance
 from .measure import measure
 
-_STREAM_CHOICE = 9
 _MOST_PS = 2**60
 
 
@@ -72,12 +70,6 @@ def generate_copy(problem, state, i, seed, sizes):
         key,
     )
     measure(problem, i)
-
-
-@compiled
-def choose_by_seed(seeds, count, chosen):
-    for index in range(len(seeds)):
-        chosen[index] = np.int64(count * uniform(seeds[index], _STREAM_CHOICE, 0))
 
 
 def tables_of(instance: MemoryInstance) -> Tables:
@@ -128,7 +120,7 @@ def _check_length(instance: MemoryInstance) -> None:
         raise UserError(f"instance {instance.name!r} may run for {total} ps, at most {_MOST_PS} can be played")
 
 
-class InstanceSource:
+class InstanceSource(core.InstanceSource[MemoryInstance, int]):
     """The programs that an environment plays.
 
     Args:
@@ -139,60 +131,20 @@ class InstanceSource:
         room: (instructions, tensors, accesses) of the largest.
     """
 
+    instance_type = MemoryInstance
+    _resolve = staticmethod(resolve)
+    _parse_sizes = staticmethod(parse_sizes)
+
     def __init__(self, instances: Sequence[MemoryInstance] = (), sizes: Sequence[int] = ()) -> None:
-        if bool(instances) == bool(sizes):
-            raise ValueError("give either instances or the sizes of a random family")
-        self._instances = list(instances)
-        self._names = {instance.name: index for index, instance in enumerate(self._instances)}
+        super().__init__(instances, sizes)
         self._tables: dict[int, Tables] = {}
-        self.sizes = tuple(sizes)
         self.size_table = np.array(self.sizes, dtype=np.int64)
-        self._fixed = len(self._instances)
         shapes = [(x.num_instructions, x.num_tensors, x.num_accesses) for x in self._instances]
         shapes += [(size, size, size) for size in self.sizes]
         self.room: tuple[int, int, int] = tuple(max(column) for column in zip(*shapes, strict=True))  # type: ignore[assignment]
 
-    @classmethod
-    def parse(cls, given: str | MemoryInstance | Sequence[MemoryInstance]) -> InstanceSource:
-        """Read the option `instance`: names, ranges, paths, ``random:size=100`` (a family; with ``count`` a list)."""
-        if isinstance(given, MemoryInstance):
-            return cls([given])
-        if not isinstance(given, str):
-            return cls(list(given))
-        items = split_list(given)
-        families = [name for item in items if (name := parse_name(item, "instance")).base == "random"]
-        if len(families) == len(items) and not any({"count", "seed"} & set(name.options) for name in families):
-            return cls(sizes=[size for name in families for size in parse_sizes(name)])
-        return cls([instance for item in items for instance in resolve(item)])
-
-    def choose(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Index of the program that each episode plays, -1 for one made from the seed."""
-        chosen = np.full(len(seeds), -1, dtype=np.int64)
-        if not self.sizes:
-            choose_by_seed(np.ascontiguousarray(seeds), self._fixed, chosen)
-        return chosen
-
-    def index(self, instance: str | MemoryInstance) -> int:
-        """Index of an instance given by name or as an object; one that is new is kept for later."""
-        if isinstance(instance, MemoryInstance):
-            known = self._names.get(instance.name)
-            if known is None or self._instances[known] is not instance:
-                self._names[instance.name] = len(self._instances)
-                self._instances.append(instance)
-            return self._names[instance.name]
-        if not isinstance(instance, str):
-            raise UserError(f"instance is {instance!r}, expected a name, a path or a MemoryInstance")
-        if instance not in self._names:
-            found = resolve(instance)
-            if len(found) != 1:
-                raise UserError(f"instance {instance!r} names {len(found)} instances, expected one")
-            self._names[instance] = len(self._instances)
-            self._instances.append(found[0])
-        return self._names[instance]
-
-    def instance(self, index: int, seed: int = 0) -> MemoryInstance:
-        """An instance by index, or the one made from the episode's seed."""
-        return self._instances[index] if index >= 0 else random_instance(self.sizes, seed)
+    def _random(self, seed: int) -> MemoryInstance:
+        return random_instance(self.sizes, seed)
 
     def size_of(self, seed: int) -> int:
         """The size of the random program of an episode's seed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from makespan.agents.agent import Agent
+from makespan.agents.agent import Agent, Proposer
 from makespan.agents.arena import Case, open_arena, play
 from makespan.envs.core.errors import UserError
 from makespan.envs.job_shop.engine import JobShopEngine
@@ -15,11 +15,10 @@ from makespan.envs.job_shop.schedule import JobShopSchedule
 SHOP = JobShopInstance.from_routes("two", [[3, 2], [2, 4]], [[0, 1], [1, 0]])
 
 
-class OneAfterAnother(Agent):
+class OneAfterAnother(Proposer):
     """Runs the jobs one after another, from a time on that it draws from its key."""
 
     name = "one-after-another"
-    proposes = True
 
     def propose(self, instance: Any, key: int) -> Any:
         now = key % 7
@@ -29,9 +28,6 @@ class OneAfterAnother(Agent):
                 start[job, step] = now
                 now += int(instance.times[job, step])
         return JobShopSchedule(instance, "swap", start, start + instance.times)
-
-    def act(self, observation: Any, mask: Any) -> Any:
-        raise AssertionError("it does not play")
 
 
 def test_a_proposal_is_appraised_and_the_best_of_several_counts(monkeypatch: pytest.MonkeyPatch) -> None:

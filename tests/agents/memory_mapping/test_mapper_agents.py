@@ -130,6 +130,8 @@ def test_hybrids_need_schedules_that_are_appraised() -> None:
         ("game-search:time=0", "option time of agent 'game-search' is 0"),
         ("hybrid", "needs option of"),
         ("hybrid:of=xla-like+nobody", "unknown agent 'nobody'"),
+        ("reconsider:plan=xla-like", "agent 'xla-like' proposes whole schedules and does not play"),
+        ("reconsider:of=tuned-xla", "agent 'tuned-xla' proposes whole schedules and does not play"),
         ("hybrid:of=xla-like@supply=none", "option supply of agent 'xla-like' is 'none'"),
         ("hybrid:of=all-hbm+all-hbm", "name an agent twice"),
     ],

@@ -1,0 +1,115 @@
+"""Where the instances of an environment come from: a fixed list, or a family of random ones, one for each seed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .compile import compiled
+from .errors import UserError
+from .names import Name, parse_name, split_list
+from .random import uniform
+
+_STREAM_CHOICE = 9
+
+
+class Named(Protocol):
+    """What has a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+AnyInstance = TypeVar("AnyInstance", bound=Named)
+AnySize = TypeVar("AnySize")
+
+
+@compiled
+def choose_by_seed(seeds, count, chosen):
+    for index in range(len(seeds)):
+        chosen[index] = np.int64(count * uniform(seeds[index], _STREAM_CHOICE, 0))
+
+
+class InstanceSource(ABC, Generic[AnyInstance, AnySize]):
+    """The instances that an environment plays.
+
+    Args:
+        instances: a fixed list; an episode's seed picks one.
+        sizes: of a family of random instances; an episode's seed makes one. Exactly one of the two.
+    """
+
+    instance_type: ClassVar[type[Any]]
+
+    def __init__(self, instances: Sequence[AnyInstance] = (), sizes: Sequence[AnySize] = ()) -> None:
+        if bool(instances) == bool(sizes):
+            raise ValueError("give either instances or the sizes of a random family")
+        self._instances = list(instances)
+        self._names = {instance.name: index for index, instance in enumerate(self._instances)}
+        self.sizes = tuple(sizes)
+        self._fixed = len(self._instances)
+
+    @staticmethod
+    @abstractmethod
+    def _resolve(text: str) -> list[AnyInstance]:
+        """The instances that a name, a range, a path or ``random:size=...:count=...`` names."""
+
+    @staticmethod
+    @abstractmethod
+    def _parse_sizes(name: Name) -> Sequence[AnySize]:
+        """The sizes of ``random:size=...``."""
+
+    @abstractmethod
+    def _random(self, seed: int) -> AnyInstance:
+        """The random instance of an episode's seed."""
+
+    @classmethod
+    def parse(cls, given: str | AnyInstance | Sequence[AnyInstance]) -> Self:
+        """Read the option `instance`: names, ranges, paths, ``random:size=...`` (a family; with ``count`` a list)."""
+        if isinstance(given, cls.instance_type):
+            return cls([given])  # pyright: ignore[reportArgumentType]
+        if not isinstance(given, str):
+            return cls(list(given))  # pyright: ignore[reportArgumentType]
+        items = split_list(given)
+        families = [name for item in items if (name := parse_name(item, "instance")).base == "random"]
+        if len(families) == len(items) and not any({"count", "seed"} & set(name.options) for name in families):
+            return cls(sizes=[size for name in families for size in cls._parse_sizes(name)])
+        return cls([instance for item in items for instance in cls._resolve(item)])
+
+    def choose(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Index of the instance that each episode plays, -1 for one made from the seed."""
+        chosen = np.full(len(seeds), -1, dtype=np.int64)
+        if not self.sizes:
+            choose_by_seed(np.ascontiguousarray(seeds), self._fixed, chosen)
+        return chosen
+
+    def index(self, instance: str | AnyInstance) -> int:
+        """Index of an instance given by name or as an object; one that is new is kept for later.
+
+        Raises:
+            UserError: it is something else, or names none or several.
+        """
+        if isinstance(instance, self.instance_type):
+            given = cast(AnyInstance, instance)
+            known = self._names.get(given.name)
+            if known is None or self._instances[known] is not given:
+                self._names[given.name] = len(self._instances)
+                self._instances.append(given)
+            return self._names[given.name]
+        if not isinstance(instance, str):
+            expected = f"a name, a path or a {self.instance_type.__name__}"
+            raise UserError(f"instance is {instance!r}, expected {expected}")
+        if instance not in self._names:
+            found = self._resolve(instance)
+            if len(found) != 1:
+                raise UserError(f"instance {instance!r} names {len(found)} instances, expected one")
+            self._names[instance] = len(self._instances)
+            self._instances.append(found[0])
+        return self._names[instance]
+
+    def instance(self, index: int, seed: int = 0) -> AnyInstance:
+        """An instance by index, or the one made from the episode's seed."""
+        return self._instances[index] if index >= 0 else self._random(seed)
