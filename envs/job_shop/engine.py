@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, islice
 from typing import Any, NamedTuple
@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arena import Arena, Field
-from ..core.compile import compiled, entry
-from ..core.engine import BatchEngine, Kernels
+from ..core.compile import compiled
+from ..core.engine import Kernels
 from ..core.errors import UserError
+from ..core.ordered import BEGIN, GO_ON, REWRITE, STEP, OrderedEngine
 from ..core.pack import Pack, prefetch
 from . import state as d
 from .card import OBJECTIVE
@@ -35,7 +36,6 @@ from .world import down_length, imagine, up_length
 STATUS_NAMES = ("running", "finished", "deadlock", "truncated", "illegal")
 # A decision may be followed by forced moves (swaps, continuations), each of which may be lost, too.
 # What is done with a copy.
-STEP, LEAVE, BEGIN, REWRITE, GO_ON = range(5)
 _CACHE_BYTES = 8 * 2**20
 _LOG_ROWS_PER_OPERATION = 2 * d.STEP_CAP_PER_OPERATION
 
@@ -154,7 +154,7 @@ def all_objectives(problem, state, values):
         values[i] = objective(problem, state, i)
 
 
-class JobShopEngine(BatchEngine):
+class JobShopEngine(OrderedEngine):
     """n job shops.
 
     Args:
@@ -183,6 +183,11 @@ class JobShopEngine(BatchEngine):
     shared_fields = ("options", "law")
     recorded_fields = ("log",)
     imagines_typical = True
+    carry_out = carry_out
+    room_names = ("jobs", "machines", "operations per job")
+
+    source: InstanceSource
+    room: tuple[int, int, int]
 
     def __init__(
         self,
@@ -231,18 +236,11 @@ class JobShopEngine(BatchEngine):
         block = self.block
         view = View(block.floats, block.integers, block.bytes, self.layout.offsets, arrays["memo"], arrays["written"])
         self.problem, self.state, self.view = Pack(problem, self.options.plain), Pack(state), Pack(view)
-        # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
         self.chosen = np.full(n, -1, dtype=np.int64)
-        self._outcome = Pack(self.outcome)
-        self._no_actions = np.zeros(n, dtype=np.int64)
         # What fits into the cache is at hand anyway.
         large = self._arena.memory.nbytes + block.memory.nbytes > _CACHE_BYTES
         ahead = np.array([self._arena.positions["start"] // arrays["clock"].itemsize * large], dtype=np.int64)
-        self._stepping, self._other = (
-            Pack(Orders(np.full(n, order, dtype=np.int64), self.seeds, self.chosen, source.size_table, ahead))
-            for order in (STEP, LEAVE)
-        )
-        self._code: Callable[..., None] | None = None
+        self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen, source.size_table, ahead))
 
     def _needs_log(self) -> bool:
         """Whether something happens that neither the state nor the seed tells later."""
@@ -252,36 +250,24 @@ class JobShopEngine(BatchEngine):
     def _extra_arrays(self) -> tuple[NDArray[Any], ...]:
         return self.view.memo, self.view.written, self.chosen
 
-    def _choose_instances(self, copies: NDArray[np.int64], instances: Sequence[Any] | None) -> None:
-        if instances is None:
-            chosen = self.source.choose(self.seeds[copies])
-        else:
-            chosen = np.array([self.source.index(instance) for instance in instances], dtype=np.int64)
-        for index in set(chosen.tolist()) - {-1}:
-            self._check_room(self.source.instance(index))
-            check_start(self.source.instance(index), self.options)
+    def _load(self, copies: NDArray[np.int64], chosen: NDArray[np.int64]) -> None:
         self.source.load(self.problem, copies, chosen, self.chosen[copies])
-        self.chosen[copies] = chosen
 
-    def _check_room(self, instance: JobShopInstance) -> None:
-        needed = (instance.num_jobs, instance.num_machines, instance.times.shape[1])
-        for name, need, have in zip(("jobs", "machines", "operations per job"), needed, self.room, strict=True):
-            if need > have:
-                raise UserError(
-                    f"instance {instance.name!r} has {need} {name}, but the environment has room for {have}; "
-                    f"make it with max_{name.split()[0]}={need}"
-                )
+    @staticmethod
+    def room_of(instance: JobShopInstance) -> tuple[int, ...]:
+        return instance.num_jobs, instance.num_machines, instance.times.shape[1]
+
+    def _check_instance(self, instance: JobShopInstance) -> None:
         most = max((len(windows) for windows in instance.downtimes), default=0)
         if self.options.law == "windows" and most > self.problem.windows.shape[2]:
             raise UserError(
                 f"instance {instance.name!r} has {most} windows on a machine, but the environment has room for "
                 f"{self.problem.windows.shape[2]}; name it in the option instance"
             )
+        check_start(instance, self.options)
 
     def _reset_range(self, copies: NDArray[np.int64]) -> None:
-        self._other.order[:] = LEAVE
-        self._other.order[copies] = BEGIN
-        self._carry_out(self._other, self._no_actions, 0, self.num_copies)
+        super()._reset_range(copies)
         self._place(copies)
 
     def _place(self, copies: NDArray[np.int64]) -> None:
@@ -290,28 +276,12 @@ class JobShopEngine(BatchEngine):
         begun = [index for index in set(chosen.tolist()) if index >= 0 and self.source.instance(index).start]
         if not begun:
             return
-        self._other.order[:] = LEAVE
         for index in begun:
-            there = copies[chosen == index]
-            place(self.problem, self.state, there, self.source.instance(index), self.options)
-            self._other.order[there] = GO_ON
-        self._carry_out(self._other, self._no_actions, 0, self.num_copies)
-
-    def _step_range(self, actions: NDArray[np.int64], low: int, high: int) -> None:
-        self._carry_out(self._stepping, actions, low, high)
-
-    def _carry_out(self, orders: Pack, actions: NDArray[np.int64], low: int, high: int) -> None:
-        arguments = self.problem, self.state, self.view, self._outcome, orders, actions, low, high
-        if self._code is None:
-            self._code = entry(carry_out, *arguments)
-        self._code(*arguments)
+            place(self.problem, self.state, copies[chosen == index], self.source.instance(index), self.options)
+        self._order(copies[np.isin(chosen, begun)], GO_ON)
 
     def _first_illegal(self, actions: NDArray[np.int64]) -> int:
         return int(first_illegal(self.state, self.view, actions))
-
-    def _write_all(self) -> None:
-        self._other.order[:] = REWRITE
-        self._carry_out(self._other, self._no_actions, 0, self.num_copies)
 
     def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
         redraw_hidden(self.problem, self.state, keys)
@@ -319,16 +289,6 @@ class JobShopEngine(BatchEngine):
     def _empty_like(self, num_copies: int) -> JobShopEngine:
         source = self.source.without_windows() if self.options.hides_windows else self.source
         return JobShopEngine(num_copies, source, self.options, False, self.room)
-
-    def _copy_to(self, other: BatchEngine, chosen: NDArray[np.int64]) -> None:
-        assert isinstance(other, JobShopEngine)
-        if other._arena.memory.shape[1] != self._arena.memory.shape[1]:  # without room for windows that are hidden
-            super()._copy_to(other, chosen)
-            return
-        mine = (self._arena.memory, self.block.memory, self.chosen, *self.outcome, self.seeds)
-        theirs = (other._arena.memory, other.block.memory, other.chosen, *other.outcome, other.seeds)
-        for source, target in zip(mine, theirs, strict=True):
-            np.take(source, chosen, axis=0, out=target, mode="clip")  # "raise" would copy twice
 
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
@@ -370,9 +330,6 @@ class JobShopEngine(BatchEngine):
             return self.source.instance(chosen).name
         dims = self.problem.dims[copy]
         return random_name(int(dims[d.DIM_JOBS]), int(dims[d.DIM_MACHINES]), int(self.seeds[copy]))
-
-    def instance(self, copy: int) -> JobShopInstance:
-        return self.source.instance(int(self.chosen[copy]), int(self.seeds[copy]))
 
     def known_instance(self, copy: int) -> JobShopInstance:
         instance = self.instance(copy)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.arena import Arena, Field
-from ..core.compile import compiled, entry
-from ..core.engine import BatchEngine, Kernels
-from ..core.errors import UserError
+from ..core.compile import compiled
+from ..core.engine import Kernels
+from ..core.ordered import BEGIN, LEAVE, REWRITE, STEP, OrderedEngine
 from ..core.pack import Pack
 from . import state as d
 from .card import OBJECTIVE
@@ -29,7 +28,6 @@ from .state import Problem, State, is_running
 
 STATUS_NAMES = ("running", "finished", "dead_end", "illegal")
 # What is done with a copy.
-STEP, LEAVE, BEGIN, REWRITE = range(4)
 
 _REASONS = {
     d.FORCED: "DROP is forced since a Drop-backup",
@@ -136,7 +134,7 @@ def all_objectives(problem, state, values):
         values[i] = objective(problem, state, i)
 
 
-class MemoryEngine(BatchEngine):
+class MemoryEngine(OrderedEngine):
     """n programs that are mapped to memory.
 
     Args:
@@ -151,6 +149,11 @@ class MemoryEngine(BatchEngine):
     objective = OBJECTIVE
     kernels = Kernels("memory_mapping", is_running, advance, write_actions, episode_seed, lower_bound, signature)
     shared_fields = ("options", "logs")
+    carry_out = carry_out
+    room_names = ("instructions", "tensors", "accesses")
+
+    source: InstanceSource
+    room: tuple[int, int, int]
 
     def __init__(
         self,
@@ -221,76 +224,34 @@ class MemoryEngine(BatchEngine):
             *(arrays[name] for name in ("memo", "drawn")),
         )
         self.problem, self.state, self.view = Pack(problem), Pack(state), Pack(view)
-        # Which instance each copy plays: an index into the source's list, or -1 for one generated from the seed.
         self.chosen = np.full(n, -1, dtype=np.int64)
-        self._outcome = Pack(self.outcome)
-        self._no_actions = np.zeros(n, dtype=np.int64)
         self._fresh = np.zeros(n, dtype=np.int64)
-        self._stepping, self._other = (
-            Pack(Orders(np.full(n, order, dtype=np.int64), self.seeds, self.chosen, self._fresh, source.size_table))
-            for order in (STEP, LEAVE)
-        )
-        self._code: Callable[..., None] | None = None
+        self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen, self._fresh, source.size_table))
 
     def _extra_arrays(self) -> tuple[NDArray[Any], ...]:
         return self.view.memo, self.view.drawn, self.chosen
 
-    def _choose_instances(self, copies: NDArray[np.int64], instances: Sequence[Any] | None) -> None:
-        if instances is None:
-            chosen = self.source.choose(self.seeds[copies])
-        else:
-            chosen = np.array([self.source.index(instance) for instance in instances], dtype=np.int64)
-        tables = {index: self.source.tables(index) for index in set(chosen.tolist()) - {-1}}
-        for index in tables:
-            self._check_room(self.source.instance(index))
+    def _load(self, copies: NDArray[np.int64], chosen: NDArray[np.int64]) -> None:
         self._fresh[copies] = chosen != self.chosen[copies]
         for i, index in zip(copies.tolist(), chosen.tolist(), strict=True):
             if index >= 0 and self._fresh[i]:
-                load_copy(self.problem, i, *tables[index])
-        self.chosen[copies] = chosen
+                load_copy(self.problem, i, *self.source.tables(index))
 
-    def _check_room(self, instance: MemoryInstance) -> None:
-        needed = (instance.num_instructions, instance.num_tensors, instance.num_accesses)
-        for name, need, have in zip(("instructions", "tensors", "accesses"), needed, self.room, strict=True):
-            if need > have:
-                raise UserError(
-                    f"instance {instance.name!r} has {need} {name}, but the environment has room for {have}; "
-                    f"make it with max_{name}={need}"
-                )
+    @staticmethod
+    def room_of(instance: MemoryInstance) -> tuple[int, ...]:
+        return instance.num_instructions, instance.num_tensors, instance.num_accesses
 
-    def _reset_range(self, copies: NDArray[np.int64]) -> None:
-        self._other.order[:] = LEAVE
-        self._other.order[copies] = BEGIN
-        self._carry_out(self._other, self._no_actions, 0, self.num_copies)
-
-    def _step_range(self, actions: NDArray[np.int64], low: int, high: int) -> None:
-        self._carry_out(self._stepping, actions, low, high)
-
-    def _carry_out(self, orders: Pack, actions: NDArray[np.int64], low: int, high: int) -> None:
-        arguments = self.problem, self.state, self.view, self._outcome, orders, actions, low, high
-        if self._code is None:
-            self._code = entry(carry_out, *arguments)
-        self._code(*arguments)
+    def _check_instance(self, instance: MemoryInstance) -> None:
+        self.source.tables(self.source.index(instance))
 
     def _first_illegal(self, actions: NDArray[np.int64]) -> int:
         return int(first_illegal(self.state, actions))
-
-    def _write_all(self) -> None:
-        self._other.order[:] = REWRITE
-        self._carry_out(self._other, self._no_actions, 0, self.num_copies)
 
     def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
         """Nothing is hidden."""
 
     def _empty_like(self, num_copies: int) -> MemoryEngine:
         return MemoryEngine(num_copies, self.source, self.options, self.room)
-
-    def _copy_to(self, other: BatchEngine, chosen: NDArray[np.int64]) -> None:
-        assert isinstance(other, MemoryEngine)
-        mine = (self._arena.memory, self.block.memory, self.chosen, *self.outcome, self.seeds)
-        theirs = (other._arena.memory, other.block.memory, other.chosen, *other.outcome, other.seeds)
-        for source, target in zip(mine, theirs, strict=True):
-            np.take(source, chosen, axis=0, out=target, mode="clip")  # "raise" would copy twice
 
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
@@ -333,9 +294,6 @@ class MemoryEngine(BatchEngine):
         if chosen >= 0:
             return self.source.instance(chosen).name
         return random_name(self.source.size_of(int(self.seeds[copy])), int(self.seeds[copy]))
-
-    def instance(self, copy: int) -> MemoryInstance:
-        return self.source.instance(int(self.chosen[copy]), int(self.seeds[copy]))
 
     def explain_illegal(self, copy: int, action: int) -> str:
         if not 0 <= action < d.NUM_ACTIONS:
