@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from makespan.envs.core.errors import FieldError, UnknownNameError, UserError
-from makespan.envs.core.random import episode_seed, uniform
-from makespan.envs.job_shop.env import JobShopEnv, JobShopVectorEnv
+from makespan.envs.core.random import episode_seed
+from makespan.envs.job_shop.env import JobShopEnv, JobShopVectorEnv, make_engine
 from support.job_shop import engine_for, shop
+from support.trajectories import pick, traces
 
 ID = "makespan/JobShop-v0"
 OPTION_SETS = {
@@ -27,12 +28,6 @@ OPTION_SETS = {
     "construct": {"instance": "random:size=3x4", "blocking": "none", "mode": "construct"},
 }  # fmt: skip
 OPTIONS = pytest.mark.parametrize("options", OPTION_SETS.values(), ids=OPTION_SETS)
-
-
-def pick(seed, step, mask):
-    """A legal action that depends on the episode and the step alone."""
-    legal = np.flatnonzero(mask)
-    return int(legal[int(uniform(seed, 77, step) * len(legal))])
 
 
 def same(one, other):
@@ -124,39 +119,14 @@ def test_the_seeds_of_a_vector_reset(options):
 # --- bit identity -----------------------------------------------------------------------------------------------------
 
 
-def trace(options, seeds, threads=1, disturb=False):
-    """For each seed what its copy showed at every step, as bytes; copies side by side in one engine."""
-    from makespan.envs.job_shop.env import make_engine
-
-    engine = make_engine(len(seeds), threads=threads, **options)
-    engine.reset(seeds)
-    traces = [b""] * len(seeds)
-    step = 0
-    while engine.is_running().any():
-        for copy in np.flatnonzero(engine.is_running()):
-            traces[copy] += engine.block.memory[copy].tobytes()
-        actions = [pick(seed, step, mask) if mask.any() else 0 for seed, mask in zip(seeds, engine.masks, strict=True)]
-        if disturb:
-            snapshot = engine.snapshot()
-            engine.step(actions)
-            engine.copy(np.arange(len(seeds)), np.roll(np.arange(len(seeds)), 1))
-            engine.reset(np.full(len(seeds), 999))
-            engine.restore(snapshot)
-        engine.step(actions)
-        step += 1
-    for copy in range(len(seeds)):
-        traces[copy] += engine.block.memory[copy].tobytes() + repr(engine.metrics(copy)).encode()
-    return traces
-
-
 @OPTIONS
 def test_a_trace_depends_on_nothing_but_its_seed(options):
     seeds = list(range(100, 164))
-    together = trace(options, seeds)
-    assert [trace(options, [seed])[0] for seed in seeds[:6]] == together[:6]
-    assert trace(options, seeds[::-1])[::-1] == together
-    assert trace(options, seeds, threads=2) == together
-    assert trace(options, seeds[:5], disturb=True) == together[:5]
+    together = traces(make_engine, options, seeds)
+    assert [traces(make_engine, options, [seed])[0] for seed in seeds[:6]] == together[:6]
+    assert traces(make_engine, options, seeds[::-1])[::-1] == together
+    assert traces(make_engine, options, seeds, threads=2) == together
+    assert traces(make_engine, options, seeds[:5], disturb=True) == together[:5]
     assert len(set(together)) == 64
 
 
@@ -164,15 +134,13 @@ def test_a_trace_depends_on_nothing_but_its_seed(options):
 @OPTIONS
 def test_one_copy_and_1024_copies(options):
     seeds = list(range(1024))
-    together = trace(options, seeds)
-    assert trace(options, seeds, threads=2) == together
-    assert [trace(options, [seed])[0] for seed in seeds] == together
+    together = traces(make_engine, options, seeds)
+    assert traces(make_engine, options, seeds, threads=2) == together
+    assert [traces(make_engine, options, [seed])[0] for seed in seeds] == together
 
 
 @OPTIONS
 def test_a_copy_goes_on_as_its_source_does(options):
-    from makespan.envs.job_shop.env import make_engine
-
     engine = make_engine(4, record=True, **options)
     engine.reset([1, 2, 3, 4])
     for step in range(5):

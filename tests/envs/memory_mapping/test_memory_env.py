@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 from makespan.envs.core.errors import UserError
-from makespan.envs.core.random import uniform
 from makespan.envs.memory_mapping.env import MemoryMappingEnv, MemoryMappingVectorEnv, make_engine
 from makespan.envs.memory_mapping.generator import random_instance
 from makespan.envs.memory_mapping.schedule import MemoryPlan
 from support.memory_hand_games import HAND_GAMES
+from support.trajectories import pick, traces
 
 ID = "makespan/MemoryMapping-v0"
 SIZE = "random:size=20+40"
@@ -26,12 +26,6 @@ OPTION_SETS: dict[str, dict[str, Any]] = {
     "static": {"instance": SIZE, "reward": "static"},
 }
 OPTIONS = pytest.mark.parametrize("options", OPTION_SETS.values(), ids=OPTION_SETS)
-
-
-def pick(seed, step, mask):
-    """A legal action that depends on the episode and the step alone."""
-    found = np.flatnonzero(mask)
-    return int(found[int(uniform(seed, 77, step) * len(found))])
 
 
 def same(one, other):
@@ -68,37 +62,14 @@ def test_both_doors_agree_step_for_step_through_later_episodes(options):
     assert ended > 4
 
 
-def trace(options, seeds, threads=1, disturb=False):
-    """For each seed what its copy showed at every step, as bytes; copies side by side in one engine."""
-    engine = make_engine(len(seeds), threads=threads, **options)
-    engine.reset(seeds)
-    traces = [b""] * len(seeds)
-    step = 0
-    while engine.is_running().any():
-        for copy in np.flatnonzero(engine.is_running()):
-            traces[copy] += engine.block.memory[copy].tobytes()
-        actions = [pick(seed, step, mask) if mask.any() else 0 for seed, mask in zip(seeds, engine.masks, strict=True)]
-        if disturb:
-            snapshot = engine.snapshot()
-            engine.step(actions)
-            engine.copy(np.arange(len(seeds)), np.roll(np.arange(len(seeds)), 1))
-            engine.reset(np.full(len(seeds), 999))
-            engine.restore(snapshot)
-        engine.step(actions)
-        step += 1
-    for copy in range(len(seeds)):
-        traces[copy] += engine.block.memory[copy].tobytes() + repr(engine.metrics(copy)).encode()
-    return traces
-
-
 @OPTIONS
 def test_a_trace_depends_on_nothing_but_its_seed(options):
     seeds = list(range(100, 132))
-    together = trace(options, seeds)
-    assert [trace(options, [seed])[0] for seed in seeds[:4]] == together[:4]
-    assert trace(options, seeds[::-1])[::-1] == together
-    assert trace(options, seeds, threads=2) == together
-    assert trace(options, seeds[:4], disturb=True) == together[:4]
+    together = traces(make_engine, options, seeds)
+    assert [traces(make_engine, options, [seed])[0] for seed in seeds[:4]] == together[:4]
+    assert traces(make_engine, options, seeds[::-1])[::-1] == together
+    assert traces(make_engine, options, seeds, threads=2) == together
+    assert traces(make_engine, options, seeds[:4], disturb=True) == together[:4]
     assert len(set(together)) == 32
 
 
