@@ -16,7 +16,6 @@ _LARGEST_COUNT = 100_000
 _MOST_ITERATIONS = 10**12
 _LONGEST_TIME = 1_000_000
 _WORLDS = 8  # that rollouts imagine where the world is stochastic
-_TEMPERATURE = 0.6  # of checkpoints that draw plans
 
 
 def make_agents(texts: str | Sequence[str], setting: Setting) -> list[Agent]:
@@ -226,9 +225,10 @@ def _without_foreseeing(setting: Setting) -> str | None:
 
 def _make_reconsider(name: Name, setting: Setting) -> Agent:
     from .planners.reconsider import ReconsiderAgent
+    from .scorer.choice import TEMPERATURE
 
     names = str(name.options.get("of", "random")).split("+")
-    temperature = name.options.get("temperature", _TEMPERATURE)
+    temperature = name.options.get("temperature", TEMPERATURE)
     samplers = [make_chooser(f"{of}:temperature={temperature}" if "/" in of else of, setting) for of in names]
     seconds = _seconds(name, "time", 1.0) if "time" in name.options else None
     worlds = _count(name, "worlds", 0, least=0)
@@ -404,11 +404,18 @@ def _number(name: Name, key: str, default: float, least: float = 0.0) -> float:
 
 
 def _make_xla_like(name: Name, setting: Setting) -> Agent:
+    from ..envs.memory_mapping.options import MemoryOptions
     from .memory_mapping.agent import XlaAgent
     from .memory_mapping.mapper import MapperOptions
     from .memory_mapping.orders import ORDERS
 
     default = MapperOptions()
+    supply = setting.options.get("supply", MemoryOptions().supply)
+    if setting.options.get("objective") == "proxy" and name.options.get("supply", supply) != supply:
+        raise UserError(
+            f"agent {name.base!r}: by the proxy run time only plans for the environment's supply {supply!r} compare, "
+            f"but option supply is {name.options['supply']!r}"
+        )
     options = MapperOptions(
         supply=_choice(name, "supply", ("elapsed", "contended")),
         preferred=_number(name, "preferred", default.preferred),
@@ -456,6 +463,8 @@ def _make_game_search(name: Name, setting: Setting) -> Agent:
 def _appraises_nothing(setting: Setting) -> str | None:
     if setting.stochastic:
         return "nobody can foresee under these options how a schedule ends"
+    if setting.options.get("dead_end") == "terminate":
+        return "plays may end there before their schedule is whole; use dead_end=backup"
     if setting.engine is None or setting.engine.appraise is BatchEngine.appraise:
         return "schedules count only if they are played in it"
     return None

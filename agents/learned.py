@@ -239,7 +239,10 @@ def _simulations(name: Name, kind: Any) -> int:
     """
     options = name.options
     decoded = set(options) - {"simulations", "model"}
-    value = options.get("simulations", SIMULATIONS if kind == "muzero" and not decoded else 0)
+    if kind == "muzero" and decoded and "simulations" not in options:
+        shown = ", ".join(sorted(decoded))
+        raise UserError(f"agent {str(name)!r}: option {shown} is for the policy alone; add simulations=0")
+    value = options.get("simulations", SIMULATIONS if kind == "muzero" else 0)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100_000:
         raise FieldError("option simulations", value, "an integer from 0 to 100000")
     if value and kind == "scorer":
@@ -271,9 +274,12 @@ def _load_search(name: Name, setting: Setting, folder: Path) -> Agent:
     from .muzero.agent import NetworkSearch, NetworkSearchAgent
     from .muzero.search import SearchConfig, Searcher
 
-    gamma = card.get("training", {}).get("config", {}).get("gamma", 1.0)
+    try:
+        gamma = float(card["training"]["config"]["gamma"])
+    except (LookupError, TypeError, ValueError):
+        raise UserError(f"{folder / CARD}: training.config.gamma is missing or no number") from None
     searcher = Searcher(SearchConfig(_simulations(name, card["network"].get("kind"))))
-    search = NetworkSearch(network, searcher, setting, model == "learned", float(gamma))
+    search = NetworkSearch(network, searcher, setting, model == "learned", gamma)
     return NetworkSearchAgent(str(name), search, model == "learned")
 
 

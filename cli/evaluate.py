@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from ..envs.core.errors import UserError
 from ..eval import anytime_report
 from ..eval.anytime import play_anytime
 from ..eval.anytime_report import AnytimeReport, AnytimeTable, make_report, write_anytime_report
@@ -49,7 +50,11 @@ def run(request: Request, out: str | None, overwrite: bool, as_json: bool) -> in
         "fingerprint": plan.fingerprint,
     }
     with contextlib.closing(open_store(out, record, overwrite)) as store:
-        report, remarks = _evaluate(plan, store) if not plan.budgets else _evaluate_anytime(plan, store)
+        try:
+            report, remarks = _evaluate(plan, store) if not plan.budgets else _evaluate_anytime(plan, store)
+        except UserError:  # an agent that cannot play, for example
+            store.abandon()
+            raise
     if as_json:
         print(json.dumps(report.to_dict(), indent=1, allow_nan=False))
     else:

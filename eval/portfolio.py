@@ -14,7 +14,6 @@ from ..agents.checkpoint import CARD
 PORTFOLIO = "portfolio"
 
 _RULES = "best-rule:hindsight=1"
-_TEMPERATURE = 0.3  # of scorers that sample
 _SAMPLING_SHARE = 0.1
 # What improves schedules, in turn, with its share of the time that is left by then: what is small is proved optimal by
 # the first; larger shops are the searches' business.
@@ -56,8 +55,10 @@ def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[S
     turns = _MAPPERS if setting.env_id == MEMORY_MAPPING else _SOLVERS
     solvers = [Stage(name, options, share) for name, share in turns if name in known]
     if best is not None:
+        from ..agents.scorer.choice import TEMPERATURE
+
         share = _SAMPLING_SHARE if solvers else 1.0
-        yield Stage(f"{best.agent}:temperature={_TEMPERATURE}", best.options, share)
+        yield Stage(f"{best.agent}:temperature={TEMPERATURE}", best.options, share)
     yield from solvers
     if best is None and not solvers:
         yield Stage("random", options)

@@ -10,6 +10,7 @@ from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.files import decode_text, read_bounded
 from ..envs.core.ids import make_single
 from ..envs.core.instance import parse_json
+from .solution_folder import PICTURE, RESULT
 from .store import ANYTIME, RUN, read_part
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ def read_row(folder: str | Path, number: int, agent: str | None = None) -> dict[
     if not path.is_file():
         if (path.parent / ANYTIME[0]).is_file():
             raise UserError(f"{str(folder)!r} holds an anytime evaluation, which has points and no rows to draw")
+        if (path.parent / RESULT).is_file():
+            drawn = path.parent / PICTURE
+            raise UserError(f"{str(folder)!r} is the folder of optimise: its schedule is drawn in {str(drawn)!r}")
         if (path.parent / RUN).is_file():
             raise UserError(f"{str(folder)!r} holds an unfinished evaluation; give its command again to finish it")
         raise UserError(f"{str(folder)!r} is not the folder of an evaluation: it holds no results.json")

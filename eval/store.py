@@ -55,10 +55,11 @@ class Store:
     Args:
         folder: None keeps everything in memory, without schedules.
         lock: on the folder, held until `close`.
+        begun: whether the folder was begun just now.
     """
 
-    def __init__(self, folder: Path | None, lock: FolderLock | None = None) -> None:
-        self.folder, self._lock = folder, lock
+    def __init__(self, folder: Path | None, lock: FolderLock | None = None, begun: bool = False) -> None:
+        self.folder, self._lock, self._begun = folder, lock, begun
         self.rows: dict[Key, dict[str, Any]] = {}
         self._waiting: list[Entry] = []
         self._written = time.monotonic()
@@ -85,6 +86,11 @@ class Store:
         """
         if self._waiting:
             self._write(self._waiting)
+
+    def abandon(self) -> None:
+        """Leave a folder that was begun just now, and has no row, to another evaluation."""
+        if self.folder is not None and self._begun and not self.rows:
+            _clear(self.folder)
 
     def close(self) -> None:
         """Let others write to the folder."""
@@ -141,8 +147,7 @@ def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: 
         raise UserError(f"option out is {str(folder)!r}, which is a file, expected a folder")
     lock = FolderLock(path)
     try:
-        _claim(path, str(folder), record, overwrite)
-        store = Store(path, lock)
+        store = Store(path, lock, _claim(path, str(folder), record, overwrite))
         store.read_parts()
     except BaseException:
         lock.release()
@@ -150,12 +155,13 @@ def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: 
     return store
 
 
-def _claim(path: Path, name: str, record: Mapping[str, Any], overwrite: bool) -> None:
-    """Make the folder that of an evaluation, or find it to be so."""
+def _claim(path: Path, name: str, record: Mapping[str, Any], overwrite: bool) -> bool:
+    """Make the folder that of an evaluation, or find it to be so; whether it was begun."""
     try:
         if overwrite:
             _clear(path)
-        if (overwrite and not (path / RUN).exists()) or all(file.name == LOCK for file in path.iterdir()):
+        begun = (overwrite and not (path / RUN).exists()) or all(file.name == LOCK for file in path.iterdir())
+        if begun:
             _begin(path, record)
         elif (path / RUN).exists():
             _check_same(path, record)
@@ -164,6 +170,7 @@ def _claim(path: Path, name: str, record: Mapping[str, Any], overwrite: bool) ->
         (path / PARTS).mkdir(exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {name!r}: {error.strerror or error}") from None
+    return begun
 
 
 def read_part(path: Path) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from ..agents.agent import Agent
 from ..agents.arena import Case, open_arena, play_to_end
 from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
 from ..agents.scorer.agent import ScorerAgent
-from ..agents.scorer.choice import FIRST_WEIGHT, HIDDEN, NOISE, split_row, weight_shapes
+from ..agents.scorer.choice import FIRST_WEIGHT, HIDDEN, NOISE, TEMPERATURE, split_row, weight_shapes
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write, read_bounded
 from .base import Run
@@ -33,8 +33,7 @@ _SMALLEST = 1e-8
 _DECAY = 5e-4
 _AVERAGED = 0.98
 # How far scores lie apart is nothing to evolution, but decides what a temperature means.
-_TEMPERATURE = 0.6  # at which samples of a checkpoint shall be best, the default of `reconsider`
-_SCALES = 2.0 ** np.arange(-6, 5)
+_SCALES = 2.0 ** np.array([0, 1, -1, 2, -2, 3, -3, 4, -4, -5, -6])  # of equals the one nearest to 1
 
 
 class EvolutionRun(Run):
@@ -63,6 +62,7 @@ class EvolutionRun(Run):
         self._average = self._mean.copy()
         self._generation = 0
         self._decisions = 0
+        self._scale, self._scaled = 1.0, -1  # of the scores, and in which generation it was found
 
     @property
     def decisions(self) -> int:
@@ -74,10 +74,15 @@ class EvolutionRun(Run):
 
     def weights(self) -> Arrays:
         arrays = split_row(self._rows(self._average[None])[0], self.spec)
-        return arrays | {"score": (arrays["score"] * self._best_scale()).astype(np.float32)}
+        return arrays | {"score": (arrays["score"] * self._scale).astype(np.float32)}
+
+    def validate(self) -> float:
+        if self._scaled != self._generation:
+            self._scale, self._scaled = self._best_scale(), self._generation
+        return super().validate()
 
     def _best_scale(self) -> float:
-        """The scale of the scores with which samples at `_TEMPERATURE` find the best plans in training worlds.
+        """The scale of the scores with which samples at `TEMPERATURE` find the best plans in training worlds.
 
         Compiled environments alone: in plain Python it would cost as much as many generations.
         """
@@ -88,7 +93,7 @@ class EvolutionRun(Run):
         best = []
         for scale in _SCALES:
             table = self._rows(self._average[None])
-            table[:, NOISE] = _TEMPERATURE / scale
+            table[:, NOISE] = TEMPERATURE / scale
             played = play_to_end(self._arena, ScorerAgent("scorer", table, self._members), cases)
             best.append(played.costs.reshape(len(cases), self._members).min(axis=1))
         table = np.array(best)
@@ -156,6 +161,7 @@ class EvolutionRun(Run):
 
     def save_state(self, path: Path) -> None:
         meta = {**vars(self.counters), "generation": self._generation, "decisions": self._decisions}
+        meta["scale"] = self._scale
         arrays: Arrays = {"mean": self._mean, "first": self._first, "second": self._second}
         arrays["average"] = self._average
         arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
@@ -166,6 +172,7 @@ class EvolutionRun(Run):
         try:
             meta = json.loads(arrays["meta"].tobytes())
             self._generation, self._decisions = int(meta.pop("generation")), int(meta.pop("decisions"))
+            self._scale = float(meta.pop("scale"))
             if min(self._generation, self._decisions) < 0:
                 raise ValueError(f"generation {self._generation}, decisions {self._decisions}")
             loaded = [arrays[name] for name in ("mean", "first", "second", "average")]

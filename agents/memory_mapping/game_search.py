@@ -60,7 +60,9 @@ class GameSearch:
         variants: Sequence[MapperOptions] = (),
     ) -> None:
         known = {field.name for field in fields(MemoryOptions)}
-        given = {name: value for name, value in options.items() if name in known}
+        # A play that ends before its time is no plan.
+        given: dict[str, Any] = {name: value for name, value in options.items() if name in known}
+        given["dead_end"] = "backup"
         self._engine = make_engine(1, instance=[instance], **given)
         self._engine.reset([0], instances=[instance])
         self._instance, self._variants, self._key = instance, variants, np.uint64(key)
@@ -109,10 +111,11 @@ class GameSearch:
         if seconds is None and plays is None:
             raise ValueError("run needs a limit: seconds or plays")
         self._work(0)
+        began = now = time.perf_counter()
+        done = -self.plays
         if self.best == _WORST:
             self._begin()
-        began = now = time.perf_counter()
-        portion, done, told = 1, 0, _WORST
+        portion, done, told = 1, done + self.plays, _WORST
         while True:
             if found is not None and self.best < told:
                 told = self.best

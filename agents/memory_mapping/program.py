@@ -26,7 +26,6 @@ class Program(NamedTuple):
         begin: int64 [S + 1], where the accesses of each storage begin in `accesses`.
         accesses: int64 [N], accesses by storage, then in their order.
         size, transfer: int64 [S], bytes in CMEM and time of a transfer.
-        storage_tensor: int64 [S], the lowest tensor.
         grouped, outside, eligible: bool [S], whether it is an alias group, holds a value before the program starts,
             and may be in CMEM (not kept in HBM, and small enough).
         elapsed_until, weighted_until: int64 [T + 1], all-HBM time of the instructions before, once or times the trips.
@@ -52,7 +51,6 @@ class Program(NamedTuple):
     accesses: NDArray[np.int64]
     size: NDArray[np.int64]
     transfer: NDArray[np.int64]
-    storage_tensor: NDArray[np.int64]
     grouped: NDArray[np.bool_]
     outside: NDArray[np.bool_]
     eligible: NDArray[np.bool_]
@@ -103,7 +101,6 @@ def program_of(instance: MemoryInstance) -> Program:
         accesses=np.argsort(storage, kind="stable").astype(np.int64),
         size=instance.size[lowest],
         transfer=instance.transfer_ps[lowest],
-        storage_tensor=lowest.astype(np.int64),
         grouped=np.array([instance.tensors[v].alias_group is not None for v in lowest.tolist()], dtype=np.bool_),
         outside=outside,
         eligible=np.array(

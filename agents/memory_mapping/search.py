@@ -21,7 +21,6 @@ from .mapper import Mapper, MapperOptions, knobs_of, knobs_of_row, map_program
 from .mapping import judged_time, proxy_time
 from .orders import order_of
 
-SCORES = ("judge", "proxy")
 _PORTION_SECONDS = 0.02
 _HISTORY = 60  # late acceptance: a change is compared with the result so many changes ago
 _PATIENCE = 1500  # changes without a better order before the search goes on from the best one, shaken
@@ -42,7 +41,7 @@ class OrderSearchBase(ABC):
         key: of the randomness.
 
     Attributes:
-        mappings: how many orders have been mapped.
+        mappings: how often an order has been mapped.
     """
 
     def __init__(self, instance: MemoryInstance, variants: Sequence[MapperOptions], score: str, key: int) -> None:
@@ -80,7 +79,8 @@ class OrderSearchBase(ABC):
 
         Args:
             seconds: wall time, without that in which code is compiled.
-            mappings: how many orders; so limited a search is the same each time.
+            mappings: how many units of work (a random order, or a mapping by local search); so limited a search is the
+                same each time.
             found: is told of each plan that is better than all before.
 
         Raises:
@@ -103,11 +103,11 @@ class OrderSearchBase(ABC):
 
     @abstractmethod
     def _work(self, count: int) -> None:
-        """Map so many orders and keep the best; none at all must compile whatever is needed."""
+        """Do so many units of work and keep the best; none at all must compile whatever is needed."""
 
 
 class RandomOrders(OrderSearchBase):
-    """Draws orders at random, and maps each by every variant in turn."""
+    """Draws orders at random, and maps each by every variant."""
 
     def _work(self, count: int) -> None:
         mapper = self.mapper
@@ -128,26 +128,33 @@ class OrderSearch(OrderSearchBase):
         super().__init__(instance, variants, score, key)
         self._candidate = self._order.copy()
         self._history = np.full(_HISTORY, _WORST, dtype=np.int64)
+        self._begun = 0
 
     def _work(self, count: int) -> None:
         mapper = self.mapper
-        if self.best == _WORST:
-            self._begin()
+        count -= self._begin(count)
         improve_order(
             mapper.program, self._table, mapper.mapping, self._order, self._candidate, self._best, self._history,
             self._numbers, self._key, count, self._by_judge,
         )  # fmt: skip
 
-    def _begin(self) -> None:
-        """Map the order as it is by every variant, and go on from the best."""
+    def _begin(self, count: int) -> int:
+        """Map the order as it is by the variants that have not had their turn, at most so many; how many they were.
+
+        The search goes on from the best.
+        """
         mapper = self.mapper
-        for row in range(len(self.variants)):
+        rows = range(self._begun, min(self._begun + count, len(self.variants)))
+        for row in rows:
             score = map_by_row(mapper.program, self._table, row, mapper.mapping, self._order, self._by_judge)
             if score < self.best:
                 self._numbers[_BEST], self._numbers[_BEST_ROW] = score, row
-        self._numbers[_DONE] = self._numbers[_BETTER_AT] = len(self.variants)
-        self._numbers[_ROW], self._numbers[_SCORE] = self._numbers[_BEST_ROW], self.best
-        self._history[:] = self.best
+        if rows:
+            self._begun = rows.stop
+            self._numbers[_DONE] = self._numbers[_BETTER_AT] = self._begun
+            self._numbers[_ROW], self._numbers[_SCORE] = self._numbers[_BEST_ROW], self.best
+            self._history[:] = self.best
+        return len(rows)
 
 
 def table_of(variants: Sequence[MapperOptions]) -> NDArray[np.float64]:
@@ -193,21 +200,18 @@ def draw_below(key, number, which, below):
 
 @compiled
 def draw_orders(program, table, mapping, order, best, numbers, key, count, by_judge):
-    """Map random orders: each by every row of the table, one after another."""
-    rows = table.shape[0]
+    """Draw so many random orders, and map each by every row of the table."""
     for _ in range(count):
-        number = numbers[_DONE]
-        row = number % rows
-        if row == 0:
-            for k in range(len(order) - 1, 0, -1):
-                other = draw_below(key, number, k, k + 1)
-                order[k], order[other] = order[other], order[k]
-        score = map_by_row(program, table, row, mapping, order, by_judge)
-        if score < numbers[_BEST]:
-            numbers[_BEST], numbers[_BEST_ROW] = score, row
-            for k in range(len(order)):
-                best[k] = order[k]
-        numbers[_DONE] += 1
+        for k in range(len(order) - 1, 0, -1):
+            other = draw_below(key, numbers[_DONE], k, k + 1)
+            order[k], order[other] = order[other], order[k]
+        for row in range(table.shape[0]):
+            score = map_by_row(program, table, row, mapping, order, by_judge)
+            if score < numbers[_BEST]:
+                numbers[_BEST], numbers[_BEST_ROW] = score, row
+                for k in range(len(order)):
+                    best[k] = order[k]
+            numbers[_DONE] += 1
 
 
 @compiled

@@ -22,6 +22,7 @@ from ...envs.core.random import uniform
 from ...envs.core.spec import ObservationSpec
 
 HIDDEN = 16
+TEMPERATURE = 0.6  # at which samples of a checkpoint are best; evolution scales its scores so
 NOISE, FIRST_WEIGHT = range(2)
 _STREAM_NOISE = 102
 _SOFT = np.float32(0.25)

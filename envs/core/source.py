@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .compile import compiled
-from .errors import UserError
+from .errors import FieldError, UserError
 from .names import Name, parse_name, split_list
 from .random import uniform
 
@@ -67,17 +67,39 @@ class InstanceSource(ABC, Generic[AnyInstance, AnySize]):
         """The random instance of an episode's seed."""
 
     @classmethod
-    def parse(cls, given: str | AnyInstance | Sequence[AnyInstance]) -> Self:
-        """Read the option `instance`: names, ranges, paths, ``random:size=...`` (a family; with ``count`` a list)."""
+    def parse(cls, given: str | AnyInstance | Sequence[str | AnyInstance]) -> Self:
+        """Read the option `instance`: names, ranges, paths, ``random:size=...`` (a family; with ``count`` a list).
+
+        Or an instance, or a sequence of instances and names.
+
+        Raises:
+            UserError: it is something else, or names nothing.
+        """
         if isinstance(given, cls.instance_type):
             return cls([given])  # pyright: ignore[reportArgumentType]
         if not isinstance(given, str):
-            return cls(list(given))  # pyright: ignore[reportArgumentType]
+            return cls(cls._each(given))
         items = split_list(given)
         families = [name for item in items if (name := parse_name(item, "instance")).base == "random"]
         if len(families) == len(items) and not any({"count", "seed"} & set(name.options) for name in families):
             return cls(sizes=[size for name in families for size in cls._parse_sizes(name)])
         return cls([instance for item in items for instance in cls._resolve(item)])
+
+    @classmethod
+    def _each(cls, given: Any) -> list[AnyInstance]:
+        """The instances of a sequence of instances and names."""
+        expected = f"a name, a path, a {cls.instance_type.__name__} or a list of these"
+        if not isinstance(given, Sequence) or not given:
+            raise FieldError("option instance", given, expected)
+        found: list[AnyInstance] = []
+        for number, item in enumerate(given):
+            if isinstance(item, str):
+                found += cls._resolve(item)
+            elif isinstance(item, cls.instance_type):
+                found.append(cast(AnyInstance, item))
+            else:
+                raise FieldError(f"option instance[{number}]", item, expected)
+        return found
 
     def choose(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
         """Index of the instance that each episode plays, -1 for one made from the seed."""

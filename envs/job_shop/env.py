@@ -28,7 +28,7 @@ _ROOM = ("max_jobs", "max_machines", "max_operations")
 
 def make_engine(
     num_copies: int,
-    instance: str | JobShopInstance | Sequence[JobShopInstance] = DEFAULT_INSTANCE,
+    instance: str | JobShopInstance | Sequence[str | JobShopInstance] = DEFAULT_INSTANCE,
     record: bool = False,
     threads: int = 1,
     max_jobs: int | None = None,

@@ -21,6 +21,7 @@ from .observation import NUM_MEMO, SIZES, SPEC, STATIC_COLUMNS, View
 from .observe import describe_program, update_observation, write_blank
 from .observe_actions import write_actions
 from .options import MemoryOptions
+from .planned import follow_plan, note_plan, plan_size
 from .run_time import run_times
 from .schedule import MemoryPlan, Placement
 from .source import InstanceSource, generate_copy, load_copy
@@ -147,7 +148,18 @@ class MemoryEngine(OrderedEngine):
 
     spec = SPEC
     objective = OBJECTIVE
-    kernels = Kernels("memory_mapping", is_running, advance, write_actions, episode_seed, lower_bound, signature)
+    kernels = Kernels(
+        "memory_mapping",
+        is_running,
+        advance,
+        write_actions,
+        episode_seed,
+        lower_bound,
+        signature,
+        plan_size,
+        note_plan,
+        follow_plan,
+    )
     shared_fields = ("options", "logs")
     carry_out = carry_out
     room_names = ("instructions", "tensors", "accesses")
@@ -262,7 +274,9 @@ class MemoryEngine(OrderedEngine):
         return values
 
     def training_instances(self) -> str:
-        """Random programs about as large as those at hand."""
+        """The suite's programs for training where some of the suite are at hand, else random ones about as large."""
+        if self.source.of_suite:
+            return "mm-train"
         return f"random:size={'+'.join(map(str, self.source.training_sizes()))}"
 
     def reward_scale(self, copy: int) -> float:

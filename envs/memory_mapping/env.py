@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gymnasium.vector import AutoresetMode
@@ -31,7 +31,7 @@ _ROOM = ("max_instructions", "max_tensors", "max_accesses")
 
 def make_engine(
     num_copies: int,
-    instance: str | MemoryInstance | Sequence[MemoryInstance] = DEFAULT_INSTANCE,
+    instance: str | MemoryInstance | Sequence[str | MemoryInstance] = DEFAULT_INSTANCE,
     record: bool = False,
     threads: int = 1,
     max_instructions: int | None = None,
@@ -43,7 +43,7 @@ def make_engine(
 
     Args:
         num_copies: n.
-        instance: names, paths or ``random:size=100`` (a fresh program for each episode), or instances.
+        instance: names, paths or ``random:size=100`` (a fresh program for each episode), or instances and names.
         record: nothing more is kept with it: a plan can always be read off the state.
         threads: threads that share a step of a large batch.
         max_instructions, max_tensors, max_accesses: room; default that of the largest instance.
@@ -120,6 +120,10 @@ class MemoryMappingEnv(SchedulingEnv):
 
     def validate(self, schedule: MemoryPlan) -> list[str]:
         """What is wrong with a plan, in words; empty when it is valid. Shares no code with the dynamics."""
+        options = self._memory.options
+        if options.objective == "proxy" and schedule.supply != options.supply:
+            # To the proxy transfers that fit no supply are free.
+            return [f"by the {options.supply} supply: {x}" for x in validate(replace(schedule, supply=options.supply))]
         return validate(schedule)
 
     def appraise(self, schedule: MemoryPlan) -> tuple[float, dict[str, Any]]:

@@ -91,7 +91,6 @@ from .state import (
 )
 
 _NEAR, _FAR = 8, 32  # accesses whose bytes make up the pressure ahead
-_TINY = 1e-30
 
 
 @compiled

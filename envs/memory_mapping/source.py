@@ -12,6 +12,7 @@ from ..core import source as core
 from ..core.compile import compiled
 from ..core.errors import UserError
 from . import state as d
+from .catalogue import suite
 from .generator import (
     KIND_NAMES,
     LARGEST,
@@ -149,6 +150,11 @@ class InstanceSource(core.InstanceSource[MemoryInstance, int]):
     def size_of(self, seed: int) -> int:
         """The size of the random program of an episode's seed."""
         return self.sizes[int(draw_size(np.uint64(random_key(seed)), len(self.sizes)))]
+
+    @property
+    def of_suite(self) -> bool:
+        """Whether a program of the suite may be played."""
+        return not suite().keys().isdisjoint(self._names)
 
     def training_sizes(self) -> list[int]:
         """Sizes of random programs like those that may be played, sorted."""

@@ -81,6 +81,17 @@ def test_another_command_is_refused(results, capsys):
     assert (results / "results.json").read_bytes() == before
 
 
+def test_a_refused_command_claims_no_folder(capsys, tmp_path):
+    folder = tmp_path / "x"
+    command = ["evaluate", "makespan/JobShop-v0", "--instances", "ft06", "--out", str(folder), "--agents"]
+    assert main([*command, "mwkr,lns"]) == 2
+    assert "agent 'lns' cannot play" in capsys.readouterr().err
+    assert main([*command, "mwkr,spt"]) == 0
+    assert main([*command, "mwkr,lns"]) == 2
+    assert "holds another evaluation" in capsys.readouterr().err
+    assert (folder / "results.json").is_file(), "what was there before stays"
+
+
 def test_without_a_folder_it_only_prints(capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(SMALL) == 0

@@ -146,6 +146,14 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert not Path("out").exists()
 
 
+def test_show_says_where_the_picture_of_a_search_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / "shop")
+    assert optimise("ft06", "--agent", "mwkr", "--seconds", "1", "--out", folder) == 0
+    capsys.readouterr()
+    assert main(["show", folder]) == 2
+    assert "is the folder of optimise: its schedule is drawn in" in capsys.readouterr().err
+
+
 def test_a_full_disk_leaves_the_last_schedule_that_fitted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -182,10 +182,18 @@ def test_a_checkpoint_scores_on_the_scale_on_which_samples_are_best(tiny: Tiny) 
     average, scores = join_row(trained, run.spec)[FIRST_WEIGHT:].astype(np.float64), []
     for factor in (1.0, 4.0, 1.0 / 4.0):
         run._average = np.concatenate([average[:-HIDDEN], factor * average[-HIDDEN:]])  # the last ones make the score
+        run._scale = run._best_scale()
         scores.append(run.weights()["score"])
     assert (scores[0] == scores[1]).all()
     assert (scores[0] == scores[2]).all()
     assert (scores[0] != 0).any()
+
+
+def test_where_every_scale_is_as_good_scores_stay_as_they_are(tiny: Tiny) -> None:
+    config = tiny(**{**SMALL, "instances": "random:size=2x2"})
+    run = make_run(config, False, Progress(config, quiet=True))
+    assert isinstance(run, EvolutionRun)
+    assert run._best_scale() == 1.0
 
 
 def test_scorers_of_a_generation_meet_the_same_fresh_worlds(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium
 import pytest
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
 from makespan.agents.memory_mapping.search import RandomOrders
 from makespan.envs.core.errors import UserError
 from makespan.envs.memory_mapping.catalogue import named
+from makespan.envs.memory_mapping.generator import random_instance
 from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.run_time import run_times
 from makespan.envs.memory_mapping.validity import validate
@@ -57,8 +59,12 @@ def test_search_is_no_worse_than_what_it_begins_from(program: MemoryInstance) ->
 
 @pytest.mark.parametrize("supply", ["elapsed", "contended"])
 @pytest.mark.parametrize(
-    "agent", ["tuned-xla", "best-of-orders:orders=20", "order-search:orders=300", "game-search:plays=50"]
-)
+    "agent",
+    [
+        "xla-like", "trained-xla", "tuned-xla", "best-of-orders:orders=20", "order-search:orders=300",
+        "game-search:plays=50", "hybrid:of=xla-like+keep-first",
+    ],
+)  # fmt: skip
 def test_the_proxy_is_made_small_within_the_supply_at_hand(agent: str, supply: str, program: MemoryInstance) -> None:
     """Transfers that fit no supply are free to the proxy."""
     episode = played(agent, program, supply=supply, objective="proxy")
@@ -76,6 +82,27 @@ def test_plays_are_searched_under_every_supply_that_may_compete() -> None:
     assert found.objective <= elapsed.objective
     assert found.schedule.supply == "elapsed"
     assert played("game-search:plays=20", program, supply="contended", objective="proxy").schedule.supply == "contended"
+
+
+def test_by_the_proxy_a_plan_must_fit_the_supply_at_hand(program: MemoryInstance) -> None:
+    plan = played("xla-like", program, supply="elapsed", objective="proxy").schedule
+    strict, lenient = (
+        gymnasium.make(ENV, instance=program, supply="contended", objective=objective).unwrapped
+        for objective in ("proxy", "judge")
+    )
+    assert lenient.validate(plan) == []  # type: ignore[attr-defined]
+    assert "by the contended supply: " in strict.validate(plan)[0]  # type: ignore[attr-defined]
+
+
+def test_searches_propose_whole_plans_where_plays_may_die(program: MemoryInstance) -> None:
+    tight = random_instance((100,), 4)
+    dead = played("keep-first", tight, dead_end="terminate")
+    assert dead.metrics["dead_end"]
+    episode = played("game-search:plays=20", tight, dead_end="terminate")
+    assert validate(episode.schedule) == []
+    assert episode.objective < tight.all_hbm_ps
+    with pytest.raises(UserError, match="plays may end there before their schedule is whole; use dead_end=backup"):
+        played("hybrid:of=keep-first+xla-like", tight, dead_end="terminate")
 
 
 def test_a_hybrid_is_the_better_of_its_parts(program: MemoryInstance) -> None:
@@ -105,11 +132,11 @@ def test_each_try_of_the_best_of_orders_is_an_order(program: MemoryInstance, mon
     monkeypatch.setattr(RandomOrders, "run", counted)
     arena = open_arena(ENV, 5, {"instance": [program]})
     (episode,) = play(arena, make_agent("best-of-orders:samples=5", arena.setting), [Case(program, 0)])
-    assert mapped == [1] * 5
+    assert mapped == [2] * 5, "by either supply"
     assert episode.objective == arena.objectives().min()
     mapped.clear()
     assert played("best-of-orders", program).objective <= episode.objective
-    assert mapped == [60]
+    assert mapped == [2 * 60]
 
 
 def test_hybrids_need_schedules_that_are_appraised() -> None:
@@ -141,3 +168,8 @@ def test_wrong_options_are_named(agent: str, problem: str, program: MemoryInstan
         played(agent, program)
     with pytest.raises(UserError, match="it is no memory mapping"):
         make_agent("xla-like", open_arena("makespan/JobShop-v0", 1).setting)
+
+
+def test_by_the_proxy_no_other_supply_may_be_asked_for(program: MemoryInstance) -> None:
+    with pytest.raises(UserError, match="only plans for the environment's supply 'contended' compare"):
+        played("xla-like:supply=elapsed", program, objective="proxy")

@@ -82,7 +82,7 @@ class Program:
         if order is None:
             mapper.map(order_of(mapper.program, "priority"))
         else:
-            lowest = mapper.program.storage_tensor.tolist()
+            lowest = sorted(set(self.instance.storage.tolist()))
             mapper.map([lowest.index(self.names.index(name)) for name in order])
         plan = mapper.plan()
         assert validate(plan) == []

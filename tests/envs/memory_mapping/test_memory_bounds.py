@@ -13,6 +13,7 @@ from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.run_time import run_times
 from makespan.envs.memory_mapping.schedule import MemoryPlan, Placement
 from makespan.envs.memory_mapping.validity import validate
+from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 from support.memory_game import played_plan
 from support.memory_hand_games import HAND_GAMES, hand_hardware, hand_program
@@ -134,10 +135,9 @@ def test_a_bound_that_is_not_found_is_none(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_useless_dual_values_cost_tightness_only(monkeypatch: pytest.MonkeyPatch) -> None:
     instance = random_program(3)
-    solve = module.linprog
 
     def disturbed(*args: object, **options: object) -> object:
-        result = solve(*args, **options)  # type: ignore[arg-type]
+        result = linprog(*args, **options)  # type: ignore[arg-type]
         noise = random.Random(1)
         result["ineqlin"]["marginals"] = np.array([x + noise.uniform(-1, 1) for x in result["ineqlin"]["marginals"]])
         return result

@@ -271,3 +271,21 @@ def test_an_instance_that_is_too_large_is_refused_and_the_episode_goes_on():
     large = MemoryMappingEnv(instance=SIZE, max_accesses=80, max_tensors=80, max_instructions=80)
     _, info = large.reset(seed=0, options={"instance": random_instance((80,), 4)})
     assert info["instance"] == "random-80-s4"
+
+
+def test_instances_by_names_and_objects_in_a_list():
+    program = random_instance((20,), 1)
+    engine = make_engine(3, ["unet_b4_16m", program, "alexnet_b8_64m"])
+    engine.reset([0, 0, 0], instances=["alexnet_b8_64m", program, "unet_b4_16m"])
+    assert [engine.instance_name(copy) for copy in range(3)] == ["alexnet_b8_64m", program.name, "unet_b4_16m"]
+
+
+@pytest.mark.parametrize("given", [5, None, [], ["unet_b4_16m", 7]])
+def test_what_is_no_instance_is_named(given):
+    with pytest.raises(UserError, match=r"option instance.* expected a name, a path, a MemoryInstance or a list"):
+        make_engine(1, given)
+
+
+def test_rules_are_chosen_on_programs_for_training():
+    assert make_engine(1, "unet_b4_16m").training_instances() == "mm-train"
+    assert make_engine(1, "random:size=20+50").training_instances() == "random:size=20+50"
