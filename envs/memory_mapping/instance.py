@@ -108,7 +108,8 @@ class Hardware:
         Raises:
             UserError: a field is unknown or malformed.
         """
-        return _located(source, lambda: cls(**require_keys("hardware", data, (), [x.name for x in fields(cls)])))
+        entry = require_keys("hardware", data, (), [x.name for x in fields(cls)], source)
+        return _located(source, lambda: cls(**entry))
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class MemoryInstance:
         source: where the program comes from (kind, model, hash, ...), plain JSON data.
 
     Raises:
-        FieldError: something is malformed; the field reads as in a file, for example ``instructions[3].reads[0]``.
+        FieldError: something is malformed; the field reads as in a file, for example ``instructions[3].reads[0]: tensor``.
     """
 
     name: str
@@ -175,7 +176,7 @@ class MemoryInstance:
     def __post_init__(self) -> None:
         for name in ("tensors", "instructions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "loops", tuple(tuple(loop) for loop in self.loops))
+        object.__setattr__(self, "loops", tuple(_loop(k, loop) for k, loop in enumerate(self.loops)))
         validate(self)
 
     # --- counts and tables --------------------------------------------------------------------------------------------
@@ -361,10 +362,8 @@ class MemoryInstance:
         instructions = [
             _read_instruction(t, row, source) for t, row in enumerate(_rows("instructions", document, source))
         ]
-        loops = [
-            tuple(require_list(f"loops[{k}]", row, source)) for k, row in enumerate(_rows("loops", document, source))
-        ]
-        return _located(source, lambda: cls(name, tuple(tensors), tuple(instructions), hardware, tuple(loops), origin))  # type: ignore[arg-type]
+        loops = _rows("loops", document, source)
+        return _located(source, lambda: cls(name, tuple(tensors), tuple(instructions), hardware, tuple(loops), origin))
 
     def dumps(self) -> str:
         """The JSON form as text, one line per tensor and instruction."""
@@ -416,6 +415,12 @@ def validate(instance: MemoryInstance) -> None:
     _check_groups(instance)
 
 
+def _loop(k: int, loop: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(loop, Sequence) or len(loop) != 3:
+        raise FieldError(f"loops[{k}]", loop, "[first, last, trips]")
+    return loop[0], loop[1], loop[2]
+
+
 def _check_count(field: str, count: int, most: int) -> None:
     if not 1 <= count <= most:
         raise FieldError(f"number of {field}", count, f"1 to {most}")
@@ -441,8 +446,11 @@ def _check_instruction(where: str, instruction: Instruction, instance: MemoryIns
         require_integer(f"{where}.{name}", getattr(instruction, name), 0, rate * MAX_PS // PICOSECONDS)
     for name in ("reads", "writes"):
         seen: set[int] = set()
-        for k, (tensor, size) in enumerate(getattr(instruction, name)):
+        for k, access in enumerate(getattr(instruction, name)):
             entry = f"{where}.{name}[{k}]"
+            if not isinstance(access, Sequence) or len(access) != 2:
+                raise FieldError(entry, access, "[tensor, bytes]")
+            tensor, size = access
             require_integer(f"{entry}: tensor", tensor, 0, instance.num_tensors - 1)
             require_integer(f"{entry}: bytes", size, 0, MAX_BYTES)
             if tensor in seen:
@@ -453,8 +461,6 @@ def _check_instruction(where: str, instruction: Instruction, instance: MemoryIns
 def _check_loops(instance: MemoryInstance) -> None:
     now = 0
     for k, loop in enumerate(instance.loops):
-        if len(loop) != 3:
-            raise FieldError(f"loops[{k}]", list(loop), "[first, last, trips]")
         first = require_integer(f"loops[{k}].first", loop[0], now, instance.num_instructions - 1)
         now = require_integer(f"loops[{k}].last", loop[1], first, instance.num_instructions - 1) + 1
         require_integer(f"loops[{k}].trips", loop[2], 1, 10**6)
@@ -464,16 +470,17 @@ def _check_order(instance: MemoryInstance) -> None:
     """Activations are written by one instruction, before they are read; nothing else is written."""
     written: dict[int, int] = {}
     for t, instruction in enumerate(instance.instructions):
-        for tensor, _ in instruction.reads:
+        for k, (tensor, _) in enumerate(instruction.reads):
             if instance.tensors[tensor].kind in WRITTEN_KINDS and tensor not in written:
-                raise FieldError(f"instructions[{t}].reads", tensor, "a tensor that was written before")
-        for tensor, _ in instruction.writes:
+                raise FieldError(f"instructions[{t}].reads[{k}]: tensor", tensor, "a tensor that was written before")
+        for k, (tensor, _) in enumerate(instruction.writes):
+            where = f"instructions[{t}].writes[{k}]: tensor"
             kind = instance.tensors[tensor].kind
             if kind not in WRITTEN_KINDS:
-                raise FieldError(f"instructions[{t}].writes", tensor, f"an act or an output, but it is of kind {kind}")
+                raise FieldError(where, tensor, f"an act or an output, but it is of kind {kind}")
             if tensor in written:
                 expected = f"a tensor that no one wrote before, but instruction {written[tensor]} did"
-                raise FieldError(f"instructions[{t}].writes", tensor, expected)
+                raise FieldError(where, tensor, expected)
             written[tensor] = t
     for number, tensor in enumerate(instance.tensors):
         if tensor.kind in WRITTEN_KINDS and number not in written:
@@ -509,18 +516,18 @@ def _check_overwritten(instance: MemoryInstance, groups: Mapping[int, Sequence[i
             if instance.tensors[number].kind not in WRITTEN_KINDS:
                 latest[instance.tensors[number].alias_group] = number, -1  # type: ignore[index]
     for t, instruction in enumerate(instance.instructions):
-        for tensor, _ in instruction.reads:
+        for k, (tensor, _) in enumerate(instruction.reads):
             group = instance.tensors[tensor].alias_group
             if group is not None and latest[group][0] != tensor:
                 later, when = latest[group]
                 expected = f"a value that is still there, but instruction {when} wrote tensor {later} in its place"
-                raise FieldError(f"instructions[{t}].reads", tensor, expected)
-        for tensor, _ in instruction.writes:
+                raise FieldError(f"instructions[{t}].reads[{k}]: tensor", tensor, expected)
+        for k, (tensor, _) in enumerate(instruction.writes):
             group = instance.tensors[tensor].alias_group
             if group is not None:
                 if group in latest and latest[group][1] == t:
                     expected = f"one write to alias group {group}, but tensor {latest[group][0]} is written there too"
-                    raise FieldError(f"instructions[{t}].writes", tensor, expected)
+                    raise FieldError(f"instructions[{t}].writes[{k}]: tensor", tensor, expected)
                 latest[group] = tensor, t
 
 
@@ -564,10 +571,7 @@ def _read_instruction(t: int, row: object, source: str | None) -> Instruction:
         raise FieldError(f"{where}.t", row["t"], f"{t}, its place in the list", source)  # type: ignore[index]
     for name in ("reads", "writes"):
         accesses = require_list(f"{where}.{name}", entry.get(name, []), source)
-        for k, access in enumerate(accesses):
-            if not isinstance(access, list) or len(access) != 2:
-                raise FieldError(f"{where}.{name}[{k}]", access, "[tensor, bytes]", source)
-        entry[name] = tuple((tensor, size) for tensor, size in accesses)
+        entry[name] = tuple(tuple(access) if isinstance(access, list) else access for access in accesses)
     return Instruction(**entry)
 
 
