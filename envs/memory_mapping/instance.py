@@ -163,7 +163,7 @@ class MemoryInstance:
         source: where the program comes from (kind, model, hash, ...), plain JSON data.
 
     Raises:
-        FieldError: something is malformed; the field reads as in a file, for example ``instructions[3].reads[0]: tensor``.
+        FieldError: something is malformed; the field reads as in a file: ``instructions[3].reads[0]: tensor``.
     """
 
     name: str
