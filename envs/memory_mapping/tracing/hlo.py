@@ -239,7 +239,9 @@ class _Reader:
         known = _TRIPS.search(instruction.attributes.get("backend_config", ""))
         trips = int(known[1]) if known else self._default_trips
         if trips is None:
-            raise UserError(f"HLO instruction {instruction.name!r}: the text does not tell its rounds; give trips")
+            raise UserError(
+                f"HLO instruction {instruction.name!r}: the text does not tell how often it runs; give --trips N"
+            )
         if trips > MAX_TRIPS:
             raise UserError(f"HLO instruction {instruction.name!r} runs {trips} times, expected at most {MAX_TRIPS}")
         return trips

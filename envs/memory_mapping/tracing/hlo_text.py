@@ -9,11 +9,13 @@ from math import prod
 
 from ...core.errors import UserError
 
-ELEMENT_BYTES = {
-    "pred": 1, "s4": 1, "u4": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "s32": 4, "u32": 4, "s64": 8, "u64": 8,
-    "f8e5m2": 1, "f8e4m3fn": 1, "f8e4m3": 1, "bf16": 2, "f16": 2, "f32": 4, "f64": 8, "c64": 8, "c128": 16,
+ELEMENT_BYTES = {  # what is smaller than a byte takes one
+    "pred": 1, "s1": 1, "u1": 1, "s2": 1, "u2": 1, "s4": 1, "u4": 1, "s8": 1, "u8": 1, "s16": 2, "u16": 2, "s32": 4,
+    "u32": 4, "s64": 8, "u64": 8, "f4e2m1fn": 1, "f8e3m4": 1, "f8e4m3": 1, "f8e4m3b11fnuz": 1, "f8e4m3fn": 1,
+    "f8e4m3fnuz": 1, "f8e5m2": 1, "f8e5m2fnuz": 1, "f8e8m0fnu": 1, "bf16": 2, "f16": 2, "f32": 4, "f64": 8, "c64": 8,
+    "c128": 16, "token": 0,
 }  # fmt: skip
-_FLOATS = ("bf16", "f16", "f32", "f64", "f8")
+_FLOATS = ("bf16", "f16", "f32", "f64", "f8", "f4")
 
 _COMMENT = re.compile(r"/\*.*?\*/")
 _HEAD = re.compile(r"(?P<entry>ENTRY\s+)?%?(?P<name>[\w.\-]+)\s*(\(.*\)\s*->\s*.*)?\{\s*\Z")
@@ -51,7 +53,7 @@ class Shape:
         """Size of an array; `float_bytes` is that of an element of floating point, None for that of its type."""
         if float_bytes is not None and self.type.startswith(_FLOATS):
             return self.elements * float_bytes
-        return self.elements * ELEMENT_BYTES.get(self.type, 4)
+        return self.elements * ELEMENT_BYTES[self.type]
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,10 @@ def _shape(text: str, start: int, where: str) -> tuple[Shape, int]:
     match = _ARRAY.match(text, position)
     if not match:
         raise UserError(f"{where}: {text[position : position + 40]!r} is no shape such as f32[8,128]")
+    if match["type"] not in ELEMENT_BYTES:
+        raise UserError(
+            f"{where}: element type {match['type']!r} is not known, expected one of {', '.join(ELEMENT_BYTES)}"
+        )
     end = match.end()
     if text.startswith("{", end):
         end = _closing(text, end) + 1

@@ -297,7 +297,7 @@ def test_an_update_that_no_round_passes_on_is_of_a_copy():
 
 def test_rounds_that_the_text_does_not_tell():
     text = loop(STEP, root="%step, %m", trips="")
-    with pytest.raises(UserError, match="instruction 'w': the text does not tell its rounds; give trips"):
+    with pytest.raises(UserError, match="instruction 'w': the text does not tell how often it runs; give --trips N"):
         hlo_instance(text)
     assert hlo_instance(text, trips=7, smallest_bytes=16).loops == ((1, 1, 7),)
     assert hlo_instance(loop(STEP, root="%step, %m"), trips=7, smallest_bytes=16).loops == ((1, 1, 5),)
@@ -325,6 +325,14 @@ def test_a_loop_that_runs_more_often_costs_more():
         (HEADER + "ENTRY %e () -> f32[] {\n}\n", "line 4: computation 'e' has no instruction"),
         (module("%x = f32[8,8]{1,0} parameter(a)"), "line 5: instruction 'x': its number is 'a'"),
         (module("x"), "line 5: 'x' is no instruction NAME = SHAPE OPCODE"),
+        (
+            module(X, "ROOT %y = q7[8,8]{1,0} convert(%x)"),
+            "line 6: instruction 'y': element type 'q7' is not known, expected one of pred, ",
+        ),
+        (
+            module("%x = (f32[8], (opaque[])) parameter(0)"),
+            "line 5: instruction 'x': element type 'opaque' is not known",
+        ),
         (module("%x = f32 add()"), "instruction 'x': 'f32 add()' is no shape"),
         (module("%x = f32[8] 3"), "after the shape stands ' 3'"),
         (module("%x = f32[8] add(%a"), "a bracket is not closed"),
@@ -362,6 +370,22 @@ def test_a_loop_within_a_loop_is_refused():
     same = f"%same (c: s32[]) -> s32[] {{\n  ROOT %c = {TUPLE} parameter(0)\n}}\n\n"
     with pytest.raises(UserError, match="instruction 'inner': a loop within a loop is not supported"):
         hlo_instance(text.replace("%body (c:", f"{same}%body (c:"))
+
+
+@pytest.mark.parametrize(
+    "kind, size", [("pred", 1), ("u4", 1), ("f4e2m1fn", 1), ("f8e4m3b11fnuz", 1), ("s16", 2), ("f64", 8), ("c128", 16)]
+)
+def test_sizes_of_elements(kind, size):
+    x = f"%x = {kind}[8,8]{{1,0}} parameter(0)"
+    found = instance(x, f"ROOT %y = {kind}[8,8]{{1,0}} copy(%x)")
+    assert {tensor.bytes for tensor in found.tensors} == {64 * size}
+    narrow = instance(x, f"ROOT %y = {kind}[8,8]{{1,0}} copy(%x)", dtype="bf16")
+    assert {tensor.bytes for tensor in narrow.tensors} == {128 if kind.startswith("f") else 64 * size}
+
+
+def test_tokens_take_no_memory():
+    found = instance(X, "%t = token[] after-all()", "ROOT %y = f32[8,8]{1,0} negate(%x)")
+    assert [tensor.bytes for tensor in found.tensors] == [256, 256]
 
 
 def test_a_file(tmp_path):
