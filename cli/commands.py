@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from tyro.conf import Positional, UseAppendAction, arg
+from tyro.constructors import PrimitiveConstructorSpec
 
 from .train import TrainOptions
 
@@ -12,12 +13,32 @@ _DEFAULT_OPTIONS = TrainOptions()
 OptionalText = Annotated[str | None, arg(metavar="TEXT", help_behavior_hint="")]
 
 
+def _one_of(choices: Any) -> PrimitiveConstructorSpec[str | None]:
+    """How an option is read whose value is one of a ``Literal``, None where it is not given: no one may type None."""
+    words = get_args(choices)
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{{{','.join(words)}}}",
+        instance_from_str=lambda given: given[0],
+        is_instance=lambda value: value is None or value in words,
+        str_from_instance=lambda value: [str(value)],
+        choices=words,
+    )
+
+
+_Preset = Literal["quick", "full"]
+_Format = Literal["ansi", "json", "perfetto", "png", "svg", "pdf"]
+_Optimiser = Literal["sgd", "momentum", "adam"]
+_Dtype = Literal["own", "bf16", "f16", "f32"]
+_UNSAID = arg(help_behavior_hint="")
+
+
 def train(
     env: Annotated[Positional[str | None], arg(metavar="ENV", help_behavior_hint="")] = None,
     *,
     out: Annotated[str, arg(metavar="FOLDER")],
     agent: OptionalText = None,
-    preset: Annotated[Literal["quick", "full"] | None, arg(metavar="{quick,full}", help_behavior_hint="")] = None,
+    preset: Annotated[_Preset | None, _one_of(_Preset), _UNSAID] = None,
     resume: bool = False,
     overwrite: bool = False,
     json: bool = False,
@@ -28,7 +49,7 @@ def train(
     Args:
         env: an id with options, for example makespan/JobShop-v0:law=bernoulli:p=0.005
         out: folder of the run: best and last checkpoint, state, TensorBoard logs
-        agent: graph-ppo (the default), attention-ppo or scorer
+        agent: graph-ppo (the default), attention-ppo, scorer, muzero or alphazero
         preset: quick (the default: six minutes on two cores) or full
         resume: go on with the run in the folder, with the options that it was begun with
         overwrite: begin anew where the folder holds another run
@@ -125,10 +146,7 @@ def show(
     row: int = 0,
     agent: OptionalText = None,
     out: OptionalText = None,
-    format: Annotated[
-        Literal["ansi", "json", "perfetto", "png", "svg", "pdf"] | None,
-        arg(metavar="{ansi,json,perfetto,png,svg,pdf}", help_behavior_hint=""),
-    ] = None,
+    format: Annotated[_Format | None, _one_of(_Format), _UNSAID] = None,
 ) -> int:
     """Draw the schedule of one row of an evaluation again.
 
@@ -174,12 +192,8 @@ def trace(
     *,
     out: Annotated[str, arg(metavar="FILE")],
     input: Annotated[UseAppendAction[tuple[str, ...]], arg(metavar="SIDES")] = (),
-    train: Annotated[
-        Literal["sgd", "momentum", "adam"] | None, arg(metavar="{sgd,momentum,adam}", help_behavior_hint="")
-    ] = None,
-    dtype: Annotated[
-        Literal["own", "bf16", "f16", "f32"] | None, arg(metavar="{own,bf16,f16,f32}", help_behavior_hint="")
-    ] = None,
+    train: Annotated[_Optimiser | None, _one_of(_Optimiser), _UNSAID] = None,
+    dtype: Annotated[_Dtype | None, _one_of(_Dtype), _UNSAID] = None,
     trips: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None,
     cmem: Annotated[float | None, arg(metavar="MIB", help_behavior_hint="")] = None,
     name: OptionalText = None,
