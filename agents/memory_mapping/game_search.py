@@ -166,16 +166,18 @@ def wishes_of(mapper: Mapper) -> NDArray[np.int8]:
     """int8 [N], what a play would have to wish to come near to the mapper's last plan."""
     program, mapping = mapper.program, mapper.mapping
     wishes = np.where(mapping.in_cmem, GREEDY, LEAVE).astype(np.int8)
-    transfers = mapping.transfers
+    strips, transfers = mapping.strips, mapping.transfers
     fetched = {
-        (int(transfers.storage[queue, k]), int(transfers.end[queue, k]))
+        (int(transfers.storage[queue, k]), int(transfers.start[queue, k]) + 1)
         for queue in range(2)
         for k in range(int(transfers.filled[queue]))
         if transfers.kind[queue, k] == FETCHED
     }
-    for a, key in enumerate(zip(program.storage.tolist(), program.instruction.tolist(), strict=True)):
-        if key in fetched and not program.writes[a]:
-            wishes[a] = FETCH
+    for k in range(int(strips.filled[0])):
+        storage, start = int(strips.storage[k]), int(strips.start[k])
+        if (storage, start) in fetched:
+            accesses = program.accesses[program.begin[storage] : program.begin[storage + 1]]
+            wishes[next(int(a) for a in accesses if int(program.instruction[a]) >= start)] = FETCH
     return wishes
 
 

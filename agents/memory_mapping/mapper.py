@@ -1,9 +1,10 @@
 """A mapper after XLA's memory space assignment (memory_space_assignment.cc, prefetch_interval_picker.cc, May 2023).
 
 Storages are placed one after another, in an order that is an input. Between consecutive accesses of a value it tries,
-in this order: to leave it where it is in CMEM; to write it back, if CMEM alone has it; to fetch it. What differs from
-XLA follows from the problem: copies stay within segments, a fetch begins after the access before, an alias group is in
-CMEM for all of its accesses or for none, and a strip that enters a loop is held to its end.
+in this order: to leave it where it is in CMEM; to write it back, if CMEM alone has it; to fetch it. What a loop reads
+is fetched before it and held to its end, as XLA does with the operands of a while loop, or else fetched in every round.
+What differs from XLA follows from the problem: copies stay within segments, a fetch begins after the access before, an
+alias group is in CMEM for all of its accesses or for none, and a strip that enters a loop is held to its end.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class MapperOptions:
         tries: how often a storage is tried that could not be written back.
         fifo: whether no fetch may begin later and be due earlier than another.
         pin_outputs: whether outputs are written to HBM, as by XLA, and never to CMEM first.
-        loop_factor: by how much more the priority counts what is gained within a loop.
+        loop_factor: by how much more the time of a loop's instructions counts, in the priority what is gained by them,
+            and for how long a value is held.
 
     Raises:
         FieldError: a value is not in its range.
@@ -86,6 +88,7 @@ class Knobs(NamedTuple):
     tries: int
     fifo: bool
     pin_outputs: bool
+    loop_factor: float
 
 
 def knobs_of(options: MapperOptions) -> Knobs:
@@ -102,6 +105,7 @@ def knobs_of(options: MapperOptions) -> Knobs:
         int(options.tries),
         bool(options.fifo),
         bool(options.pin_outputs),
+        float(options.loop_factor),
     )
 
 
@@ -171,7 +175,8 @@ def plan_of(instance: MemoryInstance, program: Program, mapping: Mapping, supply
 @compiled
 def knobs_of_row(table, row):
     """The options that a row of numbers holds, in the order of `Knobs`."""
-    contended, limited, preferred, minimum, maximum, fetches, write_backs, repacks, tries, fifo, pinned = table[row]
+    contended, limited, preferred, minimum, maximum, fetches = table[row, :6]
+    write_backs, repacks, tries, fifo, pinned, looped = table[row, 6:]
     return Knobs(
         contended > 0,
         limited > 0,
@@ -184,6 +189,7 @@ def knobs_of_row(table, row):
         int(tries),
         fifo > 0,
         pinned > 0,
+        looped,
     )
 
 
@@ -250,7 +256,7 @@ def _place_storage(program, knobs, mapping, storage, tried):
                 if valid == _NEVER:
                     return _UNCOMMIT
             if not program.carried[a]:
-                earliest = max(max(valid, before), max(held_until, program.first[t] - 1))
+                earliest = max(max(valid, before), held_until)
                 place = _fetch(program, knobs, mapping, k, stop, earliest, offset)
                 found = place if place >= 0 else min(place, found)
         wants_room = wants_room or found == _NO_ROOM
@@ -283,11 +289,18 @@ def _next_write(program, k, stop):
 
 
 @compiled
-def _elapsed_between(program, start, end):
-    """All-HBM time of the instructions between two, ends excluded; across segments each as often as it runs."""
-    if (start >= 0 and program.first[start] == program.first[end]) or start + 1 == program.first[end]:
-        return program.elapsed_until[end] - program.elapsed_until[start + 1]
-    return program.weighted_until[end] - program.weighted_until[start + 1]
+def _time_between(program, start, end):
+    """All-HBM time of the instructions between two, ends excluded, each once."""
+    return program.elapsed_until[end] - program.elapsed_until[start + 1]
+
+
+@compiled
+def _time_held(program, knobs, start, end):
+    """The same, but if they are of several segments, a loop's instructions count by the loop's factor."""
+    time = _time_between(program, start, end)
+    if program.first[start] == program.first[end]:
+        return float(time)
+    return time + (knobs.loop_factor - 1.0) * (program.looped_until[end] - program.looped_until[start + 1])
 
 
 @compiled
@@ -303,7 +316,7 @@ def _extend(program, knobs, mapping, strip, before, t):
     end = _held_end(program, strips.start[strip], t)
     if end <= strips.end[strip]:
         return strip
-    if _elapsed_between(program, before, t) >= knobs.maximum * program.whole_copy:
+    if _time_held(program, knobs, before, t) >= knobs.maximum * program.whole_copy:
         return np.int64(_NOWHERE)
     if not is_free(strips, strips.end[strip] + 1, end, strips.offset[strip], strips.size[strip]):
         return np.int64(_NO_ROOM)
@@ -341,7 +354,7 @@ def _produce(program, knobs, mapping, k, stop):
     start = program.instruction[a]
     following = min(k + 1, stop - 1)
     until = program.instruction[program.accesses[following]]
-    if until > start and _elapsed_between(program, start, until) >= knobs.maximum * program.whole_copy:
+    if until > start and _time_held(program, knobs, start, until) >= knobs.maximum * program.whole_copy:
         return np.int64(_NOWHERE)
     offset = _find_lasting_room(program, strips, following, stop, start)
     if offset < 0:
@@ -363,7 +376,7 @@ def _write_back(program, knobs, mapping, strip, defined, until, tried):
     limit = min(until, program.last[defined] + 1)
     wanted = (1.0 + 2.0 * tried) * knobs.preferred * work
     preferred = defined + 1
-    while preferred < limit and _elapsed_between(program, defined, preferred) < wanted:
+    while preferred < limit and _time_between(program, defined, preferred) < wanted:
         preferred += 1
     least = min(strips.end[strip] + 1, limit)
     end = max(preferred, least)
@@ -393,26 +406,42 @@ def _saved(program, a):
 def _fetch(program, knobs, mapping, k, stop, earliest, offset):
     """Fetch a value for access k, not before `earliest`; at an offset unless that is -1.
 
-    Starts are tried from the preferred one on, by turns an earlier and a later one (prefetch_interval_picker.cc).
+    Before the loop around it if that can be, else within its segment.
 
     Returns:
         The new strip's place, _NOWHERE or _NO_ROOM.
     """
+    t = program.instruction[program.accesses[k]]
+    first, result = program.first[t], np.int64(_NOWHERE)
+    if program.in_loop[t] and first > 0:
+        begin = max(earliest, program.first[first - 1] - 1)
+        result = _fetch_before(program, knobs, mapping, k, stop, begin, first - 2, first, offset)
+    if result < 0:
+        place = _fetch_before(program, knobs, mapping, k, stop, max(earliest, first - 1), t - 1, t, offset)
+        result = place if place >= 0 else min(place, result)
+    return result
+
+
+@compiled
+def _fetch_before(program, knobs, mapping, k, stop, earliest, latest, due, offset):
+    """As `_fetch`, with a transfer that begins after one of earliest .. latest and is done before `due`.
+
+    Starts are tried from the preferred one on, by turns an earlier and a later one (prefetch_interval_picker.cc).
+    """
     a = program.accesses[k]
-    t, storage = program.instruction[a], program.storage[a]
-    work, saved = program.transfer[storage], _saved(program, a)
-    latest = t - 1
-    while latest >= earliest and knobs.minimum * work > _elapsed_between(program, latest, t) + saved:
+    work = program.transfer[program.storage[a]]
+    saved = _saved(program, a) * (program.trips[program.instruction[a]] // program.trips[latest + 1])
+    while latest >= earliest and knobs.minimum * work > _time_between(program, latest, due) + saved:
         latest -= 1
     if latest < earliest:
         return np.int64(_NOWHERE)
-    while earliest < latest and knobs.maximum * program.whole_copy < _elapsed_between(program, earliest, t):
+    while earliest < latest and knobs.maximum * program.whole_copy < _time_between(program, earliest, due):
         earliest += 1
     wanted, preferred = knobs.preferred * work, earliest
     for start in range(earliest + 1, latest + 1):
-        if abs(wanted - _elapsed_between(program, start, t)) < abs(wanted - _elapsed_between(program, preferred, t)):
+        if abs(wanted - _time_between(program, start, due)) < abs(wanted - _time_between(program, preferred, due)):
             preferred = start
-    longest = float(_elapsed_between(program, earliest, t))
+    longest = float(_time_between(program, earliest, due))
     earlier, later, go_later = preferred, preferred + 1, False
     result = np.int64(_NOWHERE)
     while earlier >= earliest or later <= latest:
@@ -425,10 +454,10 @@ def _fetch(program, knobs, mapping, k, stop, earliest, offset):
             earlier -= 1
             go_later = later <= latest
             if not go_later:
-                skip = _elapsed_between(program, start, t) + longest / _EXPLORED_EARLIER
-                while earlier >= earliest and _elapsed_between(program, earlier, t) < skip:
+                skip = _time_between(program, start, due) + longest / _EXPLORED_EARLIER
+                while earlier >= earliest and _time_between(program, earlier, due) < skip:
                     earlier -= 1
-        place = _fetch_from(program, knobs, mapping, k, stop, start, offset)
+        place = _fetch_from(program, knobs, mapping, k, stop, start, due, offset)
         if place >= 0:
             return place
         result = min(result, place)
@@ -436,23 +465,23 @@ def _fetch(program, knobs, mapping, k, stop, earliest, offset):
 
 
 @compiled
-def _fetch_from(program, knobs, mapping, k, stop, start, offset):
-    """Fetch a value for access k with a transfer that begins after `start`; as `_fetch`."""
+def _fetch_from(program, knobs, mapping, k, stop, start, due, offset):
+    """Fetch a value for access k with the transfer (start, due); as `_fetch`."""
     strips, transfers = mapping.strips, mapping.transfers
     a = program.accesses[k]
-    t, storage = program.instruction[a], program.storage[a]
-    if under_way(transfers, 0, FETCH, start, t) >= knobs.fetches:
+    storage, end = program.storage[a], _held_end(program, start + 1, program.instruction[a])
+    if under_way(transfers, 0, FETCH, start, due) >= knobs.fetches:
         return np.int64(_NOWHERE)
-    if knobs.fifo and overtakes(transfers, 0, FETCH, start, t):
+    if knobs.fifo and overtakes(transfers, 0, FETCH, start, due):
         return np.int64(_NOWHERE)
-    place, work = find_place(transfers, 0, start, t), program.transfer[storage]
-    if knobs.limited and not are_in_time(transfers, program.transfer, 0, place, start, t, work):
+    place, work = find_place(transfers, 0, start, due), program.transfer[storage]
+    if knobs.limited and not are_in_time(transfers, program.transfer, 0, place, start, due, work):
         return np.int64(_NOWHERE)
     if offset < 0:
         offset = _find_lasting_room(program, strips, k, stop, start + 1)
-    elif not is_free(strips, start + 1, t, offset, program.size[storage]):
+    elif not is_free(strips, start + 1, end, offset, program.size[storage]):
         offset = np.int64(-1)
     if offset < 0:
         return np.int64(_NO_ROOM)
-    insert_transfer(transfers, program.transfer, 0, place, start, t, storage, FETCH)
-    return insert_strip(strips, start + 1, t, offset, program.size[storage], storage)
+    insert_transfer(transfers, program.transfer, 0, place, start, due, storage, FETCH)
+    return insert_strip(strips, start + 1, end, offset, program.size[storage], storage)

@@ -148,7 +148,7 @@ def _line_up(program, mapping):
         k = i if queue == 0 else j
         i, j = i + (queue == 0), j + (queue == 1)
         start, end = transfers.start[queue, k], transfers.end[queue, k]
-        first = program.first[end if transfers.kind[queue, k] == FETCH else start]
+        first = program.first[start + 1 if transfers.kind[queue, k] == FETCH else start]
         last = program.last[first]
         ordered[first] += program.transfer[transfers.storage[queue, k]]
         if start < last:

@@ -28,7 +28,8 @@ class Program(NamedTuple):
         size, transfer: int64 [S], bytes in CMEM and time of a transfer.
         grouped, outside, eligible: bool [S], whether it is an alias group, holds a value before the program starts,
             and may be in CMEM (not kept in HBM, and small enough).
-        elapsed_until, weighted_until: int64 [T + 1], all-HBM time of the instructions before, once or times the trips.
+        elapsed_until, looped_until: int64 [T + 1], all-HBM time of the instructions before, and of those of them that
+            are in loops.
         overhead, cmem_bytes: of the hardware.
         whole_copy: time of a transfer that fills CMEM.
     """
@@ -55,7 +56,7 @@ class Program(NamedTuple):
     outside: NDArray[np.bool_]
     eligible: NDArray[np.bool_]
     elapsed_until: NDArray[np.int64]
-    weighted_until: NDArray[np.int64]
+    looped_until: NDArray[np.int64]
     overhead: int
     cmem_bytes: int
     whole_copy: int
@@ -78,6 +79,7 @@ def program_of(instance: MemoryInstance) -> Program:
     elapsed = instance.instruction_ps(np.zeros(instance.num_accesses, dtype=np.bool_))
     looped = {first for first, _, _ in instance.loops}
     of = instance.segment
+    in_loop = np.array([segments[k][0] in looped for k in of.tolist()], dtype=np.bool_)
     carried = [
         (int(instance.storage[tensor]), int(of[t])) in instance.carried
         for t, tensor in zip(instance.access_instruction.tolist(), instance.access_tensor.tolist(), strict=True)
@@ -96,7 +98,7 @@ def program_of(instance: MemoryInstance) -> Program:
         trips=instance.trips,
         first=np.array([segments[k][0] for k in of.tolist()], dtype=np.int64),
         last=np.array([segments[k][1] for k in of.tolist()], dtype=np.int64),
-        in_loop=np.array([segments[k][0] in looped for k in of.tolist()], dtype=np.bool_),
+        in_loop=in_loop,
         begin=np.concatenate([[0], np.cumsum(np.bincount(storage, minlength=len(lowest)))]).astype(np.int64),
         accesses=np.argsort(storage, kind="stable").astype(np.int64),
         size=instance.size[lowest],
@@ -111,7 +113,7 @@ def program_of(instance: MemoryInstance) -> Program:
             dtype=np.bool_,
         ),
         elapsed_until=_until(elapsed),
-        weighted_until=_until(elapsed * instance.trips),
+        looped_until=_until(np.where(in_loop, elapsed, 0)),
         overhead=hardware.overhead_ps,
         cmem_bytes=hardware.cmem_bytes,
         whole_copy=hardware.copy_latency_ps - (-hardware.cmem_bytes * PICOSECONDS // hardware.hbm_bps),

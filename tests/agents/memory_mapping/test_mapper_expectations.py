@@ -425,10 +425,40 @@ def test_what_enters_a_loop_is_held_to_its_end() -> None:  # [WhileAllocationBug
     assert program.map("ba") == {"b": [(3, 4, 0, None, ())]}
 
 
-def test_fetches_do_not_cross_into_a_loop() -> None:  # [prefetches stay in one computation]
+def test_what_a_loop_reads_is_fetched_before_it_and_stays() -> None:  # [WhileAllocationBug, prefetch of an operand]
     steps: list[Step | int] = [100, 100, ("p", "", 9), 100, 100, ("p", "", 9)]
-    program = Program(steps, dict(p=100), loops=[(2, 5, 2)])
-    assert program.map() == {"p": [(3, 5, 0, (2, 5), ())]}
+    assert Program(steps, dict(p=100), loops=[(2, 5, 2)]).map() == {"p": [(0, 5, 0, (-1, 2), ())]}
+
+
+def test_what_cannot_stay_through_a_loop_is_fetched_in_every_round() -> None:  # [prefetches stay in one computation]
+    steps: list[Step | int] = [100, 100, ("p", "", 9), ("", "b", 9), ("b", "", 9), 100, 100, ("p", "", 9)]
+    program = Program(steps, dict(p=100, b=950), loops=[(2, 7, 2)])
+    assert program.map("bp") == {"b": [(3, 4, 0, None, ())], "p": [(5, 7, 0, (4, 7), ())]}
+
+
+def test_no_fetch_before_a_loop_is_squeezed_out_of_it() -> None:
+    program = Program([("p", "", 9), 100, ("p", "", 9)], dict(p=100), loops=[(0, 2, 2)])
+    assert program.map() == {"p": [(1, 2, 0, (0, 2), ())]}, "nothing lies before the loop"
+    program = Program([9, ("p", "", 9)], dict(p=100), loops=[(1, 1, 50)])
+    waited = {"p": [(0, 1, 0, (-1, 1), ())]}
+    assert program.map(supply="unlimited") == waited, "waiting once is worth it, as all rounds gain"
+    assert Program([9, ("p", "", 9)], dict(p=100)).map(supply="unlimited") == {}
+
+
+def test_a_value_of_an_alias_group_is_fetched_to_its_offset_before_a_loop() -> None:
+    steps: list[Step | int] = [("", "xa", 9), ("xa", "", 9), ("", "b", 9), ("b", "", 9), 200, 200, ("a", "", 9), 9]
+    program = Program(steps, dict(x=50, a=100, b=950), groups=dict(a=0), loops=[(6, 7, 2)])
+    strips = program.map("xba")
+    assert strips["x"] == [(0, 1, 0, None, ())]
+    assert strips["b"] == [(2, 3, 0, None, ())]
+    assert strips["a"] == [(0, 1, 50, None, ((0, 2),)), (5, 7, 50, (4, 6), ())]
+
+
+def test_time_in_a_loop_counts_by_its_factor_however_often_it_runs() -> None:  # [while_execution_count]
+    program = Program([("", "a", 0), 1000, ("a", "", 0)], dict(a=100), loops=[(1, 2, 1000)])
+    assert program.map(maximum=5.1) == {"a": [(0, 2, 0, None, ())]}
+    assert program.map(maximum=5.0) == {"a": [(1, 2, 0, (0, 2), ())]}
+    assert program.map(maximum=5.0, loop_factor=2.0) == {"a": [(0, 2, 0, None, ())]}
 
 
 @pytest.mark.parametrize("field", ["preferred", "minimum", "maximum", "tries"])

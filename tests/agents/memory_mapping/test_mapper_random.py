@@ -45,7 +45,7 @@ def test_programs_hold_what_they_should() -> None:
 
 @pytest.mark.parametrize("supply", SUPPLIES)
 def test_every_plan_is_valid_and_takes_what_the_judges_say(supply: str) -> None:
-    placed = fetched = written_back = waits = 0
+    placed = fetched = before_loops = written_back = waits = 0
     for seed in range(300):
         instance = drawn(seed)
         mapper = Mapper(instance, varied(seed, supply))
@@ -59,11 +59,15 @@ def test_every_plan_is_valid_and_takes_what_the_judges_say(supply: str) -> None:
         assert mapper.run_times() == (times.proxy_ps, times.judged_ps), seed
         assert mapper.mapping.in_cmem.tolist() == plan.served.tolist(), seed
         placed += len(plan.placements)
-        fetched += sum(p.copy is not None for p in plan.placements)
+        fetches = [p for p in plan.placements if p.copy is not None]
+        fetched += len(fetches)
+        firsts = {first for first, _, _ in instance.loops}
+        before_loops += sum(p.copy[1] in firsts and p.start < p.copy[1] for p in fetches if p.copy)
         written_back += sum(len(p.write_backs) for p in plan.placements)
         waits += times.judged_ps > times.proxy_ps
     assert placed > 1000
     assert fetched > 200
+    assert before_loops > 20, before_loops
     assert written_back > 60
     assert (waits > 20) == (supply != "contended")
 
