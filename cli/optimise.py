@@ -13,6 +13,7 @@ from types import FrameType
 
 from ..eval.optimise import Solution, make_task, optimise
 from ..eval.solution_folder import SolutionFolder, result_data
+from ..eval.statistics import full
 
 _QUIET_SECONDS = 1.0  # a bound that grows is worth a line so often
 
@@ -50,7 +51,7 @@ def run(
     words += [*(["--start", start] if start else []), "--seconds", f"{seconds:g}", "--seed", str(seed), "--out", out]
     with contextlib.closing(SolutionFolder(out, task, shlex.join(words), overwrite)) as folder, _terminable():
         if folder.before is not None and not as_json:
-            print(f"Going on from objective {folder.before.objective:g}.", flush=True)
+            print(f"Going on from objective {full(folder.before.objective)}.", flush=True)
         solution = optimise(task, _Progress(folder, not as_json), folder.before)
         folder.write(solution)
         remarks = folder.finish(solution)
@@ -84,9 +85,9 @@ class _Progress:
 
 
 def _figures(solution: Solution) -> str:
-    bound = "no bound" if solution.bound is None else f"bound {solution.bound:g}"
+    bound = "no bound" if solution.bound is None else f"bound {full(solution.bound)}"
     gap = "" if solution.gap is None else f"  gap {100 * solution.gap:.1f} %"
-    return f"objective {solution.objective:g}  {bound}{gap}"
+    return f"objective {full(solution.objective)}  {bound}{gap}"
 
 
 def _summary(solution: Solution) -> str:

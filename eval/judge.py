@@ -13,7 +13,7 @@ from ..agents.arena import Episode
 from ..envs.core.errors import UserError
 from ..envs.core.ids import make_single
 from .plan import Variant
-from .statistics import gap
+from .statistics import full, gap
 
 _TOLERANCE = 1e-9
 
@@ -68,8 +68,8 @@ class Judge:
             beyond = bound - objective if self.sense == "min" else objective - bound
             if beyond > _TOLERANCE * max(1.0, abs(bound)):
                 raise ImpossibleResultError(
-                    f"{self.variant}, instance {episode.instance!r}, seed {episode.seed}: objective {objective:g} lies "
-                    f"beyond the proved bound {bound:g}"
+                    f"{self.variant}, instance {episode.instance!r}, seed {episode.seed}: objective {full(objective)} "
+                    f"lies beyond the proved bound {full(bound)}"
                 )
         problems = self._problems(episode)
         return Verdict(
@@ -105,7 +105,7 @@ class Judge:
         schedule = episode.schedule
         stated = schedule.get("objective") if isinstance(schedule, Mapping) else getattr(schedule, "objective", None)
         if stated is not None and stated != episode.objective:
-            problems.append(f"the schedule's objective is {stated}, but the episode reported {episode.objective:g}")
+            problems.append(f"the schedule's objective is {stated}, but the episode reported {full(episode.objective)}")
         return problems
 
 

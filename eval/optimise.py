@@ -7,6 +7,8 @@ against it.
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,20 +23,22 @@ from numba.core.event import Event, Listener, install_listener
 from ..agents.agent import Agent
 from ..agents.arena import Arena, Case, open_arena, play_to_end
 from ..agents.catalogue import make_agent
-from ..envs.core.errors import FieldError, UserError
+from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.ids import find_env, make_single, single_creator
 from ..envs.core.instance import require_integer
 from ..envs.core.names import parse_name
+from ..envs.registry import contract_ids
 from .judge import ImpossibleResultError
 from .ladder import ladder_of
 from .memory import free_memory
 from .plan import LARGEST_AGENT_SEED, instance_name, parse_environment, resolve_instances
 from .portfolio import PORTFOLIO, Stage, fitting_checkpoints, stages
-from .statistics import gap
+from .statistics import full, gap
 
 DEFAULT_ENV = "makespan/JobShop-v0"
 
 _LONGEST = 1_000_000
+_ALIKE = 0.75  # how alike names must be for another environment's to be suggested
 _TOLERANCE = 1e-9
 # A round of tries may take so long, so that time and interrupts are heeded; and so large a share of all the time.
 _ROUND_SECONDS, _ROUND_SHARE = 0.25, 0.1
@@ -197,11 +201,39 @@ def _find_instance(env_id: str, options: Mapping[str, Any], given: Any) -> Any:
         base = text.partition(":")[0]
         if "/" not in text and base not in names and Path(base).is_file():
             text = f"./{text}"  # the grammar's way to say that a name is a path
-        found = resolve_instances(env, text)
+        try:
+            found = resolve_instances(env, text)
+        except UserError as error:
+            told = _of_another_environment(error, env_id, text)
+            if told is None:
+                raise
+            raise UserError(told) from None
     if found is None or len(found) != 1:
         count = "no fixed instance" if found is None else f"{len(found)} instances"
         raise UserError(f"instance {text!r} names {count}, expected one")
     return found[0]
+
+
+def _of_another_environment(error: UserError, env_id: str, text: str) -> str | None:
+    """The error, and which other environment knows the instance or one of a like name; None where none does."""
+    unknown = isinstance(error, UnknownNameError)
+    for other in contract_ids():
+        if other == env_id:
+            continue
+        try:
+            resolve = inspect.getattr_static(single_creator(find_env(other)), "resolve_instances", None)
+            if not isinstance(resolve, staticmethod):
+                continue
+            resolve(text)
+        except UserError as theirs:
+            if not unknown or error.nearest is not None or not isinstance(theirs, UnknownNameError):
+                continue
+            if theirs.nearest and difflib.get_close_matches(text, [theirs.nearest], cutoff=_ALIKE):
+                return f"unknown instance {text!r}; did you mean {theirs.nearest!r} of {other} (--env {other})?"
+        else:
+            said = f"unknown instance {text!r}" if unknown else str(error)
+            return f"{said}; it is one of {other}: add --env {other}"
+    return None
 
 
 def _with_start(instance: Any, start: Any, env_id: str) -> Any:
@@ -399,8 +431,8 @@ class _Search:
     def _check_bound(self) -> None:
         if self.best is not None and self._bound is not None and self._beyond(self.best.objective) > _TOLERANCE:
             raise ImpossibleResultError(
-                f"{self._name!r}: objective {self.best.objective:g} lies beyond the proved bound {self._bound:g} "
-                f"({self._bound_source})"
+                f"{self._name!r}: objective {full(self.best.objective)} lies beyond the proved bound "
+                f"{full(self._bound)} ({self._bound_source})"
             )
 
     # --- the search ---------------------------------------------------------------------------------------------------

@@ -137,6 +137,14 @@ def wins(values: ArrayLike, reference: ArrayLike, sense: str) -> NDArray[np.floa
     return 0.5 + 0.5 * np.sign(difference if sense == "min" else -difference)
 
 
+def full(value: float) -> str:
+    """A number in full: whole ones to the last digit, others to six, with commas where they are long."""
+    comma = "," if abs(value) >= 10_000 else ""
+    if float(value).is_integer():
+        return f"{int(value):{comma}}"
+    return f"{value:{comma}.2f}" if comma else f"{value:.6g}"
+
+
 def gap(objective: float, best_known: float | None, bound: float | None, sense: str) -> float | None:
     """How much worse an objective is than the best known one, else than the bound, as a fraction; None without both.
 

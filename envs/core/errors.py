@@ -29,13 +29,18 @@ class FieldError(UserError):
 
 
 class UnknownNameError(UserError):
-    """A name (of an id, an agent, an instance, an option) that nobody knows; the nearest known one is suggested."""
+    """A name (of an id, an agent, an instance, an option) that nobody knows; the nearest known one is suggested.
+
+    Attributes:
+        nearest: the known name that is suggested; None where none is near.
+    """
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
-        nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        if nearest:
-            hint = f"did you mean {nearest[0]!r}?"
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        self.nearest = near[0] if near else None
+        if near:
+            hint = f"did you mean {near[0]!r}?"
         elif len(known) <= 24:
             hint = f"known: {', '.join(known) or 'none'}"
         else:

@@ -19,7 +19,9 @@ from makespan.envs.core.files import atomic_write
 from makespan.envs.job_shop.generator import named_instance
 from makespan.envs.job_shop.instance import JobShopInstance
 from makespan.envs.job_shop.schedule import JobShopSchedule, validate
+from makespan.envs.memory_mapping.instance import Hardware, Instruction, MemoryInstance, Tensor
 from makespan.eval import solution_folder
+from makespan.eval.statistics import full
 
 FILES = {"gantt.png", "operations.csv", "result.json", "run.json", "schedule.json", "trace.json"}
 
@@ -123,6 +125,24 @@ def test_another_file_of_the_same_name_is_another_search(
         (["shop.csv"], "shop.csv: the header is 'job,machine', expected a column 'time'"),
         (["shop.json"], "shop.json: start.jobs[1].job is 0, expected another job"),
         (["ft06", "--start", "start.json"], "start.json: start.jobs[0].processing.machine is 9, expected an integer"),
+        (
+            ["resnet50_b64"],
+            "unknown instance 'resnet50_b64'; it is one of makespan/MemoryMapping-v0: add --env makespan/",
+        ),
+        (["resnet50_b64:cmem=16"], "it is one of makespan/MemoryMapping-v0: add --env makespan/MemoryMapping-v0"),
+        (
+            ["program.json"],
+            "program.json: format is 'makespan/memory-mapping', expected 'makespan/job-shop'; it is one of",
+        ),
+        (
+            ["resnet50-b64"],
+            "did you mean 'resnet50_b64' of makespan/MemoryMapping-v0 (--env makespan/MemoryMapping-v0)?",
+        ),
+        (
+            ["ft06", "--env", "makespan/MemoryMapping-v0"],
+            "it is one of makespan/JobShop-v0: add --env makespan/JobShop-v0",
+        ),
+        (["nonsense"], "unknown instance 'nonsense'; 162 are known, from 'abz5' to 'yn4'"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(
@@ -137,6 +157,8 @@ def test_mistakes_are_one_line_and_leave_nothing(
     twice = [{"job": 0, "finished": 1}, {"job": 0, "finished": 1}]
     data = {**named_instance("ft06").to_dict(), "start": {"time": 9, "jobs": twice}}
     Path("shop.json").write_text(json.dumps(data))
+    program = MemoryInstance("p", (Tensor(64, "param"),), (Instruction(reads=((0, 64),)),))
+    program.save("program.json")
     wrong = [{"job": 0, "finished": 0, "processing": {"machine": 9, "since": 8}}]
     Path("start.json").write_text(json.dumps({"time": 9, "jobs": wrong}))
     assert optimise(*arguments, "--out", "out") == 2
@@ -144,6 +166,36 @@ def test_mistakes_are_one_line_and_leave_nothing(
     assert error.count("\n") == 1
     assert problem in error
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "number, text",
+    [
+        (1060, "1060"),
+        (12345, "12,345"),
+        (734092811231, "734,092,811,231"),
+        (734092811231.0, "734,092,811,231"),
+        (10203.25, "10,203.25"),
+        (0.000123456789, "0.000123457"),
+        (-5.5, "-5.5"),
+    ],
+)
+def test_objectives_are_shown_in_full(number: float, text: str) -> None:
+    assert full(number) == text
+
+
+def test_a_run_time_in_picoseconds_is_told_to_the_last_digit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors, reads = (Tensor(2**26, "param"),), tuple(Instruction(reads=((0, 2**26),)) for _ in range(3))
+    MemoryInstance("p", tensors, reads, Hardware(hbm_bps=3 * 10**6)).save(tmp_path / "p.json")
+    options = ("--env", "makespan/MemoryMapping-v0", "--agent", "all-hbm", "--out", str(tmp_path / "out"))
+    for _ in range(2):
+        assert optimise(str(tmp_path / "p.json"), *options) == 0
+    objective = result_of(tmp_path / "out")["objective"]
+    assert objective == 3 * -(-(2**26) * 10**12 // (3 * 10**6))
+    assert f"p: objective {objective:,}  bound 22,369,6" in (out := capsys.readouterr().out)
+    assert f"Going on from objective {objective:,}." in out
 
 
 def test_show_says_where_the_picture_of_a_search_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
