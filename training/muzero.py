@@ -27,6 +27,7 @@ from .muzero_replay import MEMORY, EngineStates, ObservedStates, Replay, States,
 from .rounds import RoundsRun
 
 EXPLORE = 0.1  # share of a root's prior that all actions divide among them in training
+STRAY = 0.25  # share of its actions that the most adventurous copy draws evenly, where a model is learned
 
 
 class MuZeroRun(RoundsRun):
@@ -65,6 +66,7 @@ class MuZeroRun(RoundsRun):
         self._search = NetworkSearch(self.module, searcher, setting, self._learned, config.gamma)
         self._unroll = config.unroll if self._learned else 0
         self.env = make_vector_env(self.env_id, config.copies, self.env_options)
+        self._slots = int(cast(spaces.Discrete, self.env.single_action_space).n)
         self._engine = self.env.engine if isinstance(self.env, SchedulingVectorEnv) else None
         self._finished: list[float] = []
 
@@ -110,8 +112,7 @@ class MuZeroRun(RoundsRun):
             states = ObservedStates(self._observation, moments)
         else:
             states = EngineStates(self._engine, moments)
-        slots = int(cast(spaces.Discrete, self.env.single_action_space).n)
-        return Replay(states, moments, copies, slots, config.bootstrap)
+        return Replay(states, moments, copies, self._slots, config.bootstrap)
 
     def _searched(
         self,
@@ -140,7 +141,8 @@ class MuZeroRun(RoundsRun):
         imagine = None if self._learned or self._engine is None else look_ahead(self._engine)
         found = self._searched(self._observation, imagine, np.arange(config.copies), rng)
         replay.states.put(replay.next_moment, self._observation)
-        self._observation, reward, terminated, truncated, info = self.env.step(found.actions)
+        actions = self._stray(found.actions, rng) if self._learned else found.actions
+        self._observation, reward, terminated, truncated, info = self.env.step(actions)
         elapsed = np.asarray(info.get("elapsed", np.ones(config.copies)), dtype=np.float64)
         ended = terminated | truncated
         tails = np.zeros(config.copies, dtype=np.float32)
@@ -153,8 +155,18 @@ class MuZeroRun(RoundsRun):
         discounts = config.gamma ** (elapsed / self.spec.time_scale) * ~terminated
         rewards = np.asarray(reward, dtype=np.float32)
         values = found.values.astype(np.float32)
-        replay.put(Step(found.actions, rewards, discounts.astype(np.float32), ended, tails, found.policy, values))
+        strays = actions != found.actions
+        replay.put(Step(actions, rewards, discounts.astype(np.float32), strays, ended, tails, found.policy, values))
         self._decisions += config.copies
+
+    def _stray(self, actions: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+        """Actions of which some are drawn evenly from the legal ones, the more the later the copy.
+
+        A learned model is wrong about what is never tried, and the search that believes it never tries it.
+        """
+        copies = self.config.copies
+        drawn = np.where(self._observation["action_mask"] != 0, rng.random((copies, self._slots)), -1.0).argmax(axis=1)
+        return np.where(rng.random(copies) < np.linspace(0.0, STRAY, copies), drawn, actions)
 
     def _tails(self, cut: NDArray[np.bool_], info: Mapping[str, Any]) -> NDArray[np.float32]:
         """Values [n] of the states at which copies were cut, 0 for the others."""

@@ -76,16 +76,17 @@ def fit(network: MuZeroNetwork, optimizer: torch.optim.Optimizer, batch: Batch, 
         passed = functional.binary_cross_entropy_with_logits(passed, discounts, reduction="none")
         # Of what comes after the end of an episode, only that it is worth nothing.
         reward_loss = (shares[1:] * known[:, :-1] * (reward + lives[:, :-1] * passed)).sum(1)
-    errors = (support.mean(value[:, 0]).detach() - values[:, 0]).cpu()
+    errors = support.mean(value[:, 0]).detach() - values[:, 0]
     loss = (weights * (policy_loss + _VALUE_WEIGHT * value_loss + reward_loss)).mean()
     optimizer.zero_grad()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(network.parameters(), gradient_norm)
     optimizer.step()
-    scale = values[:, 0].abs().mean()
-    network.value_scale.mul_(_SCALE_KEPT).add_((1.0 - _SCALE_KEPT) * scale)
+    share = weights / weights.sum()
+    for kept, now in ((network.value_scale, values[:, 0]), (network.value_error, errors)):
+        kept.mul_(_SCALE_KEPT).add_((1.0 - _SCALE_KEPT) * (share * now.abs()).sum())
     means = [part.detach().mean().item() for part in (policy_loss, value_loss, reward_loss)]
-    return Losses(means[0], means[1], means[2], errors.numpy())
+    return Losses(means[0], means[1], means[2], errors.cpu().numpy())
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

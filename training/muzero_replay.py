@@ -89,6 +89,7 @@ class Step(NamedTuple):
     Attributes:
         actions: int64 [n].
         rewards, discounts: float32 [n]; the discount is 0 where the episode terminated.
+        strays: bool [n], whether the action was tried against the search, to see what comes of it.
         ended: bool [n], whether an episode ended, of itself or cut.
         tails: float32 [n], the value of the state at which an episode was cut, else 0.
         policy: float32 [n, A], of the search.
@@ -98,6 +99,7 @@ class Step(NamedTuple):
     actions: NDArray[np.int64]
     rewards: NDArray[np.float32]
     discounts: NDArray[np.float32]
+    strays: NDArray[np.bool_]
     ended: NDArray[np.bool_]
     tails: NDArray[np.float32]
     policy: NDArray[np.float32]
@@ -149,6 +151,7 @@ class Replay:
             np.zeros(shape, dtype=np.int64),
             np.zeros(shape, dtype=np.float32),
             np.zeros(shape, dtype=np.float32),
+            np.zeros(shape, dtype=np.bool_),
             np.zeros(shape, dtype=np.bool_),
             np.zeros(shape, dtype=np.float32),
             np.zeros((*shape, slots), dtype=np.float32),
@@ -224,14 +227,18 @@ class Replay:
     def _returns(
         self, moment: NDArray[np.int64], copy: NDArray[np.int64], age: NDArray[np.int64], living: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
-        """What states turned out to be worth: rewards of some steps, then the value that a search gave."""
+        """What states turned out to be worth: rewards of some steps, then the value that a search gave.
+
+        No return goes on over a step that strays from what the search chose (as Watkins's): it is not what play comes
+        to.
+        """
         kept = self._kept
         total, factor = np.zeros(len(moment)), np.ones(len(moment))
         open_ = living.copy()
         for step in range(self._bootstrap + 1):
             here = (moment + step) % self._moments
             ended = kept.ended[here, copy]
-            stop = open_ & ((step == self._bootstrap) | (~ended & (step >= age)))
+            stop = open_ & ((step == self._bootstrap) | kept.strays[here, copy] | (~ended & (step >= age)))
             total += np.where(stop, factor * kept.values[here, copy], 0.0)
             open_ &= ~stop
             total += np.where(open_, factor * kept.rewards[here, copy], 0.0)

@@ -131,6 +131,7 @@ class NetworkSearch:
         """
         from .imagined import ImaginedModel, OpenLoopModel
         from .learned import LearnedModel, evaluating
+        from .network import MuZeroNetwork
 
         network = self.network
         if self._learned:
@@ -140,8 +141,11 @@ class NetworkSearch:
             kind = OpenLoopModel if self._open_loop else ImaginedModel
             model = kind(network, imagine, copies, keys, decisions, self._gamma)
         with evaluating(network):
-            scale = float(network.value_scale) if hasattr(network, "value_scale") else 1.0  # pyright: ignore[reportArgumentType]
-            return self._searcher.search(model, gumbel, scale, explore)
+            if isinstance(network, MuZeroNetwork):
+                scale, noise = float(network.value_scale), float(network.value_error)
+            else:
+                scale, noise = 1.0, 0.0
+            return self._searcher.search(model, gumbel, scale, noise, explore)
 
     def roots_at_once(self, copy_bytes: int) -> int:
         """How many roots can be searched at a time, when an engine's copy takes so many bytes."""

@@ -164,13 +164,16 @@ class MuZeroNetwork(SlotNetwork):
 
     Attributes:
         value_scale: float [], what values usually amount to; training keeps it.
+        value_error: float [], by how much values are usually wrong in training, their mean absolute error.
     """
 
     value_scale: Tensor
+    value_error: Tensor
 
     def __init__(self, spec: ObservationSpec, config: MuZeroConfig) -> None:
         super().__init__(spec)
         self.register_buffer("value_scale", torch.ones(()))
+        self.register_buffer("value_error", torch.zeros(()))
         width = config.width
         if config.encoder == "slots":
             self.encoder: SlotNetwork = _SlotEncoder(spec, width, config.layers)

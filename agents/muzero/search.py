@@ -107,7 +107,7 @@ class Found(NamedTuple):
     Attributes:
         actions: int64 [B], 0 where there is none.
         policy: float32 [B, A], the improved policy; zeros where there is no action.
-        values: float64 [B], the mean of the values found, the model's own where nothing was simulated.
+        values: float64 [B], of the improved policy; the model's own where nothing was simulated.
     """
 
     actions: NDArray[np.int64]
@@ -141,6 +141,7 @@ class Searcher:
         model: Model,
         gumbel: NDArray[np.float64] | None = None,
         value_scale: float | None = 1.0,
+        noise: float = 0.0,
         explore: float = 0.0,
     ) -> Found:
         """Search from every root of a model.
@@ -150,6 +151,7 @@ class Searcher:
             gumbel: float64 [B, A], noise of the root's logits; None for none, which is how one plays to win.
             value_scale: what values of states usually amount to; the floor is a share of it. None: what they amount to
                 at the root.
+            noise: by how much the model's values are usually wrong; the floor is no less.
             explore: share of the root's prior that all legal actions divide evenly among them, so that what a network
                 once thought hopeless is tried again.
         """
@@ -157,15 +159,15 @@ class Searcher:
         root = model.begin(simulations + 1)
         self._make_room(*root.logits.shape)
         roots = len(root.values)
-        noise = np.zeros(root.logits.shape) if gumbel is None else np.asarray(gumbel, dtype=np.float64)
+        drawn = np.zeros(root.logits.shape) if gumbel is None else np.asarray(gumbel, dtype=np.float64)
         scale = np.abs(root.values).astype(np.float64) if value_scale is None else np.full(roots, value_scale)
-        floor = self.config.floor * scale
+        floor = np.maximum(self.config.floor * scale, noise)
         shifted = np.zeros_like(root.logits)
         shift_logits(root.logits, root.legal, shifted)
         if explore:
             mix_prior(shifted, root.legal, explore)
         weights, most = np.exp(shifted), self.config.considered
-        begin_search(self._tree, root.values, shifted, weights, root.legal, noise, floor, most)
+        begin_search(self._tree, root.values, shifted, weights, root.legal, drawn, floor, most)
         chosen = self._parents, self._actions, self._fresh
         for simulation in range(simulations):
             found = model.simulate(Simulation(self._tree, self._table, simulation, *chosen))

@@ -406,7 +406,8 @@ def conclude(tree, actions, policy, values):
     Args:
         actions: int64 [B], filled: the action to play, 0 where there is none.
         policy: float32 [B, A], filled: the improved policy, softmax of logits plus values, zeros where there is none.
-        values: float64 [B], filled: the mean of the values found at the root.
+        values: float64 [B], filled: the improved policy's, of the actions' values. (The mean of what was found would
+            be that of the actions as halving tries them: half of the visits go to the second best.)
     """
     for b in range(len(actions)):
         actions[b] = 0
@@ -420,14 +421,16 @@ def conclude(tree, actions, policy, values):
         best = best_tried(tree, b, np.int64(summary[MOST_VISITS]))
         actions[b] = tree.order[b, 0] if best < 0 else best
         factor = stretch(summary)
-        total = 0.0
+        total, value = 0.0, 0.0
         for a in range(policy.shape[1]):
             share = 0.0
             if tree.legal[b, 0, a] != 0:
                 at = tree.child[b, 0, a]
                 q = summary[MIXED] if at < 0 else statistics[at, Q]
                 share = np.exp(tree.logit[b, a] + factor * rescaled(summary, q, floor))
+                value += share * q
             policy[b, a] = np.float32(share)
             total += share
+        values[b] = value / total
         for a in range(policy.shape[1]):
             policy[b, a] = np.float32(np.float64(policy[b, a]) / total)

@@ -111,14 +111,19 @@ class ReferenceSearch:
         prior = {a: math.exp(x) / total for a, x in logits.items()}
         return _Node(state, float(self.world.values[state]), prior, logits)
 
+    def _mixed(self, node: _Node) -> float:
+        """v_mix, of actions that were not tried."""
+        visited = [a for a in node.prior if node.visits.get(a, 0) > 0]
+        if not visited:
+            return node.value
+        count = sum(node.visits[a] for a in visited)
+        mean = sum(node.prior[a] * node.q(a) for a in visited) / sum(node.prior[a] for a in visited)
+        return (node.value + count * mean) / (1 + count)
+
     def _advantage(self, node: _Node) -> dict[int, float]:
         """sigma(completed q) of every legal action."""
         visited = [a for a in node.prior if node.visits.get(a, 0) > 0]
-        count = sum(node.visits[a] for a in visited)
-        mixed = node.value
-        if visited:
-            mean = sum(node.prior[a] * node.q(a) for a in visited) / sum(node.prior[a] for a in visited)
-            mixed = (node.value + count * mean) / (1 + count)
+        mixed = self._mixed(node)
         completed = {a: node.q(a) if a in visited else mixed for a in node.prior}
         low, high = min(completed.values()), max(completed.values())
         width = max(high - low, self.floor, 1e-8)
@@ -152,7 +157,7 @@ class ReferenceSearch:
         return max(node.prior, key=lambda a: improved[a] - node.visits.get(a, 0) / (1 + count))
 
     def search(self, state: int, gumbel: NDArray[np.float64]) -> tuple[int, dict[int, float], float]:
-        """(action, improved policy, mean value) of a root."""
+        """(action, improved policy, its value) of a root."""
         root = self._make(state)
         noisy = {a: root.logits[a] + float(gumbel[a]) for a in root.prior}
         kept = sorted(root.prior, key=lambda a: -noisy[a])[: self.considered]
@@ -171,4 +176,7 @@ class ReferenceSearch:
         advantage = self._advantage(root)
         best = [a for a in root.prior if root.visits.get(a, 0) == most]
         action = max(best, key=lambda a: noisy[a] + advantage[a])
-        return action, self._improved(root), sum(values) / len(values)
+        policy = self._improved(root)
+        mixed = self._mixed(root)
+        value = sum(share * (root.q(a) if root.visits.get(a, 0) else mixed) for a, share in policy.items())
+        return action, policy, value

@@ -61,6 +61,9 @@ def test_gradient_steps_fit_a_batch(encoder: str) -> None:
     assert losses[-1].reward < 0.6 * losses[0].reward
     assert losses[-1].policy < losses[0].policy
     assert np.abs(losses[-1].errors).mean() < 0.8 * np.abs(losses[0].errors).mean()
+    usual = [float(np.abs(one.errors).mean()) for one in losses]
+    kept = sum(0.01 * 0.99 ** (len(usual) - 1 - place) * error for place, error in enumerate(usual))
+    assert float(network.value_error) == pytest.approx(kept, rel=1e-3)
 
 
 @pytest.mark.parametrize("agent", ["muzero", "alphazero"])
@@ -89,6 +92,20 @@ def test_learns_doors(tiny: Tiny) -> None:
     before = run.validation.score(run.player())
     run.train()
     assert run.validation.score(run.player()) < 0.6 * before
+
+
+@pytest.mark.parametrize("agent", ["muzero", "alphazero"])
+def test_only_who_learns_a_model_strays_from_the_search(tiny: Tiny, agent: str) -> None:
+    """Of the copies the first never does, the last in a quarter of its decisions; all remains legal."""
+    config = tiny(agent=agent, **{**SMALL, "reanalysis": 0.0, "simulations": 1})
+    config = TrainConfig.from_dict({**config.to_dict(), "copies": 4, "rollout": 40})
+    run = make_run(config, False, Progress(config, quiet=True))
+    run.train()
+    assert isinstance(run, MuZeroRun)
+    strays = run._replay._kept.strays[:40]
+    assert not strays[:, 0].any()
+    assert strays[:, 3].any() == (agent == "muzero")
+    assert strays.mean() < 0.25
 
 
 @pytest.mark.parametrize("agent", ["muzero", "alphazero"])

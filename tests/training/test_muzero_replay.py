@@ -29,6 +29,7 @@ class History:
                 rng.integers(0, SLOTS, COPIES),
                 rng.normal(size=COPIES).astype(np.float32),
                 np.where(terminated, 0.0, rng.uniform(0.5, 1.0, COPIES)).astype(np.float32),
+                rng.random(COPIES) < 0.1,
                 ended,
                 np.where(truncated, rng.normal(size=COPIES), 0.0).astype(np.float32),
                 rng.dirichlet(np.ones(SLOTS), COPIES).astype(np.float32),
@@ -44,6 +45,8 @@ class History:
         total, factor = 0.0, 1.0
         for ahead in range(self.bootstrap):
             step = self.steps[moment + ahead]
+            if step.strays[copy]:
+                return total + factor * step.values[copy]
             if not step.ended[copy] and moment + ahead + 1 == len(self.steps):
                 return total + factor * step.values[copy]
             total += factor * step.rewards[copy]

@@ -94,6 +94,27 @@ def test_the_floor_keeps_noise_from_being_stretched() -> None:
     assert without.policy.max(axis=1).mean() > 0.4
 
 
+def test_what_the_model_is_wrong_by_is_noise() -> None:
+    world = random_world(9, 300, 10, masked=False)
+    world.logits[:] = 0.0
+    sure, unsure = (Searcher(SearchConfig(32)).search(WorldModel(world, np.arange(20)), noise=x) for x in (0.0, 100.0))
+    assert sure.policy.max(axis=1).mean() > 0.4
+    assert unsure.policy.max() < 0.2
+
+
+def test_the_value_is_that_of_the_improved_policy() -> None:
+    """One good action among bad ones, of which halving tries some as often as the good one."""
+    world = random_world(10, 60, 8, masked=False)
+    world.discounts[:] = 0.0
+    world.rewards[:] = -1.0
+    world.rewards[:, 3] = 1.0
+    world.values[:] = 0.0
+    world.logits[:] = 0.0
+    found = Searcher(SearchConfig(32)).search(WorldModel(world, np.arange(20)))
+    assert found.policy[:, 3].min() > 0.9
+    np.testing.assert_allclose(found.values, 2.0 * found.policy[:, 3] - 1.0, atol=0.1)
+
+
 @pytest.mark.parametrize("actions", [1, 2, 3, 5, 16])
 def test_every_simulation_of_the_table_can_be_carried_out(actions: int) -> None:
     """Whenever the table says n, there is an action that was tried n times."""
