@@ -90,7 +90,8 @@ class GraphReader:
             if node.op == "placeholder":
                 self._placeholder(node)
             elif node.op == "get_attr":
-                self._looks[node] = self._outside(node, "const", str(node.target))
+                if isinstance(node.meta.get("val"), torch.Tensor):  # not a branch of `cond`
+                    self._looks[node] = self._outside(node, "const", str(node.target))
             elif node.op == "call_function":
                 self._call(node)
             elif node.op == "output":

@@ -8,10 +8,12 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import sys
+import sysconfig
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from traceback import walk_tb
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 DTYPES = {"own": None, "bf16": 2, "f16": 2, "f32": 4}  # bytes of an element of floating point
 OPTIMISERS = ("sgd", "momentum", "adam")
+
+_LIBRARY = sysconfig.get_path("stdlib")
 
 
 def trace_module(
@@ -113,6 +117,9 @@ def trace_training_step(
         buffers = dict(zip(kept, flat[split[1] : split[2]], strict=True))
         filled = {**buffers, **dict(zip(names, weights, strict=True))}
         loss = torch.func.functional_call(module, filled, flat[split[2] :])
+        if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
+            what = f"a tensor of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+            raise UserError(f"module {title!r} returns {what}, expected the loss, a tensor with one number")
         gradients = torch.autograd.grad(loss, weights, materialize_grads=True)
         return [*_update(optimiser, flat[: split[0]], gradients, flat[split[0] : split[1]]), *buffers.values(), loss]
 
@@ -203,41 +210,71 @@ def _torch() -> Any:
     return torch
 
 
-def _called_by_model(frame: FrameType | None) -> bool:
-    """Whether a model calls an operator, and not torch, which looks at tensors all the time."""
-    while frame is not None and frame.f_code.co_name == "__torch_function__":  # other modes pass it on
-        frame = frame.f_back
-    caller = "" if frame is None else frame.f_globals.get("__name__", "")
-    return not caller.startswith("torch.") or caller.startswith("torch.nn.")
-
-
 @contextmanager
 def _exporting(name: str) -> Iterator[None]:
-    """Turns whatever goes wrong meanwhile into one line that names the last operator called.
+    """Turns whatever goes wrong meanwhile into one line that says where in the module, and at which operator.
 
     Raises:
         UserError: something went wrong.
     """
-    torch = _torch()
-
-    class Watch(torch.overrides.TorchFunctionMode):
-        last = "none"
-
-        def __torch_function__(
-            self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
-        ) -> Any:
-            if _called_by_model(sys._getframe(1)):
-                Watch.last = getattr(function, "__name__", str(function))
-            return function(*args, **(kwargs or {}))
-
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)  # export tells at length what the one line says
     try:
-        with warnings.catch_warnings(), redirect_stderr(io.StringIO()), Watch():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
+    except UserError:
+        raise
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"module {name!r} cannot be exported: at operator {Watch.last!r}: {reason}") from error
+        raise UserError(f"module {name!r} cannot be exported: {_place_of(error, reason)}") from error
     finally:
         logging.disable(before)
+
+
+def _place_of(error: BaseException, reason: str) -> str:
+    """The reason of an error, with the line of the model's code and the operator that it had called, where it had."""
+    told = f"{type(error).__name__}: {reason}"
+    for one in _chain(error):
+        frames = [frame for frame, _ in walk_tb(one.__traceback__)]
+        lines = [line for _, line in walk_tb(one.__traceback__)]
+        last = max((k for k, frame in enumerate(frames) if _is_model(frame)), default=-1)
+        if last < 0:
+            continue
+        own = [k for k in range(last + 1) if _is_model(frames[k]) and not _of_torch(frames[k])]
+        line = f"{Path(frames[own[-1]].f_code.co_filename).name}, line {lines[own[-1]]}" if own else ""
+        operator = _operator(frames[last + 1 :])
+        if operator is None:
+            return f"{line}: {told}" if line else told
+        return f"at operator {operator!r}{f' ({line})' if line else ''}: {reason}"
+    return told
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, and those that it came of."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _of_torch(frame: FrameType) -> bool:
+    return (frame.f_globals.get("__name__") or "").partition(".")[0] == "torch"
+
+
+def _is_model(frame: FrameType) -> bool:
+    """Whether a frame runs a model, its parts by torch included, and not what traces it."""
+    file, name = frame.f_code.co_filename, frame.f_globals.get("__name__") or ""
+    if _of_torch(frame):
+        return name.startswith("torch.nn.")
+    tracing = name.startswith((__package__ or "", "sympy."))
+    return not (tracing or file.startswith("<") or (Path(file).is_relative_to(_LIBRARY) and "-packages" not in file))
+
+
+def _operator(frames: Sequence[FrameType]) -> str | None:
+    """The operator that a model's last frame has called, given the frames after it; None if it has called none."""
+    for frame in frames:
+        function = frame.f_locals.get("func") if frame.f_code.co_name == "__torch_function__" else None
+        if function is not None:
+            schema = getattr(function, "_schema", None)
+            return str(getattr(function, "__name__", function) if schema is None else schema.name)
+    return frames[0].f_code.co_name if frames and _of_torch(frames[0]) else None

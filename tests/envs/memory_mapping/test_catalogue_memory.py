@@ -113,6 +113,11 @@ def test_files(tmp_path):
     [
         ("resnet50", "unknown instance 'resnet50'; did you mean 'resnet50_b"),
         ("mm-tset", "did you mean 'mm-test'?"),
+        ("resnet5_b64", "did you mean 'resnet50_b64'?"),
+        ("resnet50-b64", "did you mean 'resnet50_b64'?"),
+        ("resnet50_b46", "did you mean 'resnet50_b64'?"),
+        ("resnet_b64", "did you mean 'resnet50_b64'?"),
+        ("resnet50_b64_128", "did you mean 'resnet50_b64_128m'?"),
         ("alexnet_b8:cmem=big", "option cmem is 'big', expected a size in MiB"),
         ("alexnet_b8:cmem=0", "option cmem is 0, expected a size in MiB"),
         ("alexnet_b8:hbm=true", "option hbm is True, expected a factor from 0.001 to 1000"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -225,5 +226,94 @@ def test_a_branch_on_data_names_the_operator(capfd):
 
 
 def test_inputs_that_do_not_fit_name_the_operator():
-    with pytest.raises(UserError, match="cannot be exported: at operator 'linear'"):
+    with pytest.raises(UserError, match="cannot be exported: at operator 'linear': a and b must"):
         trace(nn.Linear(8, 8), zeros(4, 9))
+
+
+@torch.library.custom_op("makespan_tests::opaque", mutates_args=())
+def opaque(x: torch.Tensor) -> torch.Tensor:  # pyright: ignore[reportInvalidTypeForm]
+    return x.clone()
+
+
+def no_such_key(x):
+    return {}[x.shape]
+
+
+def attribute(x):
+    return x.no_such_attribute
+
+
+def product(x):
+    return x @ torch.zeros(3, 3, device="meta")
+
+
+def rows_of(x):
+    return torch.cond(x.sum() > 0, lambda a: a.no_such_attribute, lambda a: a - 1, (x,))
+
+
+def as_numpy(x):
+    return x.numpy()
+
+
+class Either(nn.Module):
+    def forward(self, x):
+        return torch.cond(x.sum() > 0, lambda a: a + 1, lambda a: a - 1, (x,))
+
+
+def test_an_operator_that_chooses_between_programs_is_not_supported():
+    with pytest.raises(UserError, match=r"^operator cond is not supported$"):
+        trace(Either(), zeros(4, 8))
+
+
+class Fails(nn.Module):
+    """Goes well up to an operator, then comes what fails."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+        self.what = what
+
+    def forward(self, x):
+        return self.what(torch.relu(self.layer(x)))
+
+
+@pytest.mark.parametrize(
+    "what, says",
+    [
+        (product, r"at operator 'matmul' \(test_trace_torch.py, line {line}\): a and b must have same reduction dim"),
+        (
+            opaque,
+            r"at operator 'makespan_tests::opaque' \(test_trace_torch.py, line {forward}\): There was no fake impl",
+        ),
+        (rows_of, r"at operator 'cond' \(test_trace_torch.py, line {line}\): "),
+        (as_numpy, r"at operator 'numpy' \(test_trace_torch.py, line {line}\): "),
+        (no_such_key, r"cannot be exported: test_trace_torch.py, line {line}: KeyError: torch.Size\(\[4, 8\]\)$"),
+        (
+            attribute,
+            r"cannot be exported: test_trace_torch.py, line {line}: AttributeError: 'FakeTensor' object has no",
+        ),
+    ],
+)
+def test_only_an_operator_that_fails_is_named(what, says):
+    line = inspect.getsourcelines(what)[1] + 1 if what is not opaque else 0
+    forward = inspect.getsourcelines(Fails.forward)[1] + 1
+    with pytest.raises(UserError, match=says.format(line=line, forward=forward)) as caught:
+        trace(Fails(what), zeros(4, 8))
+    assert "\n" not in str(caught.value)
+    assert "'relu'" not in str(caught.value)
+
+
+def test_a_training_step_that_fails_names_the_operator():
+    line = inspect.getsourcelines(product)[1] + 1
+    with pytest.raises(UserError, match=rf"at operator 'matmul' \(test_trace_torch.py, line {line}\)"):
+        trace_training_step(Fails(product).to("meta"), (zeros(4, 8),))
+
+
+def test_a_loss_that_is_no_number_is_told_so():
+    with pytest.raises(UserError, match=r"module 'linear_train' returns a tensor of shape \(4, 8\), expected the loss"):
+        trace_training_step(nn.Linear(8, 8).to("meta"), (zeros(4, 8),))
+
+
+def test_inputs_that_are_missing_are_no_operators_fault():
+    with pytest.raises(UserError, match="module 'linear' cannot be exported: TypeError: missing a required argument"):
+        trace(nn.Linear(8, 8))
