@@ -509,7 +509,7 @@ def _check_groups(instance: MemoryInstance) -> None:
 
 
 def _check_overwritten(instance: MemoryInstance, groups: Mapping[int, Sequence[int]]) -> None:
-    """No member of an alias group is read after a later one was written."""
+    """No member of an alias group is read after a later one was written, and only the last one is there at the end."""
     latest: dict[int, tuple[int, int]] = {}
     for members in groups.values():
         for number in members:
@@ -529,6 +529,12 @@ def _check_overwritten(instance: MemoryInstance, groups: Mapping[int, Sequence[i
                     expected = f"one write to alias group {group}, but tensor {latest[group][0]} is written there too"
                     raise FieldError(f"instructions[{t}].writes[{k}]: tensor", tensor, expected)
                 latest[group] = tensor, t
+    for group, members in groups.items():
+        later, when = latest[group]
+        for number in members:
+            if instance.tensors[number].kind == "output" and number != later:
+                expected = f"act: instruction {when} writes tensor {later} of alias group {group} in its place"
+                raise FieldError(f"tensors[{number}].kind", "output", expected)
 
 
 def _tensor_dict(number: int, tensor: Tensor) -> dict[str, Any]:

@@ -63,6 +63,10 @@ def test_the_program_survives_its_file(tmp_path):
             "tensor 2 in its place",
         ),
         (
+            changed("tensors", 1, "kind", to="output"),
+            "tensors[1].kind is 'output', expected act: instruction 1 writes tensor 2 of alias group 0 in its place",
+        ),
+        (
             changed("instructions", 2, "writes", to=[[0, 64]]),
             "instructions[2].writes[0]: tensor is 0, expected an act or an output, but it is of kind param",
         ),
