@@ -27,7 +27,7 @@ from .muzero_replay import MEMORY, EngineStates, ObservedStates, Replay, States,
 from .rounds import RoundsRun
 
 EXPLORE = 0.1  # share of a root's prior that all actions divide among them in training
-STRAY = 0.25  # share of its actions that the most adventurous copy draws evenly, where a model is learned
+STRAY = 0.5  # share of its actions that the most adventurous copy draws evenly, where a model is learned
 
 
 class MuZeroRun(RoundsRun):

@@ -59,7 +59,11 @@ class ImaginedModel(Model):
         count = len(self._copies)
         worlds = np.zeros((count, 1), dtype=np.uint64)
         world_keys(self._keys, self._decisions, worlds)
-        self._pool = self._imagine(np.tile(self._copies, nodes), np.tile(worlds[:, 0], nodes))
+        roots = self._imagine(self._copies, worlds[:, 0])
+        # The rows of later nodes are written when their parents' are copied there.
+        self._pool = roots._empty_like(count * nodes)
+        for root, row in zip(roots._arrays(recorded=False), self._pool._arrays(recorded=False), strict=True):
+            row[:count] = root
         self._played = np.zeros(count * nodes, dtype=np.int64)
         self._rows = np.arange(count)
         nothing = np.zeros(count, dtype=np.float32)
