@@ -332,9 +332,9 @@ def show_estimate(estimate: Estimate, form: str, separator: str, factor: float =
 
 
 def decimals(mean: float | None, digits: int) -> str:
-    """The format that shows a mean with so many significant digits, without an exponent."""
+    """The format that shows a mean with so many significant digits, without an exponent; long ones with commas."""
     whole = len(str(int(abs(mean or 0.0))))
-    return f"{{:.{max(0, digits - whole)}f}}"
+    return f"{{:{',' if whole > 4 else ''}.{max(0, digits - whole)}f}}"
 
 
 def show_seconds(seconds: float | None) -> str:

@@ -56,6 +56,13 @@ def describe(plan: MemoryPlan, times: RunTimes) -> str:
     return f"{plan.instance.name}: {_duration(times.judged_ps)}, {share:.1%} of all in HBM; waits: {waiting}"
 
 
+def shown_bytes(plan: MemoryPlan) -> int:
+    """How much of CMEM pictures show: all of it, or what lies below the highest byte held if that is less than half."""
+    highest = max((p.offset + int(plan.instance.size[p.tensor]) for p in plan.placements), default=0)
+    room = plan.instance.hardware.cmem_bytes
+    return highest if 0 < 2 * highest < room else room
+
+
 def _duration(picoseconds: int) -> str:
     scale, unit = _scale(picoseconds, _UNITS)
     return f"{picoseconds / scale:.4g} {unit}"
@@ -93,7 +100,7 @@ def draw(plan: MemoryPlan, width: int = 1200, height: int = 720, title: str | No
     _draw_missed(missed, timeline, scale)
     _draw_memory(memory, timeline, scale)
     _draw_loops(memory, timeline, scale, width)
-    _draw_legends(memory, channel, timeline)
+    _draw_legends(memory, channel, missed, timeline)
     _draw_labels(memory, timeline, scale)
     return figure
 
@@ -137,10 +144,9 @@ def _rectangle(
 def _draw_memory(axes: Axes, timeline: Timeline, scale: float) -> None:
     """The strips, with a pale hatched part while they are being fetched."""
     plan = timeline.plan
-    room = plan.instance.hardware.cmem_bytes
-    size, unit = _scale(room, _SIZES)
-    axes.set_ylim(0, room / size)
-    axes.set_ylabel(f"offset in CMEM ({unit})")
+    size, unit = _scale(shown_bytes(plan), _SIZES)
+    axes.set_ylim(0, shown_bytes(plan) / size)
+    axes.set_ylabel(f"offset in CMEM ({unit}{_of_all(plan)})")
     axes.set_facecolor("#F4F4F4")
     rows = [_rectangle(timeline, p, scale, size) for p in plan.placements]
     _fill(
@@ -155,11 +161,20 @@ def _draw_memory(axes: Axes, timeline: Timeline, scale: float) -> None:
     _fill(axes, fetched, zorder=3, **style)
 
 
+def _of_all(plan: MemoryPlan) -> str:
+    """Where not all of CMEM is shown: how much there is."""
+    room = plan.instance.hardware.cmem_bytes
+    if shown_bytes(plan) == room:
+        return ""
+    size, unit = _scale(room, _SIZES)
+    return f"; CMEM has {room / size:.4g} {unit}"
+
+
 def _draw_labels(axes: Axes, timeline: Timeline, scale: float) -> None:
     """Names of tensors inside the strips that are large enough for them."""
     axes.figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
     plan = timeline.plan
-    size, _ = _scale(plan.instance.hardware.cmem_bytes, _SIZES)
+    size, _ = _scale(shown_bytes(plan), _SIZES)
     box, (low, high), top = axes.get_window_extent(), axes.get_xlim(), axes.get_ylim()[1]
     for p in plan.placements:
         a, b, bottom, upper = _rectangle(timeline, p, scale, size)
@@ -223,7 +238,7 @@ def _draw_missed(axes: Axes, timeline: Timeline, scale: float) -> None:
     _fill(axes, rows, facecolor=_MISSED, linewidth=0.0, zorder=2)
 
 
-def _draw_legends(memory: Axes, channel: Axes, timeline: Timeline) -> None:
+def _draw_legends(memory: Axes, channel: Axes, missed: Axes, timeline: Timeline) -> None:
     from matplotlib.patches import Patch
 
     plan = timeline.plan
@@ -240,6 +255,7 @@ def _draw_legends(memory: Axes, channel: Axes, timeline: Timeline) -> None:
         memory.legend(handles=handles, **place)
     uses = (("instructions", _TRAFFIC), ("fetches", _FETCH), ("write-backs", _WRITE_BACK))
     channel.legend(handles=[Patch(facecolor=colour, label=label) for label, colour in uses], **place)
+    missed.legend(handles=[Patch(facecolor=_MISSED, label="time lost to HBM")], **place)
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -261,13 +277,13 @@ def ansi(plan: MemoryPlan, width: int = 100, height: int = 16) -> str:
         if value < least:
             raise FieldError(name, value, f"at least {least}")
     timeline = Timeline(plan)
-    room = plan.instance.hardware.cmem_bytes
+    room = shown_bytes(plan)
     size, unit = _scale(room, _SIZES)
     labels = [f"{room * (height - row) / height / size:.4g}" for row in range(height)]
     margin = max(max(map(len, labels)), len("missed"))
     columns = width - margin - 3
     middles = (np.arange(columns) + 0.5) * timeline.total / columns
-    lines = [describe(plan, timeline.times), f"{unit:>{margin}}"]
+    lines = [describe(plan, timeline.times), f"{unit:>{margin}}{_of_all(plan)}"]
     for label, row in zip(labels, _map_rows(timeline, middles, height), strict=True):
         lines.append(f"{label:>{margin}} |{row}|")
     lines.append(f"{'HBM':>{margin}} |{_channel_row(timeline, middles)}|")
@@ -282,7 +298,7 @@ def ansi(plan: MemoryPlan, width: int = 100, height: int = 16) -> str:
 def _map_rows(timeline: Timeline, middles: NDArray[np.float64], height: int) -> list[str]:
     plan = timeline.plan
     grid = np.full((height, len(middles)), ".")
-    levels = (np.arange(height)[::-1] + 0.5) * plan.instance.hardware.cmem_bytes / height
+    levels = (np.arange(height)[::-1] + 0.5) * shown_bytes(plan) / height
     for p in plan.placements:
         begin, end = timeline.held(p)
         rows = (levels >= p.offset) & (levels < p.offset + int(plan.instance.size[p.tensor]))

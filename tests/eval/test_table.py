@@ -6,7 +6,7 @@ from makespan.eval.pictures import compare, save
 from makespan.eval.plan import Request, make_plan
 from makespan.eval.report import Report, markdown_table
 from makespan.eval.store import Store
-from makespan.eval.table import cells, headings, make_notes, make_tables, show_seconds
+from makespan.eval.table import cells, decimals, headings, make_notes, make_tables, show_seconds
 
 SHOP = "makespan/JobShop-v0"
 THREE = "test/ThreeJobs-v0"
@@ -62,6 +62,11 @@ def test_time_is_that_of_all_decisions(shop):
     ]
     line = make_tables(shop.plan, rows)[0].lines[0]
     assert line.seconds_per_decision == pytest.approx((1 * 1.0 + 3 * 2.0) / 4)
+
+
+def test_objectives_of_many_digits_are_readable():
+    forms = {mean: decimals(mean, 4).format(mean) for mean in (0.5, 1060.5, 99999.0, 5148747367.25)}
+    assert list(forms.values()) == ["0.500", "1060", "99,999", "5,148,747,367"]
 
 
 def test_markdown_and_cells(shop):

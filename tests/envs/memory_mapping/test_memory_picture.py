@@ -100,6 +100,28 @@ def test_strips_are_drawn_at_their_time_and_offset() -> None:
     assert fetched.ravel().tolist() == [20, 20, 60, 60]
 
 
+def test_a_plan_that_needs_little_of_cmem_fills_the_picture() -> None:
+    plan = waiting()
+    large = replace(plan, instance=plan.instance.on(replace(plan.instance.hardware, cmem_bytes=1300)))
+    axes = draw(large).axes
+    assert axes[0].get_ylim() == (0, 60)
+    assert axes[0].get_ylabel() == "offset in CMEM (B; CMEM has 1.27 KiB)"
+    rows = ansi(large, 100, 6).splitlines()
+    assert rows[1].strip() == "B; CMEM has 1.27 KiB"
+    assert [row.split("|")[0].strip() for row in rows[2:8]] == ["60", "50", "40", "30", "20", "10"]
+    assert "p" in rows[2]
+    assert draw(replace(large, placements=())).axes[0].get_ylim() == (0, 1300 / 1024)
+
+
+def test_legends_say_what_colours_mean() -> None:
+    legends = [legend for axes in draw(waiting()).axes if (legend := axes.get_legend()) is not None]
+    assert [[text.get_text() for text in legend.get_texts()] for legend in legends] == [
+        ["parameter", "activation", "being fetched", "wait"],
+        ["instructions", "fetches", "write-backs"],
+        ["time lost to HBM"],
+    ]
+
+
 def test_pixels_show_what_is_held() -> None:
     with_plan, without = rgb_array(waiting(), 600, 400), rgb_array(replace(waiting(), placements=()), 600, 400)
     assert with_plan.shape == without.shape == (400, 600, 3)
