@@ -8,7 +8,7 @@ import gymnasium
 import numpy as np
 from makespan.envs.core.spec import Feature, ObservationSpec, Sizes
 
-CART_POLE, LOCK = "control/CartPole-v0", "control/Lock-v0"
+CART_POLE, LOCK, SHORT_LOCK = "control/CartPole-v0", "control/Lock-v0", "control/ShortLock-v0"
 
 
 class _Control(gymnasium.Env[dict[str, Any], int]):
@@ -80,7 +80,7 @@ class CartPole(_Control):
 
 
 class Lock(_Control):
-    """A lock of four turns in three directions that only one sequence opens, drawn anew in each episode and shown.
+    """A lock of some turns in three directions that only one sequence opens, drawn anew in each episode and shown.
 
     The last turn alone is rewarded, by the number of right turns from the first on; the first direction always pays a
     little at once, which is a trap. Whoever looks one turn ahead takes it.
@@ -95,6 +95,7 @@ class Lock(_Control):
         action_features=(Feature("left"), Feature("middle"), Feature("right")),
     )
     actions = 3
+    turns = 4
 
     def _state(self) -> dict[str, Any]:
         shown = np.zeros((4, 4), dtype=np.float32)
@@ -114,15 +115,21 @@ class Lock(_Control):
         reward = 0.1 * (action == 0)
         self._good += self._good == self._turn and action == self._right[self._turn]
         self._turn += 1
-        ended = self._turn == 4
+        ended = self._turn == self.turns
         reward += 0.5 * self._good * ended
         self._total += reward
         observation = self._state()
         return observation, float(reward), ended, False, self._info(observation, ended, float(self._total))
 
 
+class ShortLock(Lock):
+    """A lock of which only the first two turns count."""
+
+    turns = 2
+
+
 def register() -> None:
-    """Make both ids known."""
-    for name, kind in ((CART_POLE, "CartPole"), (LOCK, "Lock")):
+    """Make the ids known."""
+    for name, kind in ((CART_POLE, "CartPole"), (LOCK, "Lock"), (SHORT_LOCK, "ShortLock")):
         if name not in gymnasium.registry:
             gymnasium.register(name, entry_point=f"support.control:{kind}")
