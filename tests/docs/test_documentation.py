@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from makespan.cli.main import main
+from makespan.envs.memory_mapping.instance import Hardware
 
 TREE = Path(__file__).resolve().parents[2]
 PAGES = sorted([*TREE.glob("*.md"), *TREE.glob("docs/**/*.md"), *TREE.glob("examples/**/*.md")])
@@ -49,6 +50,22 @@ def test_links_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_files_of_memory_mapping_are_what_the_page_says(tmp_path, monkeypatch, capsys):
+    page = (TREE / "docs/environments/memory_mapping.md").read_text(encoding="utf-8")
+    section = page.partition("## Files")[2].partition("\n## ")[0]
+    tiny, plan = re.findall(r"```json\n(.*?)```", section, re.DOTALL)
+    (tmp_path / "tiny.json").write_text(tiny)
+    (tmp_path / "plan.json").write_text(plan)
+    (code,) = re.findall(r"```py\n(.*?)```", section, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "memory_mapping.md", "exec"), {})
+    said = [line.partition("  # ")[2] for line in code.splitlines() if line.startswith("print(")]
+    assert said[1].startswith("[], ")
+    assert capsys.readouterr().out.splitlines() == [said[0], "[]", said[2]]
+    keys = {key for key in re.findall(r"`([a-z_]+)`", section)}
+    assert {*Hardware().to_dict(), "alias_group", "hbm_only", "loops", "source", "compute_ps", "write_backs"} <= keys
 
 
 def _commands() -> list[str]:
