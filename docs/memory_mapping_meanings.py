@@ -108,11 +108,11 @@ _ACTION = {
     "area": "further bytes times instructions",
     "log_density": "saving per area",
     "density_above_coming": "that, over the mean of the next 32 accesses",
-    "density_above_price": "saving and later worth, over rent, toll and blocked worth",
+    "density_above_price": "saving and later worth, over rent, toll, blocked worth and wait",
     "rent": "what the area costs, by the prices",
     "toll": "what the copy's supply costs, by the prices",
     "worth_later": "what the storage's later accesses are then worth, by the prices",
-    "net_worth": "saving - rent - toll + later worth - blocked worth",
+    "net_worth": "saving - rent - toll + later worth - blocked worth - wait",
     "benefit_to_come": "static benefits of the storage's later accesses",
     "log_accesses_to_come": "how many those are",
     "log_instructions_to_next": "to the next of them; 16 if there is none",
@@ -133,6 +133,9 @@ _ACTION = {
     "free_now": "share of CMEM that is free at the present instruction",
     "blocked_worth": "what other storages in CMEM lose, by the prices, as they can no longer be held on",
     "blocked_only_copies": "those of them whose value is only in CMEM",
+    "channel_used": "share of what the copy's window has free of the HBM channel that the copy takes",
+    "wait": "how long the judge has instructions wait for its transfers, as they lack so much free time in their windows; "
+    "only under elapsed supply",
 }
 
 MEANINGS = {

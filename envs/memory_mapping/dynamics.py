@@ -91,6 +91,7 @@ from .state import (
     WRITE_BACKS,
     WRITES,
     WRITTEN,
+    channel_row,
 )
 from .supply import note_supply, use_for_fetch, use_for_write_back
 
@@ -122,6 +123,7 @@ def begin_play(problem, state, i):
         held[t] = 0
         left[0, t] = time if elapsed else time - in_hbm
         left[1, t] = time
+        left[2, t] = time - in_hbm
     storage, tensor = state.storage[i], problem.tensor[i]
     for v in range(problem.dims[i, DIM_TENSORS]):
         storage[v, HELD_UNTIL] = -1
@@ -148,7 +150,7 @@ def decide(problem, state, i, k, action):
     if action != NO_COPY and offer[WRITE_BACK] != NONE:
         write_back(problem, state, i, access[STORAGE], offer[WRITE_BACK])
     if action == COPY:
-        use_for_fetch(state, i, access[INSTRUCTION], tensor[TRANSFER])
+        use_for_fetch(problem, state, i, offer[OFFER_BEGIN], access[INSTRUCTION], tensor[TRANSFER])
         clock[COPIES] += 1
     if begins:
         fetched = offer[OFFER_BEGIN] - 1 if action == COPY else NOT_FETCHED
@@ -186,7 +188,7 @@ def write_back(problem, state, i, storage, last):
     """Write the value of a storage back to HBM, where it is valid from instruction `last` on."""
     row = state.storage[i, storage]
     access = problem.access[i, row[WRITTEN]]
-    use_for_write_back(problem, state, i, row[WRITTEN], problem.tensor[i, access[TENSOR], TRANSFER])
+    use_for_write_back(problem, state, i, row[WRITTEN], last, problem.tensor[i, access[TENSOR], TRANSFER])
     hold(state, i, row, last)
     row[VALID] = last
     log_transfer(state, i, access[INSTRUCTION], last + 1, row[WRITTEN], row[STRIP])
@@ -221,8 +223,8 @@ def serve(problem, state, i, k, by_cmem):
         fallen = max(compute, before) - max(compute, before + access[CMEM] - access[HBM])
         clock[SAVED] += trips * fallen
         clock[STATIC_SUM] += access[STATIC]
+        state.left[i, channel_row(problem), t] += access[HBM] - fallen
         if problem.options[OPT_ELAPSED] == 0:
-            state.left[i, 0, t] += access[HBM] - fallen
             note_supply(state, i, t, t)
 
 

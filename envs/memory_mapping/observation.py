@@ -180,6 +180,8 @@ ACTION_FEATURES = (
     Feature("free_now", _CMEM),
     _amount("blocked_worth", _TIME),
     Feature("blocked_only_copies", "8 storages"),
+    Feature("channel_used", "free time of the window"),
+    _amount("wait", _TIME),
 )
 ACTION_COLUMNS = len(ACTION_FEATURES)
 

@@ -87,8 +87,10 @@ from .state import (
     WRITE_BACK,
     WRITES,
     WRITTEN,
+    channel_row,
     log_count,
 )
+from .supply import sum_left, wait_for_fetch, wait_for_write_back
 
 _NEAR, _FAR = 8, 32  # accesses whose bytes make up the pressure ahead
 
@@ -172,9 +174,7 @@ def write_globals(problem, state, view, i, near, far):
 @compiled
 def share_left(problem, state, i, begin, end):
     """Which share of the time of instructions begin .. end - 1 transfers can still use."""
-    left = 0
-    for u in range(begin, end):
-        left += state.left[i, 0, u]
+    left = sum_left(state.left[i, 0], begin, end)
     time = problem.timed[i, end] - problem.timed[i, begin]
     return min(left / time, 1.0) if time > 0 else 0.0
 
@@ -216,21 +216,23 @@ def write_slot(problem, state, view, i, a, near):
     floats[at + 33] = clip((memory - instruction[COMPUTE]) / bound, -1.0, 1.0)
     floats[at + 34] = wide(near)
     floats[at + 35] = 1.0 - state.held[i, t] * per_cmem
-    last = state.offer[i, a, WRITE_BACK]
+    last, wait = state.offer[i, a, WRITE_BACK], 0.0
     if last != NONE:
         written = k if a == NO_COPY else row[WRITTEN]
         floats[at + 24] = 1.0
         floats[at + 25] = log_count(problem, last - problem.access[i, written, INSTRUCTION])
+        wait = wait_for_write_back(problem, state, i, written, last) * per_time
     if a == DROP:
         floats[at + 16] = signed(worth[IF_OUT] * per_time)
-        floats[at + 17] = floats[at + 16]
+        floats[at + 17] = signed(worth[IF_OUT] * per_time - wait)
+        floats[at + 39] = wide(wait)
     else:
-        write_hold(problem, state, view, i, a, k, at)
+        write_hold(problem, state, view, i, a, k, at, wait)
 
 
 @compiled
-def write_hold(problem, state, view, i, a, k, at):
-    """What serving an access by CMEM gains and takes."""
+def write_hold(problem, state, view, i, a, k, at, wait):
+    """What serving an access by CMEM gains and takes, its write-back's `wait` included."""
     floats = view.floats[i]
     _clock, _dims, scale, offer = state.clock[i], problem.dims[i], problem.scale[i], state.offer[i, a]
     access, worth = problem.access[i, k], problem.worth[i, k]
@@ -257,11 +259,12 @@ def write_hold(problem, state, view, i, a, k, at):
     floats[at + 4] = signed(instruction[TRIPS] * gain * per_time)
     if a == COPY:
         floats[at + 6] = wide(tensor[TRANSFER] * per_time)
-        left = 0
-        for u in range(begin, t):
-            left += state.left[i, 0, u]
+        left = sum_left(state.left[i, 0], begin, t)
+        free = sum_left(state.left[i, channel_row(problem)], begin, t)
+        wait += wait_for_fetch(problem, state, i, begin, t, tensor[TRANSFER]) * per_time
         toll = toll_of_fetch(problem, i, begin, t, tensor[TRANSFER]) * per_time
         floats[at + 7] = min(tensor[TRANSFER] / max(left, 1), 1.0)
+        floats[at + 38] = min(tensor[TRANSFER] / max(free, 1), 1.0)
     floats[at + 8] = log_count(problem, length)
     floats[at + 9] = log_count(problem, end - strip_begin + 1)
     floats[at + 10] = wide(area)
@@ -275,8 +278,9 @@ def write_hold(problem, state, view, i, a, k, at):
         bottom = offer[OFFER_BOTTOM]
         blocked, only_copies = blocked_worth(problem, state, i, access[STORAGE], begin, end, bottom, bottom + size)
     blocked *= per_time
-    floats[at + 13] = log_ratio(max(saving + max(later, 0.0), 0.0), paid + toll + blocked)
-    floats[at + 17] = signed(saving - paid - toll + later - blocked)
+    floats[at + 13] = log_ratio(max(saving + max(later, 0.0), 0.0), paid + toll + blocked + wait)
+    floats[at + 17] = signed(saving - paid - toll + later - blocked - wait)
+    floats[at + 39] = wide(wait)
     floats[at + 36], floats[at + 37] = wide(blocked), min(only_copies / 8.0, 1.0)
     floats[at + 22] = min((fullest + size) * per_cmem, 1.0)
     floats[at + 23] = clip(offer[OFFER_ROOM] * per_cmem, 0.0, 1.0)

@@ -141,16 +141,20 @@ def sum_benefits(problem, i):
 
 @compiled
 def sum_supply(problem, i):
-    """Times and supply with everything in HBM, summed over instructions."""
-    supplied, timed, instruction = problem.supplied[i], problem.timed[i], problem.instruction[i]
-    total = 0.0
-    supplied[0], timed[0] = 0.0, 0.0
+    """Times, and what they leave of the HBM channel, with everything in HBM, summed over instructions."""
+    freed, timed, instruction = problem.freed[i], problem.timed[i], problem.instruction[i]
+    freed[0], timed[0] = 0.0, 0.0
     for t in range(problem.dims[i, DIM_INSTRUCTIONS]):
-        total += instruction[t, ALL_HBM_TIME]
         timed[t + 1] = timed[t] + instruction[t, ALL_HBM_TIME]
-        if problem.options[OPT_ELAPSED] == 0:
-            total -= instruction[t, ALL_HBM_MEMORY]
-        supplied[t + 1] = total
+        freed[t + 1] = freed[t] + instruction[t, ALL_HBM_TIME] - instruction[t, ALL_HBM_MEMORY]
+
+
+@compiled
+def supply_of(problem, i, begin, end):
+    """The supply of instructions begin .. end - 1 with everything in HBM."""
+    if problem.options[OPT_ELAPSED] == 1:
+        return problem.timed[i, end] - problem.timed[i, begin]
+    return problem.freed[i, end] - problem.freed[i, begin]
 
 
 @compiled
@@ -167,7 +171,7 @@ def find_fetches(problem, i):
             first = max(first, access[access[k, PREVIOUS], INSTRUCTION] + 1)
         work = problem.tensor[i, access[k, TENSOR], TRANSFER]
         for u in range(t - 1, first - 1, -1):
-            if problem.supplied[i, t] - problem.supplied[i, u] >= work:
+            if supply_of(problem, i, u, t) >= work:
                 worth[k, FETCH] = u - 1
                 break
 
@@ -193,8 +197,7 @@ def rent(problem, i, first, last, size):
 @compiled
 def toll_of_fetch(problem, i, begin, t, work):
     """What a fetch during instructions begin .. t - 1 costs by the tolls."""
-    supply = problem.supplied[i, t] - problem.supplied[i, begin]
-    return (problem.toll[i, t] - problem.toll[i, begin]) * work / max(supply, 1.0)
+    return (problem.toll[i, t] - problem.toll[i, begin]) * work / max(supply_of(problem, i, begin, t), 1.0)
 
 
 @compiled
@@ -214,8 +217,11 @@ def value_of_fetching(problem, i, after, size):
         return _NEVER
     access = problem.access[i, after]
     t = access[INSTRUCTION]
+    work = problem.tensor[i, access[TENSOR], TRANSFER]
     paid = rent(problem, i, start + 1, t, size)
-    paid += toll_of_fetch(problem, i, start + 1, t, problem.tensor[i, access[TENSOR], TRANSFER])
+    paid += toll_of_fetch(problem, i, start + 1, t, work)
+    lacking = work - (problem.freed[i, t] - problem.freed[i, start + 1])  # instruction t waits for that
+    paid += problem.instruction[i, t, TRIPS] * max(lacking, 0.0)
     return worth[after, SAVES] - paid + worth[after, IF_IN]
 
 
@@ -276,7 +282,7 @@ def want_best_plan(problem, i, first, size, grouped, wanted, gained, moved):
             gained[t] += access[k, HBM] - access[k, CMEM]
         if inside and fetches:
             work = problem.tensor[i, access[k, TENSOR], TRANSFER]
-            share = work / max(problem.supplied[i, t] - problem.supplied[i, begin], 1.0)
+            share = work / max(supply_of(problem, i, begin, t), 1.0)
             moved[begin] += share
             moved[t] -= share
         k, before = access[k, NEXT], k
@@ -300,11 +306,11 @@ def move_prices(problem, i, wanted, step):
 @compiled
 def move_tolls(problem, i, moved, step):
     """The same for the supply."""
-    toll, supplied = problem.toll[i], problem.supplied[i]
+    toll = problem.toll[i]
     use, total, old = 0.0, 0.0, 0.0
     for t in range(problem.dims[i, DIM_INSTRUCTIONS]):
         use += moved[t]
-        supply = supplied[t + 1] - supplied[t]
+        supply = supply_of(problem, i, t, t + 1)
         now = (toll[t + 1] - old) / supply if supply > 0.0 else 0.0
         old = toll[t + 1]
         now = max(now + step * min(use - 1.0, 3.0), 0.0)

@@ -173,7 +173,7 @@ class Problem(NamedTuple):
     worth: NDArray[np.float64]  # [n, N, NUM_WORTH]
     price: NDArray[np.float64]  # [n, T + 1]: what holding a byte is worth, in ps, summed over instructions 0 .. t - 1
     toll: NDArray[np.float64]  # [n, T + 1]: what all the supply of instructions 0 .. t - 1 is worth, in ps
-    supplied: NDArray[np.float64]  # [n, T + 1]: how much that is with everything in HBM, in ps
+    freed: NDArray[np.float64]  # [n, T + 1]: what these leave free of the HBM channel with everything in HBM, in ps
     timed: NDArray[np.float64]  # [n, T + 1]: e_t with everything in HBM, summed over instructions 0 .. t - 1
     scale: NDArray[np.float64]  # [n, NUM_SCALES]
     feature: NDArray[np.float32]  # [n, N, STATIC_COLUMNS], what an observation says of an access at any time
@@ -193,7 +193,9 @@ class State(NamedTuple):
     memory: NDArray[np.int64]  # [n, T], mem_t with undecided accesses in HBM
     least: NDArray[np.int64]  # [n, T], mem_t with undecided accesses at their best
     held: NDArray[np.int64]  # [n, T], bytes that are held
-    left: NDArray[np.int64]  # [n, 2, T], supply left for fetches and for write-backs; row 0 for both if contended
+    left: NDArray[
+        np.int64
+    ]  # [n, 3, T], supply left for fetches, for write-backs, and of the channel; row 0 if contended
     storage: NDArray[np.int64]  # [n, V, NUM_STORAGE], by storage
     strip: NDArray[np.int64]  # [n, N, NUM_STRIP]
     order: NDArray[np.int32]  # [n, N], strips from the lowest offset on
@@ -221,3 +223,9 @@ def log_count(problem, count):
 def write_back_row(problem):
     """Row of `State.left` that write-backs use."""
     return 1 if problem.options[OPT_ELAPSED] == 1 else 0
+
+
+@compiled
+def channel_row(problem):
+    """Row of `State.left` that says what instructions and transfers leave free of the HBM channel."""
+    return 2 if problem.options[OPT_ELAPSED] == 1 else 0

@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 from ..core.compile import compiled
-from .state import FIRST, INSTRUCTION, LAST, LEFT_FROM, LEFT_TO, NEXT_WRITE, NONE, write_back_row
+from .state import (
+    FIRST,
+    INSTRUCTION,
+    LAST,
+    LEFT_FROM,
+    LEFT_TO,
+    NEXT_WRITE,
+    NONE,
+    OPT_ELAPSED,
+    TENSOR,
+    TRANSFER,
+    TRIPS,
+    channel_row,
+    write_back_row,
+)
 
 NO_START = -2
 
@@ -21,16 +35,36 @@ def fetch_start(problem, state, i, t, work):
 
 
 @compiled
-def use_for_fetch(state, i, t, work):
-    """Use supply for a fetch for instruction t, latest first."""
-    left = state.left[i]
-    u = t - 1
-    while work > 0:
-        used = min(left[0, u], work)
-        left[0, u] -= used
+def use_for_fetch(problem, state, i, begin, end, work):
+    """Use supply for a fetch during instructions begin .. end - 1, latest first."""
+    use_latest_first(state.left[i, 0], begin, end, work)
+    if problem.options[OPT_ELAPSED] == 1:
+        use_latest_first(state.left[i, channel_row(problem)], begin, end, work)
+    note_supply(state, i, begin, end - 1)
+
+
+@compiled
+def use_latest_first(left, begin, end, work):
+    for u in range(end - 1, begin - 1, -1):
+        used = min(left[u], work)
+        left[u] -= used
         work -= used
-        u -= 1
-    note_supply(state, i, u + 1, t - 1)
+
+
+@compiled
+def wait_for_fetch(problem, state, i, begin, end, work):
+    """How long instruction `end` waits for such a fetch, as far as can be seen now, all trips together."""
+    lacking = work - sum_left(state.left[i, channel_row(problem)], begin, end)
+    return max(lacking, 0) * problem.instruction[i, begin, TRIPS]
+
+
+@compiled
+def sum_left(left, begin, end):
+    """What instructions begin .. end - 1 leave."""
+    total = 0
+    for u in range(begin, end):
+        total += left[u]
+    return total
 
 
 @compiled
@@ -49,18 +83,31 @@ def write_back_end(problem, state, i, access, work, limit):
 
 
 @compiled
-def use_for_write_back(problem, state, i, access, work):
-    """Use supply for a write-back, earliest first."""
-    left = state.left[i]
-    row = write_back_row(problem)
-    u = problem.access[i, access, INSTRUCTION] + 1
-    while work > 0:
-        used = min(left[row, u], work)
-        left[row, u] -= used
+def use_for_write_back(problem, state, i, access, last, work):
+    """Use supply for a write-back up to instruction `last`, earliest first."""
+    begin = problem.access[i, access, INSTRUCTION] + 1
+    use_earliest_first(state.left[i, write_back_row(problem)], begin, last, work)
+    if problem.options[OPT_ELAPSED] == 1:
+        use_earliest_first(state.left[i, channel_row(problem)], begin, last, work)
+    else:
+        note_supply(state, i, begin, last)
+
+
+@compiled
+def use_earliest_first(left, begin, last, work):
+    for u in range(begin, last + 1):
+        used = min(left[u], work)
+        left[u] -= used
         work -= used
-        u += 1
-    if row == 0:
-        note_supply(state, i, problem.access[i, access, INSTRUCTION] + 1, u - 1)
+
+
+@compiled
+def wait_for_write_back(problem, state, i, access, last):
+    """How long the instruction after `last` waits for a write-back, as far as can be seen now, all trips together."""
+    row = problem.access[i, access]
+    work = problem.tensor[i, row[TENSOR], TRANSFER]
+    lacking = work - sum_left(state.left[i, channel_row(problem)], row[INSTRUCTION] + 1, last + 1)
+    return max(lacking, 0) * problem.instruction[i, row[INSTRUCTION], TRIPS]
 
 
 @compiled

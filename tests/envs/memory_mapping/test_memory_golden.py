@@ -11,12 +11,12 @@ from makespan.envs.memory_mapping.env import make_engine
 from support.trajectories import golden
 
 GOLDEN = {
-    "default": "a8018a13965d00da",
-    "sizes": "cac9050b0ba59f36",
-    "elapsed": "110ee51d4d75d5cc",
-    "first-fit": "09822402ce9bccc8",
-    "terminate": "647ab3abacce844b",
-    "static": "8c18eb1a27513dd9",
+    "default": "289827d440d8f272",
+    "sizes": "092a721a53db1ff6",
+    "elapsed": "77725c69d7aef7a3",
+    "first-fit": "fbef55b6cf19104b",
+    "terminate": "a08cc8628a2be3a0",
+    "static": "c15e1cbd81a1ec2b",
 }
 
 

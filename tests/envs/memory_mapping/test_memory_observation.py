@@ -232,6 +232,27 @@ def test_the_slots_of_a_game_worked_by_hand():
     assert not image[:, :, 1:3].any()
 
 
+@MODEST
+@given(SEEDS)
+def test_the_wait_of_a_lone_copy_is_what_the_judge_finds(seed: int):
+    engine = make_engine(1, "random:size=40", supply="elapsed")
+    engine.reset([seed])
+    instance, rng = engine.instance(0), np.random.default_rng(seed)
+    wanted = int(rng.integers(0, instance.num_accesses))
+    expected = 0.0
+    for k in range(instance.num_accesses):
+        action = 2
+        alone = instance.tensors[int(instance.access_tensor[k])].alias_group is None
+        if k >= wanted and alone and engine.metrics(0)["copies"] == 0 and engine.masks[0, 0]:
+            action = 0
+            mean = instance.all_hbm_ps / instance.num_instructions
+            expected = float(table(engine, "actions/features")["wait"][0]) * mean
+        engine.step([action if engine.masks[0, action] else int(np.flatnonzero(engine.masks[0])[0])])
+    found = engine.metrics(0)
+    if found["copies"] == 1 and found["write_backs"] == 0:
+        assert found["waits_ps"] == pytest.approx(expected, rel=1e-5, abs=1.0)
+
+
 def test_every_legal_slot_has_features_and_bounds_hold_in_extremes():
     """Programs with tensors larger than CMEM, of long loops, and with one instruction."""
     for seed in range(40):
