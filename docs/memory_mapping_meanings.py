@@ -134,8 +134,8 @@ _ACTION = {
     "blocked_worth": "what other storages in CMEM lose, by the prices, as they can no longer be held on",
     "blocked_only_copies": "those of them whose value is only in CMEM",
     "channel_used": "share of what the copy's window has free of the HBM channel that the copy takes",
-    "wait": "how long the judge has instructions wait for its transfers, as they lack so much free time in their windows; "
-    "only under elapsed supply",
+    "wait": "how long instructions wait for its transfers by the judge, as they lack so much free time in their "
+    "windows; only under elapsed supply",
 }
 
 MEANINGS = {
