@@ -59,6 +59,7 @@ from .state import (
     OF,
     OFFER_BEGIN,
     OFFER_BOTTOM,
+    OFFER_DUE,
     OFFER_END,
     OPT_ELAPSED,
     OPT_JUDGE,
@@ -150,7 +151,7 @@ def decide(problem, state, i, k, action):
     if action != NO_COPY and offer[WRITE_BACK] != NONE:
         write_back(problem, state, i, access[STORAGE], offer[WRITE_BACK])
     if action == COPY:
-        use_for_fetch(problem, state, i, offer[OFFER_BEGIN], access[INSTRUCTION], tensor[TRANSFER])
+        use_for_fetch(problem, state, i, offer[OFFER_BEGIN], offer[OFFER_DUE], tensor[TRANSFER])
         clock[COPIES] += 1
     if begins:
         fetched = offer[OFFER_BEGIN] - 1 if action == COPY else NOT_FETCHED
@@ -159,7 +160,7 @@ def decide(problem, state, i, k, action):
         )
         row[STRIP], row[HELD_UNTIL] = number, offer[OFFER_END]
         if action == COPY:
-            log_transfer(state, i, fetched, access[INSTRUCTION], k, number)
+            log_transfer(state, i, fetched, offer[OFFER_DUE], k, number)
     elif action == NO_COPY:
         hold(state, i, row, offer[OFFER_END])
     row[SERVED] = IN_HBM if action == DROP else IN_CMEM

@@ -40,6 +40,7 @@ from .state import (
     NOT_VALID,
     OFFER_BEGIN,
     OFFER_BOTTOM,
+    OFFER_DUE,
     OFFER_END,
     OFFER_ROOM,
     OPT_FIRST_FIT,
@@ -61,7 +62,7 @@ from .state import (
     WRITES,
     WRITTEN,
 )
-from .supply import NO_START, fetch_start, write_back_end
+from .supply import NO_START, fetch_window, write_back_end
 
 
 @compiled
@@ -120,7 +121,7 @@ def assess_copy(problem, state, i, k):
         return IS_CARRIED
     if row[HELD_UNTIL] >= t:
         return HELD
-    start = fetch_start(problem, state, i, t, tensor[TRANSFER])
+    start, due, end = fetch_window(problem, state, i, t, tensor[TRANSFER])
     if start == NO_START:
         return NO_SUPPLY
     if row[HELD_UNTIL] > start:
@@ -134,7 +135,7 @@ def assess_copy(problem, state, i, k):
         offer[WRITE_BACK] = last
     elif row[VALID] > start:
         return NOT_VALID
-    offer[OFFER_BEGIN], offer[OFFER_END] = start + 1, t
+    offer[OFFER_BEGIN], offer[OFFER_DUE], offer[OFFER_END] = start + 1, due, end
     return place_block(problem, state, i, k, offer, grouped and row[SERVED] == IN_CMEM)
 
 

@@ -18,7 +18,7 @@ from .observation import (
     signed,
     wide,
 )
-from .pricing import rent, toll_of_fetch
+from .pricing import rent, toll_of_fetch, worth_inside
 from .state import (
     ALLOWED,
     BACKUPS,
@@ -43,7 +43,6 @@ from .state import (
     GROUPED,
     HBM,
     HELD_UNTIL,
-    IF_IN,
     IF_OUT,
     IN_CMEM,
     INSTRUCTION,
@@ -57,6 +56,7 @@ from .state import (
     NONE,
     OFFER_BEGIN,
     OFFER_BOTTOM,
+    OFFER_DUE,
     OFFER_END,
     OFFER_ROOM,
     OPENED,
@@ -235,7 +235,7 @@ def write_hold(problem, state, view, i, a, k, at, wait):
     """What serving an access by CMEM gains and takes, its write-back's `wait` included."""
     floats = view.floats[i]
     _clock, _dims, scale, offer = state.clock[i], problem.dims[i], problem.scale[i], state.offer[i, a]
-    access, worth = problem.access[i, k], problem.worth[i, k]
+    access = problem.access[i, k]
     tensor, row = problem.tensor[i, access[TENSOR]], state.storage[i, access[STORAGE]]
     t = access[INSTRUCTION]
     instruction = problem.instruction[i, t]
@@ -254,15 +254,16 @@ def write_hold(problem, state, view, i, a, k, at, wait):
     toll = 0.0
     area = size * per_cmem * length
     paid = rent(problem, i, begin, end, size) * per_time if length > 0 else 0.0
-    later = worth[IF_IN] * per_time
+    later = worth_inside(problem, i, k, strip_begin) * per_time
     floats[at + 3] = signed(saving)
     floats[at + 4] = signed(instruction[TRIPS] * gain * per_time)
     if a == COPY:
         floats[at + 6] = wide(tensor[TRANSFER] * per_time)
-        left = sum_left(state.left[i, 0], begin, t)
-        free = sum_left(state.left[i, channel_row(problem)], begin, t)
-        wait += wait_for_fetch(problem, state, i, begin, t, tensor[TRANSFER]) * per_time
-        toll = toll_of_fetch(problem, i, begin, t, tensor[TRANSFER]) * per_time
+        due = offer[OFFER_DUE]
+        left = sum_left(state.left[i, 0], begin, due)
+        free = sum_left(state.left[i, channel_row(problem)], begin, due)
+        wait += wait_for_fetch(problem, state, i, begin, due, tensor[TRANSFER]) * per_time
+        toll = toll_of_fetch(problem, i, begin, due, tensor[TRANSFER]) * per_time
         floats[at + 7] = min(tensor[TRANSFER] / max(left, 1), 1.0)
         floats[at + 38] = min(tensor[TRANSFER] / max(free, 1), 1.0)
     floats[at + 8] = log_count(problem, length)
@@ -307,7 +308,8 @@ def blocked_worth(problem, state, i, storage, begin, end, bottom, top):
         after = access[row[LATEST], NEXT]
         if after == NONE or access[after, INSTRUCTION] < begin:
             continue
-        total += max(worth[row[LATEST], IF_IN] - worth[row[LATEST], IF_OUT], 0.0)
+        inside = worth_inside(problem, i, row[LATEST], strip[BEGIN])
+        total += max(inside - worth[row[LATEST], IF_OUT], 0.0)
         only_copies += row[VALID] == NEVER
     return total, only_copies
 

@@ -32,9 +32,12 @@ from .state import (
     HBM_ONLY,
     IF_IN,
     IF_OUT,
+    IF_THROUGH,
     INSTRUCTION,
+    LAST,
     LATER,
     LATER_BENEFIT,
+    LOOP,
     NEXT,
     NONE,
     NOT_FETCHED,
@@ -166,14 +169,22 @@ def find_fetches(problem, i):
         if access[k, WRITES] == 1 or access[k, CARRIED] == 1:
             continue
         t = access[k, INSTRUCTION]
-        first = instruction[t, FIRST]
+        first, since = instruction[t, FIRST], 0
         if access[k, PREVIOUS] != NONE:
-            first = max(first, access[access[k, PREVIOUS], INSTRUCTION] + 1)
+            since = access[access[k, PREVIOUS], INSTRUCTION] + 1
         work = problem.tensor[i, access[k, TENSOR], TRANSFER]
-        for u in range(t - 1, first - 1, -1):
-            if supply_of(problem, i, u, t) >= work:
-                worth[k, FETCH] = u - 1
-                break
+        worth[k, FETCH] = latest_fetch(problem, i, max(first, since), t, work)
+        if worth[k, FETCH] == NOT_FETCHED and instruction[t, LOOP] == 1 and first > 0:
+            worth[k, FETCH] = latest_fetch(problem, i, max(instruction[first - 1, FIRST], since), first, work)
+
+
+@compiled
+def latest_fetch(problem, i, begin, end, work):
+    """The largest s >= begin - 1 for which instructions s+1 .. end-1 supply `work` with everything in HBM."""
+    for u in range(end - 1, begin - 1, -1):
+        if supply_of(problem, i, u, end) >= work:
+            return u - 1
+    return NOT_FETCHED
 
 
 @compiled
@@ -201,51 +212,87 @@ def toll_of_fetch(problem, i, begin, t, work):
 
 
 @compiled
-def value_of_keeping(problem, i, k, after, size):
-    """What the accesses of a storage from `after` on are worth if it is held on from access k."""
-    access, worth = problem.access[i], problem.worth[i]
-    paid = rent(problem, i, access[k, INSTRUCTION] + 1, access[after, INSTRUCTION], size)
-    return worth[after, SAVES] - paid + worth[after, IF_IN]
+def held_end(problem, i, begin, t):
+    """Until when a strip that begins at `begin` is held to serve instruction t: to the end of a loop that it enters."""
+    here = problem.instruction[i, t]
+    return here[LAST] if here[LOOP] == 1 and begin < here[FIRST] else t
 
 
 @compiled
-def value_of_fetching(problem, i, after, size):
-    """What the accesses of a storage from `after` on are worth if it is fetched for that one."""
+def worth_inside(problem, i, k, begin):
+    """What the accesses after k are worth if CMEM serves access k by a strip that begins at `begin`."""
+    here = problem.instruction[i, problem.access[i, k, INSTRUCTION]]
+    return problem.worth[i, k, IF_THROUGH if here[LOOP] == 1 and begin < here[FIRST] else IF_IN]
+
+
+@compiled
+def value_of_keeping(problem, i, begin, held, after, size):
+    """What access `after` and those after it are worth if a strip from `begin` is held on from instruction `held`."""
+    end = held_end(problem, i, begin, problem.access[i, after, INSTRUCTION])
+    paid = rent(problem, i, held + 1, max(held, end), size)
+    return problem.worth[i, after, SAVES] - paid + worth_inside(problem, i, after, begin)
+
+
+@compiled
+def value_of_fetching(problem, i, after, held, size):
+    """What access `after` and those after it are worth if it is fetched after instruction `held`, or later."""
     worth = problem.worth[i]
     start = np.int64(worth[after, FETCH])
-    if start == NOT_FETCHED:
+    if start == NOT_FETCHED or start < held:
         return _NEVER
     access = problem.access[i, after]
     t = access[INSTRUCTION]
+    begin, due = start + 1, fetch_due(problem, i, start, t)
     work = problem.tensor[i, access[TENSOR], TRANSFER]
-    paid = rent(problem, i, start + 1, t, size)
-    paid += toll_of_fetch(problem, i, start + 1, t, work)
-    lacking = work - (problem.freed[i, t] - problem.freed[i, start + 1])  # instruction t waits for that
-    paid += problem.instruction[i, t, TRIPS] * max(lacking, 0.0)
-    return worth[after, SAVES] - paid + worth[after, IF_IN]
+    paid = rent(problem, i, begin, held_end(problem, i, begin, t), size)
+    paid += toll_of_fetch(problem, i, begin, due, work)
+    lacking = work - (problem.freed[i, due] - problem.freed[i, begin])  # instruction `due` waits for that
+    paid += problem.instruction[i, begin, TRIPS] * max(lacking, 0.0)
+    return worth[after, SAVES] - paid + worth_inside(problem, i, after, begin)
+
+
+@compiled
+def fetch_due(problem, i, start, t):
+    """Before which instruction a fetch for instruction t is done: t, or the first one of a loop that it is made for."""
+    here = problem.instruction[i, t]
+    return here[FIRST] if here[LOOP] == 1 and start + 1 < here[FIRST] else t
 
 
 @compiled
 def plan_storage(problem, i, storage, wanted, gained, moved):
-    """The best plan of one storage at the present prices: fill IF_IN and IF_OUT, and add what it wants to hold."""
-    access, worth, tensor = problem.access[i], problem.worth[i], problem.tensor[i]
+    """The best plan of one storage at the present prices: fill what its accesses are worth, and add what it wants."""
+    tensor = problem.tensor[i]
     first = tensor[storage, FIRST_OF_STORAGE]
     size = tensor[storage, SIZE]
     grouped = tensor[storage, GROUPED] == 1
-    k = last_of_storage(access, first)
+    k = last_of_storage(problem.access[i], first)
     while k != NONE:
-        after = access[k, NEXT]
-        worth[k, IF_IN], worth[k, IF_OUT] = 0.0, 0.0
-        if after != NONE:
-            keep = value_of_keeping(problem, i, k, after, size)
-            fetch = value_of_fetching(problem, i, after, size)
-            out = worth[after, IF_OUT]
-            worth[k, IF_IN] = max(keep, fetch) if grouped else max(keep, max(fetch, out))
-            worth[k, IF_OUT] = 0.0 if grouped else max(fetch, out)
-        k = access[k, PREVIOUS]
+        value_access(problem, i, k, size, grouped)
+        k = problem.access[i, k, PREVIOUS]
     if size > problem.dims[i, DIM_CMEM] or tensor[storage, HBM_ONLY] == 1:
         return
     want_best_plan(problem, i, first, size, grouped, wanted, gained, moved)
+
+
+@compiled
+def value_access(problem, i, k, size, grouped):
+    """Fill what the accesses of a storage after access k are worth."""
+    worth, after, t = problem.worth[i], problem.access[i, k, NEXT], problem.access[i, k, INSTRUCTION]
+    worth[k, IF_IN], worth[k, IF_THROUGH], worth[k, IF_OUT] = 0.0, 0.0, 0.0
+    if after == NONE:
+        return
+    here, out = problem.instruction[i, t], worth[after, IF_OUT]
+    fetch = value_of_fetching(problem, i, after, t, size)
+    worth[k, IF_OUT] = 0.0 if grouped else max(fetch, out)
+    keep = value_of_keeping(problem, i, t, t, after, size)
+    worth[k, IF_IN] = max(keep, fetch) if grouped else max(keep, max(fetch, out))
+    if here[LOOP] == 0:
+        worth[k, IF_THROUGH] = worth[k, IF_IN]
+        return
+    worth[k, IF_THROUGH] = value_of_keeping(problem, i, here[FIRST] - 1, here[LAST], after, size)
+    if problem.access[i, after, INSTRUCTION] > here[LAST]:
+        fetch = value_of_fetching(problem, i, after, here[LAST], size)
+        worth[k, IF_THROUGH] = max(worth[k, IF_THROUGH], fetch if grouped else max(fetch, out))
 
 
 @compiled
@@ -259,33 +306,39 @@ def last_of_storage(access, k):
 def want_best_plan(problem, i, first, size, grouped, wanted, gained, moved):
     """Follow the best plan of a storage and add up what it holds and gains."""
     access, worth = problem.access[i], problem.worth[i]
-    k, before = first, NONE
-    inside = False
+    k, inside = first, False
+    begin, held = NONE, NONE  # of its strip
     while k != NONE:
-        t = access[k, INSTRUCTION]
-        out = worth[k, IF_OUT]
-        stay, begin, fetches = _NEVER, t, False
-        if before == NONE and access[k, WRITES] == 1:
+        t, out = access[k, INSTRUCTION], worth[k, IF_OUT]
+        stay, start = _NEVER, t
+        if k == first and access[k, WRITES] == 1:
             stay = worth[k, SAVES] - rent(problem, i, t, t, size) + worth[k, IF_IN]
-        fetch = value_of_fetching(problem, i, k, size)
-        if fetch > stay:
-            stay, begin, fetches = fetch, np.int64(worth[k, FETCH]) + 1, True
+        fetch = value_of_fetching(problem, i, k, held, size)
+        fetches = fetch > stay
+        if fetches:
+            stay, start = fetch, np.int64(worth[k, FETCH]) + 1
         if inside:
-            keep = value_of_keeping(problem, i, before, k, size)
-            if keep >= stay:
-                stay, begin, fetches = keep, access[before, INSTRUCTION] + 1, False
-        inside = inside if grouped and before != NONE else stay > out
-        if inside and begin <= t:
-            wanted[begin] += size
-            wanted[t + 1] -= size
+            keep = value_of_keeping(problem, i, begin, held, k, size)
+            if keep >= stay or held >= t:
+                stay, start, fetches = keep, begin, False
+        if not grouped or k == first:
+            inside = stay > out or held >= t
         if inside:
+            if start != begin:
+                begin, held = start, start - 1
+            end = held_end(problem, i, begin, t)
+            if end > held:
+                wanted[held + 1] += size
+                wanted[end + 1] -= size
+                held = end
             gained[t] += access[k, HBM] - access[k, CMEM]
         if inside and fetches:
+            due = fetch_due(problem, i, begin - 1, t)
             work = problem.tensor[i, access[k, TENSOR], TRANSFER]
-            share = work / max(supply_of(problem, i, begin, t), 1.0)
+            share = work / max(supply_of(problem, i, begin, due), 1.0)
             moved[begin] += share
-            moved[t] -= share
-        k, before = access[k, NEXT], k
+            moved[due] -= share
+        k = access[k, NEXT]
 
 
 @compiled

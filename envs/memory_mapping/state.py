@@ -72,9 +72,10 @@ PARAM, INPUT, CONST, ACT, OUTPUT = range(5)
 # --- columns of Problem.worth, see `pricing` -------------------------------------------------------------------------
 # SAVES is what serving the access by CMEM saves, FETCH the largest s of its fetch with the supply of everything in HBM
 # (-2 for none). IF_IN and IF_OUT are what the accesses of the storage after it are worth net of rent if it is served by
-# CMEM, or by HBM; LATER_BENEFIT sums up their static benefits, LATER counts them. DENSITY is the static benefit per
-# byte and instruction that must be held, summed over the accesses before this one.
-SAVES, FETCH, IF_IN, IF_OUT, LATER_BENEFIT, LATER, DENSITY, NUM_WORTH = range(8)
+# CMEM, or by HBM; IF_THROUGH the same as IF_IN if the strip comes from before the loop that the access is in, and the
+# rent is paid to its end. LATER_BENEFIT sums up their static benefits, LATER counts them. DENSITY is the static benefit
+# per byte and instruction that must be held, summed over the accesses before this one.
+SAVES, FETCH, IF_IN, IF_THROUGH, IF_OUT, LATER_BENEFIT, LATER, DENSITY, NUM_WORTH = range(9)
 
 # --- columns of Problem.scale -----------------------------------------------------------------------------------------
 # 1 / mean time of an instruction, 1 / CMEM, 1 / all-HBM run time, log(1 + most live bytes / CMEM).
@@ -129,9 +130,10 @@ MOST_TOUCHED = 4
 AFTER, BEFORE, ACCESS, OF, NUM_TRANSFER = range(5)
 
 # --- columns of State.offer, a row for each action: what it would do now ----------------------------------------------
-# The interval and offset to be held; WRITE_BACK is the last instruction that a write-back needs (NONE if none is
-# needed); ROOM what the gap has beyond the block. REFUSED says why it is illegal.
-ALLOWED, OFFER_BEGIN, OFFER_END, OFFER_BOTTOM, OFFER_ROOM, WRITE_BACK, REFUSED, NUM_OFFER = range(8)
+# The interval and offset to be held; OFFER_DUE is the instruction before which a fetch is done; WRITE_BACK the last
+# instruction that a write-back needs (NONE if none is needed); ROOM what the gap has beyond the block. REFUSED says why
+# it is illegal.
+ALLOWED, OFFER_BEGIN, OFFER_DUE, OFFER_END, OFFER_BOTTOM, OFFER_ROOM, WRITE_BACK, REFUSED, NUM_OFFER = range(9)
 NONE = -1
 (
     NOT_REFUSED,

@@ -9,6 +9,7 @@ from .state import (
     LAST,
     LEFT_FROM,
     LEFT_TO,
+    LOOP,
     NEXT_WRITE,
     NONE,
     OPT_ELAPSED,
@@ -23,11 +24,25 @@ NO_START = -2
 
 
 @compiled
-def fetch_start(problem, state, i, t, work):
-    """The largest s for which the supply left in s+1 .. t-1, within t's segment, is at least `work`, or NO_START."""
+def fetch_window(problem, state, i, t, work):
+    """(s, e, last instruction held) of a fetch for a read at t; s is NO_START where too little supply is left.
+
+    Within t's segment, or else within the one before the loop that t is in, to be held all through the loop.
+    """
+    here = problem.instruction[i, t]
+    first = here[FIRST]
+    start = fetch_start(state, i, first, t, work)
+    if start != NO_START or here[LOOP] == 0 or first == 0:
+        return start, t, t
+    return fetch_start(state, i, problem.instruction[i, first - 1, FIRST], first, work), first, here[LAST]
+
+
+@compiled
+def fetch_start(state, i, first, end, work):
+    """The largest s >= first - 1 for which the supply left in s+1 .. end-1 is at least `work`, or NO_START."""
     left = state.left[i]
     total = 0
-    for u in range(t - 1, problem.instruction[i, t, FIRST] - 1, -1):
+    for u in range(end - 1, first - 1, -1):
         total += left[0, u]
         if total >= work:
             return u - 1

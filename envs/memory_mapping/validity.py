@@ -2,7 +2,7 @@
 
 Nothing here is shared with the game: what CMEM holds, which values HBM has and whether the transfers fit is derived
 from the plan alone. A plan may hold more than the game can play: transfers that begin at other times, offsets that no
-rule for gaps would choose, a fetch in front of a loop for a read within it.
+rule for gaps would choose, a fetch in front of a loop where one within it would do.
 """
 
 from __future__ import annotations

@@ -221,16 +221,10 @@ class ReferenceGame:
         storage, segment = self._storage(tensor), self._segment(t)
         if self._group_choice(p, tensor) is False or (storage, segment) in self.instance.carried:
             return False
-        work = int(self.instance.transfer_ps[tensor])
-        start = t
-        while (
-            start > self.instance.segments[segment][0]
-            and sum(self._left(p, "fetch", u) for u in range(start, t)) < work
-        ):
-            start -= 1
-        if sum(self._left(p, "fetch", u) for u in range(start, t)) < work:
+        fetch = self._fetch(p, t, tensor)
+        if fetch is None:
             return False
-        s = start - 1
+        s, e, end = fetch
         if not self._make_valid(p, tensor, s):
             return False
         if any(strip.storage == storage and strip.end > s for strip in p.strips):
@@ -242,15 +236,36 @@ class ReferenceGame:
             fixed = strips[0].offset if self.instance.tensors[tensor].alias_group is not None else None
         else:
             fixed = None
-        offset = self._gap(p, tensor, start, t) if fixed is None else fixed
-        if offset is None or not self._free(p, storage, offset, start, t):
+        offset = self._gap(p, tensor, s + 1, end) if fixed is None else fixed
+        if offset is None or not self._free(p, storage, offset, s + 1, end):
             return False
-        for u in reversed(range(start, t)):
+        work = int(self.instance.transfer_ps[tensor])
+        for u in reversed(range(s + 1, e)):
             amount = min(work, self._left(p, "fetch", u))
             p.used["fetch"][u] += amount
             work -= amount
-        p.strips.append(Strip(storage, tensor, start, t, offset, copy=(s, t)))
+        p.strips.append(Strip(storage, tensor, s + 1, end, offset, copy=(s, e)))
         return True
+
+    def _fetch(self, p: Position, t: int, tensor: int) -> tuple[int, int, int] | None:
+        """(s, e) of the transfer for a read at t, and the last instruction held then, as far as supply says."""
+        segments, number = self.instance.segments, self._segment(t)
+        first, last, _ = segments[number]
+        s = self._fetch_start(p, first, t, tensor)
+        if s is not None:
+            return s, t, t
+        if segments[number] in self.instance.loops and first > 0:
+            s = self._fetch_start(p, segments[number - 1][0], first, tensor)
+            if s is not None:
+                return s, first, last
+        return None
+
+    def _fetch_start(self, p: Position, first: int, e: int, tensor: int) -> int | None:
+        """The largest s, not before first - 1, for which s+1 .. e-1 have supply enough left."""
+        for s in range(e - 1, first - 2, -1):
+            if sum(self._left(p, "fetch", u) for u in range(s + 1, e)) >= int(self.instance.transfer_ps[tensor]):
+                return s
+        return None
 
     # --- validity in HBM ----------------------------------------------------------------------------------------------
 

@@ -254,18 +254,87 @@ HAND_GAMES = (
         shared=280,
         legal={1: (C, D)},
     ),
-    # A parameter that the first instruction of a loop reads: no supply before it in the loop, and none is taken from
-    # outside.
+    # A parameter that the first instruction of a loop reads: there is no supply before it in the loop, but instruction
+    # 0 leaves 90. One fetch for all rounds, held to the loop's end. e = 100, 3 * (10 + 50).
     HandGame(
-        "no fetch across the begin of a loop",
+        "what finds no supply in a loop is fetched before it and stays",
         hand_program([("input", 10), ("param", 40)], [(100, [0], []), (0, [1], []), (50, [], [])], loops=((1, 2, 3),)),
+        (D, C),
+        (Placement(1, 0, 2, 0, copy=(-1, 1)),),
+        all_hbm=100 + 3 * 90,
+        proxy=100 + 3 * 60,
+        judged=280,
+        shared=280,
+        legal={1: (C, D)},
+    ),
+    # The loop reads it twice. Fetched before the loop it serves both reads; but once the first is left to HBM, the
+    # second finds only the 20 of instruction 2. e = 100, twice (10 + 20 + 10) or (40 + 20 + 40).
+    *(
+        HandGame(
+            f"a fetch before a loop is for the loop's first read of it: {('COPY', '', 'DROP')[action]}",
+            hand_program(
+                [("input", 10), ("param", 40)],
+                [(100, [0], []), (0, [1], []), (20, [], []), (0, [1], [])],
+                loops=((1, 3, 2),),
+            ),
+            (D, action, following),
+            placements,
+            all_hbm=100 + 2 * 100,
+            proxy=run_time,
+            judged=run_time,
+            shared=run_time,
+            legal={1: (C, D), 2: (following,)},
+        )
+        for action, following, placements, run_time in (
+            (C, N, (Placement(1, 0, 3, 0, copy=(-1, 1)),), 100 + 2 * 40),
+            (D, D, (), 300),
+        )
+    ),
+    # Before the last loop lies a segment of 30, too little; what the loop before that leaves does not count.
+    HandGame(
+        "a fetch before a loop stays within the segment before it",
+        hand_program(
+            [("input", 10), ("param", 40)],
+            [(100, [0], []), (30, [], []), (0, [1], [])],
+            loops=((0, 0, 2), (2, 2, 3)),
+        ),
         (D, D),
         (),
-        all_hbm=100 + 3 * 90,
-        proxy=370,
-        judged=370,
-        shared=370,
+        all_hbm=2 * 100 + 30 + 3 * 40,
+        proxy=350,
+        judged=350,
+        shared=350,
         legal={1: (D,)},
+    ),
+    # The segment before a loop may be a loop: the transfer is then made in each of its rounds. e = 2 * 100, 3 * 10.
+    HandGame(
+        "a fetch before a loop within another loop",
+        hand_program([("input", 10), ("param", 40)], [(100, [0], []), (0, [1], [])], loops=((0, 0, 2), (1, 1, 3))),
+        (D, C),
+        (Placement(1, 0, 1, 0, copy=(-1, 1)),),
+        all_hbm=2 * 100 + 3 * 40,
+        proxy=2 * 100 + 3 * 10,
+        judged=230,
+        shared=230,
+        legal={1: (C, D)},
+    ),
+    # Held from 1 on by its fetch, the parameter needs the place of tensor 2 at the loop's last instruction, where that
+    # is written: one of them goes to HBM. Here tensor 2, e = 100, 5, 3 * (10 + 40).
+    HandGame(
+        "what is fetched before a loop holds its place in all of the loop",
+        hand_program(
+            [("input", 10), ("param", 40), ("act", 40)],
+            [(100, [0], []), (45, [], []), (0, [1], []), (0, [], [2])],
+            hand_hardware(cmem=60),
+            loops=((2, 3, 3),),
+        ),
+        (D, C, D),
+        (Placement(1, 1, 3, 0, copy=(0, 2)),),
+        all_hbm=100 + 45 + 3 * 80,
+        proxy=100 + 45 + 3 * 50,
+        judged=295,
+        shared=295,
+        legal={1: (C, D), 2: (D,)},
     ),
     # An output is written back as soon as it can: 40 by instruction 1 (25) and 2 (15 of 60), so that it is held up to
     # 2. The last instruction leaves nothing behind it: its output cannot be produced in CMEM. e = 30, 25, 60, 40.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from makespan.envs.memory_mapping.instance import Hardware, Instruction, MemoryInstance, Tensor
 
@@ -69,6 +70,21 @@ def random_program(seed: int, instructions: int = 8, groups: bool = True, loops:
         for t, (reads, writes) in enumerate(rows)
     )
     return MemoryInstance(f"random-{seed}", tuple(tensors), listed, hardware, ranges)
+
+
+def looping_program(seed: int, instructions: int = 8) -> MemoryInstance:
+    """A random program the later part of which is a loop or two, with time for fetches before and little in it."""
+    program, rng = random_program(seed, instructions, loops=False), random.Random(seed)
+    first = rng.randint(1, max(1, instructions // 2))
+    middle = rng.randint(first, instructions - 1)
+    loops = ((first, middle, 3),)
+    if middle + 1 < instructions:
+        loops += ((middle + 1, instructions - 1, 2),)
+    rows = tuple(
+        replace(row, compute_ps=90 if t < first else rng.choice((0, 0, 20)))
+        for t, row in enumerate(program.instructions)
+    )
+    return replace(program, instructions=rows, loops=loops)
 
 
 def _loops(rng: random.Random, instructions: int) -> tuple[tuple[int, int, int], ...]:

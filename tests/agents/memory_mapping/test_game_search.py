@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from makespan.agents.memory_mapping.game_search import GameSearch
-from makespan.agents.memory_mapping.mapper import MapperOptions
+from makespan.agents.memory_mapping.game_search import FETCH, LEAVE, GameSearch, wishes_of
+from makespan.agents.memory_mapping.mapper import Mapper, MapperOptions
+from makespan.agents.memory_mapping.orders import order_of
 from makespan.envs.memory_mapping.catalogue import named
 from makespan.envs.memory_mapping.env import make_engine
 from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.run_time import run_times
 from makespan.envs.memory_mapping.schedule import MemoryPlan
 from makespan.envs.memory_mapping.validity import validate
+from support.memory_hand_games import HAND_GAMES
 from support.memory_programs import random_program
 
 COPY, NO_COPY, DROP = range(3)
@@ -27,6 +29,14 @@ def greedy(instance: MemoryInstance, **options: Any) -> int:
         mask = engine.masks[0]
         engine.step(np.array([next(action for action in (NO_COPY, COPY, DROP) if mask[action])]))
     return int(engine.objectives()[0])
+
+
+def test_a_fetch_before_a_loop_is_wished_for_at_the_first_read_in_it() -> None:
+    (hand,) = [hand for hand in HAND_GAMES if hand.name.startswith("what finds no supply in a loop")]
+    mapper = Mapper(hand.instance, MapperOptions("contended", preferred=1.0))
+    mapper.map(order_of(mapper.program, "priority"))
+    assert mapper.plan().placements == hand.placements
+    assert wishes_of(mapper).tolist() == [LEAVE, FETCH]
 
 
 @pytest.mark.parametrize("supply", ["contended", "elapsed"])

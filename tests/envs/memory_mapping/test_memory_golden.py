@@ -11,12 +11,12 @@ from makespan.envs.memory_mapping.env import make_engine
 from support.trajectories import golden
 
 GOLDEN = {
-    "default": "289827d440d8f272",
-    "sizes": "092a721a53db1ff6",
-    "elapsed": "77725c69d7aef7a3",
-    "first-fit": "fbef55b6cf19104b",
-    "terminate": "a08cc8628a2be3a0",
-    "static": "c15e1cbd81a1ec2b",
+    "default": "fe08a8c534602ea0",
+    "sizes": "c13fed61909ca3fe",
+    "elapsed": "1fb50366a1aeabe1",
+    "first-fit": "ac5e102c1c7aa6bd",
+    "terminate": "98f53c9ec1806ac7",
+    "static": "811a6306990c455d",
 }
 
 

@@ -23,7 +23,7 @@ from makespan.envs.memory_mapping.observation import (
     STRIDE,
     TENSOR_FEATURES,
 )
-from support.memory_hand_games import HAND_GAMES
+from support.memory_hand_games import HAND_GAMES, hand_hardware, hand_program
 from support.memory_programs import random_program
 
 MODEST = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -251,6 +251,54 @@ def test_the_wait_of_a_lone_copy_is_what_the_judge_finds(seed: int):
     found = engine.metrics(0)
     if found["copies"] == 1 and found["write_backs"] == 0:
         assert found["waits_ps"] == pytest.approx(expected, rel=1e-5, abs=1.0)
+
+
+def test_the_slot_of_a_copy_before_a_loop():
+    """Instruction 0 computes 100 and reads 10 of input 0; the loop's first reads 40 of parameter 1, three times.
+
+    All in HBM that takes 370. A copy takes 40 of the 90 that instruction 0 leaves, holds 40 of 100 bytes for the three
+    instructions to the loop's end, and saves 3 * (40 - 10).
+    """
+    (hand,) = [hand for hand in HAND_GAMES if hand.name.startswith("what finds no supply in a loop")]
+    engine = make_engine(1, hand.instance)
+    engine.reset([0])
+    engine.step([2])
+    actions, mean = table(engine, "actions/features"), 370 / 3
+    assert actions["saving"][0] == pytest.approx(3 * 30 / mean)
+    assert actions["supply_used"][0] == pytest.approx(40 / 90)
+    assert actions["log_instructions_held"][0] == pytest.approx(np.log(4))
+    assert actions["area"][0] == pytest.approx(1.2)
+    assert actions["held_through_loop"][0] == 1
+    assert table(engine, "nodes/buffer")["fetch_fits"][1] == 1
+    engine.step([0])
+    assert table(engine, "nodes/instruction")["supply_left"].sum() == pytest.approx((50 + 10 + 50) / mean)
+
+
+def test_a_strip_that_enters_a_loop_pays_rent_to_its_end_and_no_more_then():
+    """Two parameters of 40, of which CMEM has room for one, are read twice in a loop that leaves fetches nothing."""
+    program = hand_program(
+        [("input", 10), ("param", 40), ("param", 40)],
+        [(100, [0], []), (0, [1, 2], []), (20, [], []), (0, [1, 2], []), (20, [], [])],
+        hand_hardware(cmem=60),
+        loops=((1, 4, 5),),
+    )
+    engine = make_engine(1, program)
+    engine.reset([0])
+    price, worth = engine.problem.price[0], engine.problem.worth[0]
+    assert 40 * (price[4] - price[1]) > 100, "room in the loop is dear"
+    for first, second in ((1, 3), (2, 4)):
+        assert worth[[first, second], d.FETCH].tolist() == [-1, d.NOT_FETCHED]
+        later = worth[second, d.SAVES]
+        assert worth[first, d.IF_THROUGH] == later
+        assert worth[first, d.IF_IN] == pytest.approx(max(later - 40 * (price[4] - price[2]), 0.0))
+    engine.step([2])
+    actions = table(engine, "actions/features")
+    rent, toll = 40 * (price[5] - price[0]), engine.problem.toll[0][1] * 40 / 90
+    per_time = 5 / program.all_hbm_ps
+    assert actions["rent"][0] == pytest.approx(rent * per_time)
+    assert actions["worth_later"][0] == pytest.approx(worth[1, d.IF_THROUGH] * per_time)
+    net = 5 * (40 - 10) - rent - toll + worth[1, d.IF_THROUGH]
+    assert actions["net_worth"][0] == pytest.approx(net * per_time)
 
 
 def test_every_legal_slot_has_features_and_bounds_hold_in_extremes():

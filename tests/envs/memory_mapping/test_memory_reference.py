@@ -11,8 +11,8 @@ from makespan.envs.memory_mapping.env import make_engine
 from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.run_time import run_times
 from makespan.envs.memory_mapping.validity import validate
-from support.memory_game import ReferenceGame
-from support.memory_programs import random_program
+from support.memory_game import ReferenceGame, played_plan
+from support.memory_programs import looping_program, random_program
 
 
 def play_both(seed: int, instance: MemoryInstance, backup: bool = True) -> tuple[int, int]:
@@ -66,6 +66,19 @@ def test_both_games_are_the_same() -> None:
 def test_both_games_end_at_the_same_dead_ends() -> None:
     dead_ends = sum(play_both(seed, random_program(seed, 3 + seed % 10), backup=False)[1] for seed in range(40))
     assert dead_ends > 5
+
+
+def test_both_games_are_the_same_where_loops_are_fetched_for() -> None:
+    before = within = 0
+    for seed in range(100):
+        instance = looping_program(seed, 4 + seed % 8)
+        play_both(seed, instance)
+        for p in played_plan(instance, seed).placements:
+            if p.copy is not None:
+                across = instance.segment[p.start] != instance.segment[min(p.end, p.copy[1])]
+                before, within = before + across, within + (not across)
+    assert before > 20, before
+    assert within > 20, within
 
 
 SHIPPED = (
