@@ -124,10 +124,11 @@ def optimise(
     """Find the best schedule of one instance in the time given. Ctrl-C keeps the best so far; the same command goes on.
 
     Args:
-        instance: a name (ft06), or the path of a file (./shop.csv, ./shop.json)
+        instance: a name (ft06; with --env makespan/MemoryMapping-v0 resnet50_b64_64m), or the path of a file
+            (./shop.csv, ./shop.json)
         out: folder for schedule.json, operations.csv, result.json, gantt.png and trace.json
-        agent: who searches; portfolio is every rule, the trained scorers that ship, and a solver for the rest of the
-            time
+        agent: who searches; portfolio is every rule, the trained scorers that ship, and solvers or searches for the
+            rest of the time
         seconds: wall time
         env: an id with options, for example makespan/JobShop-v0:blocking=none
         start: file (JSON) that says where things stand now, to plan from there
