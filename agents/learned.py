@@ -56,7 +56,7 @@ def load_network(
         UserError: the checkpoint is damaged, for another spec, or its tensors do not fit the network of the card.
         MissingExtraError: torch or PyTorch Geometric is not installed.
     """
-    arrays, card = _load_for(folder, spec)
+    arrays, card = load_for(folder, spec)
     seen, weights = spec, arrays
     if "foresight" in card:
         seen = foresight_spec(spec, foresight_names(card["foresight"]))
@@ -70,7 +70,7 @@ def load_network(
     return network.to(choose_device(device)).eval(), arrays, card
 
 
-def _load_for(folder: str | Path, spec: ObservationSpec) -> tuple[Arrays, dict[str, Any]]:
+def load_for(folder: str | Path, spec: ObservationSpec) -> tuple[Arrays, dict[str, Any]]:
     """A checkpoint's arrays and card.
 
     Raises:
@@ -92,7 +92,7 @@ def load_scorer(name: Name, setting: Setting) -> tuple[Arrays, ScorerAgent]:
         UserError: see `load_agent`; or the checkpoint is not a scorer's.
     """
     folder = find_checkpoint(name.base)
-    arrays, card = _load_for(folder, setting.spec)
+    arrays, card = load_for(folder, setting.spec)
     if card["network"].get("kind") != "scorer":
         raise UserError(f"checkpoint {str(folder)!r} holds a {card['agent']}, expected a scorer")
     return arrays, scorer_agent(str(name), arrays, setting.spec, str(folder))
@@ -104,11 +104,19 @@ def scorer_agent(
     """A scorer by its weights.
 
     Raises:
+        UserError: see `check_scorer`.
+    """
+    check_scorer(weights, spec, source)
+    return ScorerAgent(name, join_row(weights, spec, noise)[None], samples)
+
+
+def check_scorer(weights: Arrays, spec: ObservationSpec, source: str) -> None:
+    """Check that weights are a scorer's.
+
+    Raises:
         UserError: an array is missing, unknown, of another shape or type, or holds a number that is not finite.
     """
-    needed = {key: (shape, "float32") for key, shape in weight_shapes(spec).items()}
-    check_arrays(needed, weights, source)
-    return ScorerAgent(name, join_row(weights, spec, noise)[None], samples)
+    check_arrays({key: (shape, "float32") for key, shape in weight_shapes(spec).items()}, weights, source)
 
 
 def build(network: Mapping[str, Any], spec: ObservationSpec) -> SlotNetwork:

@@ -18,6 +18,7 @@ from stable_baselines3.common.logger import Logger, configure
 
 from ..agents.agent import Agent
 from ..agents.checkpoint import Arrays, load_checkpoint, save_checkpoint
+from ..agents.learned import load_for
 from ..envs.core.errors import UserError
 from ..envs.core.names import parse_name
 from .books import Books, Interrupted
@@ -85,6 +86,8 @@ class Run(ABC):
         # Before the folder is taken: a teacher's name that is mistyped should not be what a run is called by.
         self.prepare()
         if self.is_new:
+            if config.start is not None:
+                self._start_from(config.start)
             claim_folder(self.folder, config)
         else:
             sweep_folder(self.folder)
@@ -108,6 +111,14 @@ class Run(ABC):
     @abstractmethod
     def weights(self) -> Arrays:
         """What a checkpoint holds."""
+
+    @abstractmethod
+    def take_up(self, weights: Arrays, source: str) -> None:
+        """Begin with these weights.
+
+        Raises:
+            UserError: they do not fit; `source` says where they come from.
+        """
 
     @abstractmethod
     def player(self) -> Agent:
@@ -149,6 +160,17 @@ class Run(ABC):
     def device_name(self) -> str:
         """Where training takes place."""
         return "cpu"
+
+    def _start_from(self, folder: str) -> None:
+        """Begin with a checkpoint's weights."""
+        weights, card = load_for(folder, self.spec)
+        for what, given, wanted in (
+            ("network", card["network"], self.network),
+            ("foresight", card.get("foresight"), None),
+        ):
+            if given != wanted:
+                raise UserError(f"option start: {what} of {folder!r} is {given}, expected {wanted}")
+        self.take_up(weights, folder)
 
     def _go_on(self) -> None:
         """Take up the saved state."""

@@ -47,6 +47,8 @@ class TrainConfig:
         instances: what is trained on, as the environment's option ``instance`` takes it; by default its own choice.
         steps: decisions to train for.
         minutes: wall time after which training ends in any case.
+        start: a checkpoint of the same network, from whose weights training begins; by default fresh ones. Not with
+            foresight.
         imitate: an agent (a rule, ``best-rule``, a checkpoint) to imitate first; by default none.
         imitate_steps: decisions of the warm start at most.
         imitate_share: of the minutes that the warm start may take.
@@ -95,6 +97,7 @@ class TrainConfig:
     instances: str | None = None
     steps: int = 10**12
     minutes: float = 60.0
+    start: str | None = None
     imitate: str | None = None
     imitate_steps: int = 1_000_000
     imitate_share: float = 0.4
@@ -146,7 +149,7 @@ class TrainConfig:
             raise FieldError("option algorithm", self.algorithm, f"{fitting} for agent {self.agent!r}")
         if self.encoder not in ENCODERS:
             raise UnknownNameError("encoder", str(self.encoder), ENCODERS)
-        for name in ("instances", "imitate", "foresight"):
+        for name in ("instances", "start", "imitate", "foresight"):
             if not isinstance(getattr(self, name), str | None):
                 raise FieldError(f"option {name}", getattr(self, name), "a text or nothing")
         for name, low, high in _RANGES:
@@ -162,6 +165,8 @@ class TrainConfig:
             raise FieldError("option imitate", self.imitate, expected)
         if AGENTS[self.agent] == "scorer" and self.foresight is not None:
             raise FieldError("option foresight", self.foresight, "nothing for a scorer")
+        if self.foresight is not None and self.start is not None:
+            raise FieldError("option start", self.start, "nothing with foresight")
         if self.foresight is not None and self.gamma != 1:
             raise FieldError("option gamma", self.gamma, "1 with foresight, whose rewards are differences of outcomes")
         if self.batch > self.copies * self.rollout:

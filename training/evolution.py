@@ -18,8 +18,9 @@ from scipy.stats import rankdata
 from ..agents.agent import Agent
 from ..agents.arena import Case, open_arena, play_to_end
 from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
+from ..agents.learned import check_scorer
 from ..agents.scorer.agent import ScorerAgent
-from ..agents.scorer.choice import FIRST_WEIGHT, HIDDEN, NOISE, TEMPERATURE, split_row, weight_shapes
+from ..agents.scorer.choice import FIRST_WEIGHT, HIDDEN, NOISE, TEMPERATURE, join_row, split_row, weight_shapes
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write, read_bounded
 from .base import Run
@@ -75,6 +76,11 @@ class EvolutionRun(Run):
     def weights(self) -> Arrays:
         arrays = split_row(self._rows(self._average[None])[0], self.spec)
         return arrays | {"score": (arrays["score"] * self._scale).astype(np.float32)}
+
+    def take_up(self, weights: Arrays, source: str) -> None:
+        check_scorer(weights, self.spec, source)
+        self._mean = join_row(weights, self.spec)[FIRST_WEIGHT:].astype(np.float64)
+        self._average = self._mean.copy()
 
     def validate(self) -> float:
         if self._scaled != self._generation:

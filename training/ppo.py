@@ -13,7 +13,7 @@ from ..agents.catalogue import make_chooser
 from ..agents.checkpoint import Arrays, parse_arrays
 from ..agents.decoding import PolicyAgent
 from ..agents.foresight import PRIOR, Foresight, make_foresight, restore_foresight
-from ..agents.learned import choose_device, weights_of
+from ..agents.learned import choose_device, load_weights, weights_of
 from ..agents.planners.bases import base_names
 from ..envs.core.errors import UserError
 from ..envs.core.files import read_bounded
@@ -110,6 +110,9 @@ class PPORun(Run):
 
     def weights(self) -> Arrays:
         return {**weights_of(self.policy.network), **self._foreseen()}
+
+    def take_up(self, weights: Arrays, source: str) -> None:
+        load_weights(self.policy.network, weights, source)
 
     def _foreseen(self) -> Arrays:
         """What foresight needs."""

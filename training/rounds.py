@@ -47,6 +47,9 @@ class RoundsRun(Run):
     def weights(self) -> Arrays:
         return weights_of(self.module)
 
+    def take_up(self, weights: Arrays, source: str) -> None:
+        load_weights(self.module, weights, source)
+
     def is_finite(self) -> bool:
         return all(bool(torch.isfinite(weights).all()) for weights in self.module.parameters())
 
