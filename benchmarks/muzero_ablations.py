@@ -2,7 +2,7 @@
 
 Networks are trained by search on the learned model and on the imagined engine, with reanalysis and without, and each is
 played as a policy alone and with searches of several sizes on the models that it has. Runs that are finished already
-are not repeated: the same command goes on after an interruption. The table of ``docs/muzero.md`` comes from here.
+are not repeated: the same command goes on after an interruption. The table of ``docs/muzero.md`` is to come from here.
 """
 
 from __future__ import annotations
@@ -114,9 +114,11 @@ def measure(options: Options) -> list[dict[str, Any]]:
             for reanalysis in options.reanalysis:
                 for seed in options.seeds:
                     folder = trained(problem, agent, reanalysis, seed, options)
-                    decisions = json.loads((folder / "last" / "card.json").read_text())["training"]["decisions"]
+                    # The best by validation may be the network before training, and then says nothing of it.
+                    folder = folder / "last"
+                    decisions = json.loads((folder / "card.json").read_text())["training"]["decisions"]
                     models = ("engine", "learned") if agent == "muzero" else ("engine",)
-                    ways = [("policy", 0, str(folder))]
+                    ways = [("policy", 0, f"{folder}:simulations=0")]
                     ways += [
                         (model, count, f"{folder}:model={model}:simulations={count}")
                         for model in models

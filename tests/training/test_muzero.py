@@ -210,18 +210,22 @@ class UntilGood(Progress):
             raise Interrupted("good enough", by_user=False)
 
 
-def _best(config: TrainConfig, goal: float) -> float:
+def _learned(config: TrainConfig, goal: float) -> float:
+    """Mean objective of the policy of a run on worlds that had no part in choosing when the run ends."""
     register()
     run = make_run(config, False, UntilGood(config, goal))
     run.train()
-    assert run.counters.best is not None
-    return run.counters.best
+    arena = open_arena(config.env, 100, {}, device="cpu")
+    played = play(
+        arena, make_agent(f"{config.out}:simulations=0", arena.setting), [Case(None, seed) for seed in range(100)]
+    )
+    return float(np.mean([episode.objective for episode in played]))
 
 
 def test_opens_a_short_lock(tiny: Tiny) -> None:
     """1.07 is the mean of the best sequences; who takes what pays at once comes to 0.4."""
     changes = {"layers": 1, "simulations": 8, "unroll": 2, "batch": 128, "minutes": 1e6, "steps": 50_000}
-    assert _best(tiny(env=SHORT_LOCK, **{**CONTROL, **changes}), 0.8) >= 0.8
+    assert _learned(tiny(env=SHORT_LOCK, **{**CONTROL, **changes}), 0.8) >= 0.7
 
 
 @pytest.mark.slow
@@ -229,11 +233,11 @@ def test_opens_a_short_lock(tiny: Tiny) -> None:
 def test_keeps_the_pole_up(tiny: Tiny, seed: int) -> None:
     """CartPole-v1, solved from 475 steps on; takes two minutes on a free core, and has a quarter of an hour."""
     config = tiny(env=CART_POLE, seed=seed, gamma=0.99, layers=1, minutes=15.0, **CONTROL)
-    assert _best(config, 475.0) >= 475.0
+    assert _learned(config, 485.0) >= 475.0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_opens_the_lock(tiny: Tiny, seed: int) -> None:
     """2.1 is the mean of the best sequences; who takes what pays at once comes to 0.7."""
-    assert _best(tiny(env=LOCK, seed=seed, layers=2, minutes=15.0, **CONTROL), 2.0) >= 2.0
+    assert _learned(tiny(env=LOCK, seed=seed, layers=2, minutes=15.0, **CONTROL), 2.0) >= 1.9
