@@ -173,7 +173,10 @@ def find_fetches(problem, i):
         if access[k, PREVIOUS] != NONE:
             since = access[access[k, PREVIOUS], INSTRUCTION] + 1
         work = problem.tensor[i, access[k, TENSOR], TRANSFER]
-        worth[k, FETCH] = latest_fetch(problem, i, max(first, since), t, work)
+        start = latest_fetch(problem, i, max(first, since), t, work)
+        waits = start != NOT_FETCHED and problem.freed[i, t] - problem.freed[i, start + 1] < work
+        if instruction[t, LOOP] == 0 or not waits:
+            worth[k, FETCH] = start
         if worth[k, FETCH] == NOT_FETCHED and instruction[t, LOOP] == 1 and first > 0:
             worth[k, FETCH] = latest_fetch(problem, i, max(instruction[first - 1, FIRST], since), first, work)
 

@@ -27,11 +27,14 @@ NO_START = -2
 def fetch_window(problem, state, i, t, work):
     """(s, e, last instruction held) of a fetch for a read at t; s is NO_START where too little supply is left.
 
-    Within t's segment, or else within the one before the loop that t is in, to be held all through the loop.
+    Within t's segment, or else within the one before the loop that t is in, to be held all through the loop. Within a
+    loop nothing may have to wait for it, since that would be in every round.
     """
     here = problem.instruction[i, t]
     first = here[FIRST]
     start = fetch_start(state, i, first, t, work)
+    if here[LOOP] == 1 and start != NO_START and wait_for_fetch(problem, state, i, start + 1, t, work) > 0:
+        start = NO_START
     if start != NO_START or here[LOOP] == 0 or first == 0:
         return start, t, t
     return fetch_start(state, i, problem.instruction[i, first - 1, FIRST], first, work), first, here[LAST]

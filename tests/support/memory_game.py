@@ -7,7 +7,7 @@ attempt at an action works on a copy of the whole position.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -39,7 +39,7 @@ class Position:
     Attributes:
         in_cmem: for each access decided.
         strips: all of them, the latest of each storage last.
-        used: picoseconds of supply used in each instruction, by fetches and by write-backs.
+        used: picoseconds of supply used in each instruction, by fetches, by write-backs, and of the HBM channel.
         valid: for each tensor the instruction from which on HBM has its value, if it has.
         written: the instruction that wrote each tensor so far.
     """
@@ -240,10 +240,7 @@ class ReferenceGame:
         if offset is None or not self._free(p, storage, offset, s + 1, end):
             return False
         work = int(self.instance.transfer_ps[tensor])
-        for u in reversed(range(s + 1, e)):
-            amount = min(work, self._left(p, "fetch", u))
-            p.used["fetch"][u] += amount
-            work -= amount
+        self._take(p, "fetch", work, list(reversed(range(s + 1, e))))
         p.strips.append(Strip(storage, tensor, s + 1, end, offset, copy=(s, e)))
         return True
 
@@ -252,9 +249,10 @@ class ReferenceGame:
         segments, number = self.instance.segments, self._segment(t)
         first, last, _ = segments[number]
         s = self._fetch_start(p, first, t, tensor)
-        if s is not None:
+        looping = segments[number] in self.instance.loops
+        if s is not None and not (looping and self._waits(p, s, t, tensor)):
             return s, t, t
-        if segments[number] in self.instance.loops and first > 0:
+        if looping and first > 0:
             s = self._fetch_start(p, segments[number - 1][0], first, tensor)
             if s is not None:
                 return s, first, last
@@ -266,6 +264,19 @@ class ReferenceGame:
             if sum(self._left(p, "fetch", u) for u in range(s + 1, e)) >= int(self.instance.transfer_ps[tensor]):
                 return s
         return None
+
+    def _waits(self, p: Position, s: int, e: int, tensor: int) -> bool:
+        """Whether instruction e would wait for a fetch, since the HBM channel is not free for so long."""
+        return sum(self._left(p, "channel", u) for u in range(s + 1, e)) < int(self.instance.transfer_ps[tensor])
+
+    def _take(self, p: Position, pool: str, work: int, instructions: Sequence[int]) -> None:
+        """Use supply of a pool, and of the channel as far as there is, in this order of instructions."""
+        for name in {pool, "channel"} if self.supply == "elapsed" else {pool}:
+            rest = work
+            for u in instructions:
+                amount = min(rest, self._left(p, name, u))
+                p.used[name][u] += amount
+                rest -= amount
 
     # --- validity in HBM ----------------------------------------------------------------------------------------------
 
@@ -283,10 +294,7 @@ class ReferenceGame:
         if not self._hold(p, strip, end):
             return False
         work = int(self.instance.transfer_ps[tensor])
-        for u in range(d + 1, end + 1):
-            amount = min(work, self._left(p, "back", u))
-            p.used["back"][u] += amount
-            work -= amount
+        self._take(p, "back", work, list(range(d + 1, end + 1)))
         strip.write_backs.append((d, end + 1))
         p.valid[tensor] = end
         return True
@@ -347,8 +355,9 @@ class ReferenceGame:
     def _begin(self) -> Position:
         outside = [v for v, tensor in enumerate(self.instance.tensors) if tensor.kind not in ("act", "output")]
         fetch = [0] * self.instance.num_instructions
-        back = list(fetch) if self.supply == "elapsed" else fetch  # one supply for both, or one for each
-        return Position([], [], {"fetch": fetch, "back": back}, dict.fromkeys(outside, -1), {})
+        # One supply for all, or one for each.
+        back, channel = (list(fetch) if self.supply == "elapsed" else fetch for _ in range(2))
+        return Position([], [], {"fetch": fetch, "back": back, "channel": channel}, dict.fromkeys(outside, -1), {})
 
     def _storage(self, tensor: int) -> int:
         return int(self.instance.storage[tensor])
@@ -389,7 +398,7 @@ class ReferenceGame:
 
     def _left(self, p: Position, pool: str, u: int) -> int:
         """Supply that is left in an instruction."""
-        if self.supply == "elapsed":
+        if self.supply == "elapsed" and pool != "channel":
             return self._supply_all_hbm[u] - p.used[pool][u]
 
         def in_cmem(access: int) -> bool:

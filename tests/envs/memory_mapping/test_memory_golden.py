@@ -13,7 +13,7 @@ from support.trajectories import golden
 GOLDEN = {
     "default": "fe08a8c534602ea0",
     "sizes": "c13fed61909ca3fe",
-    "elapsed": "1fb50366a1aeabe1",
+    "elapsed": "a061b2f19ff682ab",
     "first-fit": "ac5e102c1c7aa6bd",
     "terminate": "98f53c9ec1806ac7",
     "static": "811a6306990c455d",
