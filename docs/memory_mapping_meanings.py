@@ -88,7 +88,7 @@ _GLOBAL = {
     "log_instructions": "T",
     "log_pressure": "most bytes that are between first and last accesses at once, over CMEM",
     "best_run_time": "proxy run time with every access in the faster memory",
-    "contended_supply": '`supply="contended"`',
+    "contended_supply": '`supply="contended"`; 0.5 if it is "either"',
     "first_fit": '`offsets="first_fit"`',
     "terminates": '`dead_end="terminate"`',
     "present_in_image": "in which of the image's columns from the 97th on the present instruction is",

@@ -54,7 +54,8 @@ class MappingAgent(Proposer):
         default = MemoryOptions()
         self._setting = setting
         self._score = str(setting.options.get("objective", default.objective))
-        self._supply = str(setting.options.get("supply", default.supply))
+        supply = str(setting.options.get("supply", default.supply))
+        self._supply = "contended" if supply == "either" else supply  # by the judge any plan will do
 
     def _comparable(self, variants: Sequence[MapperOptions]) -> tuple[MapperOptions, ...]:
         """Those of some variants that may compete: all by the judge; by the proxy, to which transfers that fit no

@@ -25,6 +25,7 @@ from .state import (
     COMPUTE,
     COPIES,
     COPY,
+    COPY_ELAPSED,
     DEAD_END,
     DIM_ACCESSES,
     DIM_ALL_HBM,
@@ -34,6 +35,7 @@ from .state import (
     DIM_WORST,
     DROP,
     DROPS,
+    ELAPSED,
     FINISHED,
     FIRST_OF_STORAGE,
     GROUPED,
@@ -61,9 +63,9 @@ from .state import (
     OFFER_BOTTOM,
     OFFER_DUE,
     OFFER_END,
-    OPT_ELAPSED,
     OPT_JUDGE,
     OPT_STATIC,
+    OPT_SUPPLY,
     OPT_TERMINATE,
     PASSED,
     POSITION,
@@ -115,7 +117,7 @@ def begin_play(problem, state, i):
     """Put copy i before its first access, keeping what is forced."""
     clock, instruction = state.clock[i], problem.instruction[i]
     hbm, memory, least, left, held = state.hbm[i], state.memory[i], state.least[i], state.left[i], state.held[i]
-    elapsed = problem.options[OPT_ELAPSED] == 1
+    elapsed = problem.options[OPT_SUPPLY] == ELAPSED
     for t in range(problem.dims[i, DIM_INSTRUCTIONS]):
         in_hbm, time = instruction[t, ALL_HBM_MEMORY], instruction[t, ALL_HBM_TIME]
         hbm[t] = in_hbm
@@ -124,7 +126,7 @@ def begin_play(problem, state, i):
         held[t] = 0
         left[0, t] = time if elapsed else time - in_hbm
         left[1, t] = time
-        left[2, t] = time - in_hbm
+        left[2, t] = time - in_hbm if elapsed else time
     storage, tensor = state.storage[i], problem.tensor[i]
     for v in range(problem.dims[i, DIM_TENSORS]):
         storage[v, HELD_UNTIL] = -1
@@ -147,19 +149,20 @@ def decide(problem, state, i, k, action):
     access, offer, clock = problem.access[i, k], state.offer[i, action], state.clock[i]
     row = state.storage[i, access[STORAGE]]
     tensor = problem.tensor[i, access[TENSOR]]
-    begins = action == COPY or (action == NO_COPY and row[SERVED] == UNDECIDED)
+    fetches = action in (COPY, COPY_ELAPSED)
+    begins = fetches or (action == NO_COPY and row[SERVED] == UNDECIDED)
     if action != NO_COPY and offer[WRITE_BACK] != NONE:
         write_back(problem, state, i, access[STORAGE], offer[WRITE_BACK])
-    if action == COPY:
+    if fetches:
         use_for_fetch(problem, state, i, offer[OFFER_BEGIN], offer[OFFER_DUE], tensor[TRANSFER])
         clock[COPIES] += 1
     if begins:
-        fetched = offer[OFFER_BEGIN] - 1 if action == COPY else NOT_FETCHED
+        fetched = offer[OFFER_BEGIN] - 1 if fetches else NOT_FETCHED
         number = open_strip(
             state, i, offer[OFFER_BEGIN], offer[OFFER_END], offer[OFFER_BOTTOM], tensor[SIZE], k, fetched
         )
         row[STRIP], row[HELD_UNTIL] = number, offer[OFFER_END]
-        if action == COPY:
+        if fetches:
             log_transfer(state, i, fetched, offer[OFFER_DUE], k, number)
     elif action == NO_COPY:
         hold(state, i, row, offer[OFFER_END])
@@ -225,7 +228,7 @@ def serve(problem, state, i, k, by_cmem):
         clock[SAVED] += trips * fallen
         clock[STATIC_SUM] += access[STATIC]
         state.left[i, channel_row(problem), t] += access[HBM] - fallen
-        if problem.options[OPT_ELAPSED] == 0:
+        if problem.options[OPT_SUPPLY] != ELAPSED:
             note_supply(state, i, t, t)
 
 
@@ -235,7 +238,9 @@ def substitute(state, i):
     offer = state.offer[i]
     if offer[DROP, ALLOWED] == 1:
         return DROP
-    return NO_COPY if offer[NO_COPY, ALLOWED] == 1 else COPY
+    if offer[NO_COPY, ALLOWED] == 1:
+        return NO_COPY
+    return COPY if offer[COPY, ALLOWED] == 1 else COPY_ELAPSED
 
 
 @compiled

@@ -37,6 +37,7 @@ _REASONS = {
     d.GROUP_IN_CMEM: "its alias group is in CMEM",
     d.IS_WRITE: "a write copies nothing",
     d.IS_CARRIED: "the loop carries the value, which cannot be copied within",
+    d.OTHER_SUPPLY: "COPY does the same, or supply is not 'either'",
     d.NO_SUPPLY: "too little supply is left for the transfer",
     d.NOT_VALID: "HBM does not have the value in time",
     d.HELD: "CMEM holds the tensor",
@@ -179,7 +180,7 @@ class MemoryEngine(OrderedEngine):
         self.source = source
         self.room = room or source.room
         instructions, tensors, accesses = self.room
-        super().__init__(num_copies, SIZES, threads)
+        super().__init__(num_copies, SIZES[self.options.supply], threads)
         n = num_copies
         scratch = max(accesses, 8)
         self._arena = Arena(
@@ -310,11 +311,12 @@ class MemoryEngine(OrderedEngine):
         return random_name(self.source.size_of(int(self.seeds[copy])), int(self.seeds[copy]))
 
     def explain_illegal(self, copy: int, action: int) -> str:
-        if not 0 <= action < d.NUM_ACTIONS:
-            return f"actions are 0 to {d.NUM_ACTIONS - 1}"
+        count = SIZES[self.options.supply].actions
+        if not 0 <= action < count:
+            return f"actions are 0 to {count - 1}"
         access = self.problem.access[copy, self.state.clock[copy, d.POSITION]]
         verb = "write" if access[d.WRITES] else "read"
-        name = ("COPY", "NO_COPY", "DROP")[action]
+        name = ("COPY", "NO_COPY", "DROP", "COPY_ELAPSED")[action]
         reason = _REASONS[int(self.state.offer[copy, action, d.REFUSED])]
         return f"{name} of tensor {access[d.TENSOR]}, which instruction {access[d.INSTRUCTION]} {verb}s: {reason}"
 
@@ -361,4 +363,4 @@ class MemoryEngine(OrderedEngine):
             )
             for number, row in enumerate(self.state.strip[copy, : clock[d.STRIPS]].tolist())
         )
-        return MemoryPlan(self.instance(copy), placements, self.options.supply)
+        return MemoryPlan(self.instance(copy), placements, self.options.promised)

@@ -172,7 +172,7 @@ class MemoryMappingEnv(SchedulingEnv):
 
     def best_known(self, instance: MemoryInstance | str) -> float | None:
         """Objective of the best plan known, by the proxy among those that fit the environment's supply."""
-        upper = self._bounds(instance, self._memory.options.supply).upper
+        upper = self._bounds(instance, self._memory.options.promised).upper
         return None if upper is None else float(upper)
 
     def _bounds(self, instance: MemoryInstance | str, supply: str) -> Bounds:

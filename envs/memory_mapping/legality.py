@@ -11,8 +11,10 @@ from .state import (
     BOTTOM,
     CARRIED,
     COPY,
+    COPY_ELAPSED,
     DIM_CMEM,
     DROP,
+    EITHER,
     FIRST,
     FORCED,
     GROUP_IN_CMEM,
@@ -38,12 +40,15 @@ from .state import (
     NOT_IN_CMEM,
     NOT_REFUSED,
     NOT_VALID,
+    NUM_ACTIONS,
     OFFER_BEGIN,
     OFFER_BOTTOM,
     OFFER_DUE,
     OFFER_END,
     OFFER_ROOM,
     OPT_FIRST_FIT,
+    OPT_SUPPLY,
+    OTHER_SUPPLY,
     OUTPUT,
     PREVIOUS,
     REFUSED,
@@ -62,28 +67,33 @@ from .state import (
     WRITES,
     WRITTEN,
 )
-from .supply import NO_START, fetch_window, write_back_end
+from .supply import NO_START, elapsed_window, fetch_window, write_back_end
 
 
 @compiled
 def assess(problem, state, i, k):
     """Write what each action would do with access k. Returns how many are legal."""
     offer = state.offer[i]
-    for a in range(3):
+    for a in range(NUM_ACTIONS):
         offer[a, ALLOWED] = 0
         offer[a, WRITE_BACK] = NONE
     if state.forced[i, k] == 1:
         offer[COPY, REFUSED] = FORCED
+        offer[COPY_ELAPSED, REFUSED] = FORCED
         offer[NO_COPY, REFUSED] = FORCED
     elif problem.tensor[i, problem.access[i, k, TENSOR], HBM_ONLY] == 1:
         offer[COPY, REFUSED] = STAYS_IN_HBM
+        offer[COPY_ELAPSED, REFUSED] = STAYS_IN_HBM
         offer[NO_COPY, REFUSED] = STAYS_IN_HBM
     else:
-        offer[COPY, REFUSED] = assess_copy(problem, state, i, k)
+        offer[COPY, REFUSED] = assess_copy(problem, state, i, k, COPY)
+        offer[COPY_ELAPSED, REFUSED] = OTHER_SUPPLY
+        if problem.options[OPT_SUPPLY] == EITHER:
+            offer[COPY_ELAPSED, REFUSED] = assess_copy(problem, state, i, k, COPY_ELAPSED)
         offer[NO_COPY, REFUSED] = assess_no_copy(problem, state, i, k)
     offer[DROP, REFUSED] = assess_drop(problem, state, i, k)
     legal = 0
-    for a in range(3):
+    for a in range(NUM_ACTIONS):
         if offer[a, REFUSED] == NOT_REFUSED:
             offer[a, ALLOWED] = 1
             legal += 1
@@ -105,9 +115,9 @@ def late_write_back(problem, state, i, storage, limit):
 
 
 @compiled
-def assess_copy(problem, state, i, k):
-    """Fill the offer of COPY. Returns why it is illegal."""
-    access, offer = problem.access[i, k], state.offer[i, COPY]
+def assess_copy(problem, state, i, k, action):
+    """Fill the offer of COPY or COPY_ELAPSED. Returns why it is illegal."""
+    access, offer = problem.access[i, k], state.offer[i, action]
     storage = access[STORAGE]
     row = state.storage[i, storage]
     tensor = problem.tensor[i, access[TENSOR]]
@@ -122,6 +132,11 @@ def assess_copy(problem, state, i, k):
     if row[HELD_UNTIL] >= t:
         return HELD
     start, due, end = fetch_window(problem, state, i, t, tensor[TRANSFER])
+    if action == COPY_ELAPSED:
+        same = start, due
+        start, due, end = elapsed_window(problem, state, i, t, tensor[TRANSFER])
+        if same == (start, due):
+            return OTHER_SUPPLY
     if start == NO_START:
         return NO_SUPPLY
     if row[HELD_UNTIL] > start:

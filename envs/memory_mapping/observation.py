@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ..core.compile import compiled
 from ..core.spec import EdgeType, Feature, Image, NodeType, ObservationSpec, Sizes
-from .state import NUM_ACTIONS
+from .options import SUPPLIES
+from .state import COPY_ELAPSED, NUM_ACTIONS
 
 _TIME = "mean time of an instruction, all in HBM"
 _CMEM = "CMEM"
@@ -213,11 +214,14 @@ K_IMAGE = _KEYS["images/memory"]
 K_GLOBALS = _KEYS["globals"]
 K_ACTION_NODES, K_ACTIONS, K_MASK = _KEYS["actions/nodes"], _KEYS["actions/features"], _KEYS["action_mask"]
 
-SIZES = Sizes(
-    nodes={"buffer": WINDOW, "tensor": WINDOW, "instruction": WINDOW},
-    edges={"accesses": WINDOW, "belongs_to": WINDOW, "precedes": WINDOW},
-    actions=NUM_ACTIONS,
-)
+SIZES = {
+    supply: Sizes(
+        nodes={"buffer": WINDOW, "tensor": WINDOW, "instruction": WINDOW},
+        edges={"accesses": WINDOW, "belongs_to": WINDOW, "precedes": WINDOW},
+        actions=NUM_ACTIONS if supply == "either" else COPY_ELAPSED,
+    )
+    for supply in SUPPLIES
+}
 
 # --- columns of View.memo: what the image shows -----------------------------------------------------------------------
 # MEMO_INSTRUCTION is the instruction of column PAST, MEMO_POSITION the access to be decided (-1: the image must be

@@ -29,7 +29,9 @@ from .state import (
     BRIEF_STORAGE,
     CMEM,
     COMPUTE,
+    CONTENDED,
     COPY,
+    COPY_ELAPSED,
     DENSITY,
     DIM_ACCESSES,
     DIM_ALL_HBM,
@@ -37,6 +39,8 @@ from .state import (
     DIM_CMEM,
     DIM_INSTRUCTIONS,
     DROP,
+    EITHER,
+    ELAPSED,
     END,
     FETCH,
     FIRST,
@@ -54,14 +58,15 @@ from .state import (
     NEXT,
     NO_COPY,
     NONE,
+    NUM_ACTIONS,
     OFFER_BEGIN,
     OFFER_BOTTOM,
     OFFER_DUE,
     OFFER_END,
     OFFER_ROOM,
     OPENED,
-    OPT_ELAPSED,
     OPT_FIRST_FIT,
+    OPT_SUPPLY,
     OPT_TERMINATE,
     PASSED,
     PER_CMEM,
@@ -102,7 +107,8 @@ def write_actions(problem, state, view, i):
     near, far = pressure(problem, state, i) if running else (0.0, 0.0)
     write_globals(problem, state, view, i, near, far)
     bytes_, mask = view.bytes[i], view.offsets[K_MASK]
-    for a in range(3):
+    slots = NUM_ACTIONS if problem.options[OPT_SUPPLY] == EITHER else COPY_ELAPSED
+    for a in range(slots):
         legal = running and state.offer[i, a, ALLOWED] == 1
         bytes_[mask + a] = legal
         clear_slot(view, i, a)
@@ -165,7 +171,8 @@ def write_globals(problem, state, view, i, near, far):
     floats[at + 12] = min(np.log(instructions), 16.0)
     floats[at + 13] = min(scale[PRESSURE], 16.0)
     floats[at + 14] = clip(dims[DIM_BEST] * scale[PER_RUN], 0.0, 1.0)
-    floats[at + 15] = problem.options[OPT_ELAPSED] == 0
+    supply = problem.options[OPT_SUPPLY]
+    floats[at + 15] = 1.0 if supply == CONTENDED else 0.0 if supply == ELAPSED else 0.5
     floats[at + 16] = problem.options[OPT_FIRST_FIT] == 1
     floats[at + 17] = problem.options[OPT_TERMINATE] == 1
     floats[at + 18] = (t % STRIDE) / STRIDE
@@ -193,7 +200,7 @@ def write_slot(problem, state, view, i, a, near):
     at = offsets[K_ACTIONS] + a * ACTION_COLUMNS
     nodes = offsets[K_ACTION_NODES] + 3 * a
     integers[nodes], integers[nodes + 1], integers[nodes + 2] = k % WINDOW, k % WINDOW, t % WINDOW
-    floats[at + a] = 1.0
+    floats[at + (COPY if a == COPY_ELAPSED else a)] = 1.0
     size, memory = tensor[SIZE], state.memory[i, t]
     floats[at + 5] = wide(size * per_cmem)
     floats[at + 18] = wide(worth[LATER_BENEFIT] * per_time)
@@ -257,7 +264,7 @@ def write_hold(problem, state, view, i, a, k, at, wait):
     later = worth_inside(problem, i, k, strip_begin) * per_time
     floats[at + 3] = signed(saving)
     floats[at + 4] = signed(instruction[TRIPS] * gain * per_time)
-    if a == COPY:
+    if a in (COPY, COPY_ELAPSED):
         floats[at + 6] = wide(tensor[TRANSFER] * per_time)
         due = offer[OFFER_DUE]
         left = sum_left(state.left[i, 0], begin, due)

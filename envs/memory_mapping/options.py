@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import FieldError
 
-SUPPLIES = ("contended", "elapsed")
+SUPPLIES = ("contended", "elapsed", "either")
 OFFSETS = ("best_fit", "first_fit")
 DEAD_ENDS = ("backup", "terminate")
 OBJECTIVES = ("judge", "proxy")
@@ -23,7 +23,8 @@ class MemoryOptions:
 
     Attributes:
         supply: what transfers may use of an instruction's time: "contended" (what it leaves free of the HBM channel,
-            once for fetches and write-backs) or "elapsed" (all of it, once for each, as XLA counts).
+            once for fetches and write-backs), "elapsed" (all of it, once for each, as XLA counts) or "either" (as the
+            player chooses, with a fourth action; by the judge only).
         offsets: where a block is placed: "best_fit" (the smallest gap) or "first_fit" (the lowest).
         dead_end: what happens where nothing is legal: "backup" (Drop-backup) or "terminate" (the episode ends).
         objective: "judge" (the run time with waits for transfers) or "proxy" (without).
@@ -50,13 +51,20 @@ class MemoryOptions:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise FieldError(f"option {name}", getattr(self, name), " or ".join(repr(a) for a in allowed))
+        if self.supply == "either" and self.objective == "proxy":
+            raise FieldError("option objective", self.objective, "'judge' with supply='either'")
+
+    @property
+    def promised(self) -> str:
+        """The supply that plans of the game are promised to fit."""
+        return "unlimited" if self.supply == "either" else self.supply
 
     def compiled(self) -> NDArray[np.int64]:
         """The options as the array that the compiled dynamics read."""
         from . import state as d  # only here: to list the options nothing compiled need be loaded
 
         options = np.zeros(d.NUM_OPTIONS, dtype=np.int64)
-        options[d.OPT_ELAPSED] = self.supply == "elapsed"
+        options[d.OPT_SUPPLY] = SUPPLIES.index(self.supply)
         options[d.OPT_FIRST_FIT] = self.offsets == "first_fit"
         options[d.OPT_TERMINATE] = self.dead_end == "terminate"
         options[d.OPT_JUDGE] = self.objective == "judge"

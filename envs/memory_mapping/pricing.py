@@ -24,6 +24,8 @@ from .state import (
     DIM_CMEM,
     DIM_INSTRUCTIONS,
     DIM_TENSORS,
+    EITHER,
+    ELAPSED,
     FETCH,
     FIRST,
     FIRST_OF_STORAGE,
@@ -41,7 +43,7 @@ from .state import (
     NEXT,
     NONE,
     NOT_FETCHED,
-    OPT_ELAPSED,
+    OPT_SUPPLY,
     PER_CMEM,
     PER_RUN,
     PER_TIME,
@@ -155,15 +157,20 @@ def sum_supply(problem, i):
 @compiled
 def supply_of(problem, i, begin, end):
     """The supply of instructions begin .. end - 1 with everything in HBM."""
-    if problem.options[OPT_ELAPSED] == 1:
+    if problem.options[OPT_SUPPLY] == ELAPSED:
         return problem.timed[i, end] - problem.timed[i, begin]
     return problem.freed[i, end] - problem.freed[i, begin]
 
 
 @compiled
 def find_fetches(problem, i):
-    """After which instruction each read's fetch would begin with the supply of everything in HBM."""
+    """After which instruction each read's fetch would begin with the supply of everything in HBM.
+
+    Where supply is "either", by what is free of the channel if that is enough.
+    """
     access, worth, instruction = problem.access[i], problem.worth[i], problem.instruction[i]
+    freed, timed, supply = problem.freed[i], problem.timed[i], problem.options[OPT_SUPPLY]
+    supplied = timed if supply == ELAPSED else freed
     for k in range(problem.dims[i, DIM_ACCESSES]):
         worth[k, FETCH] = NOT_FETCHED
         if access[k, WRITES] == 1 or access[k, CARRIED] == 1:
@@ -173,19 +180,26 @@ def find_fetches(problem, i):
         if access[k, PREVIOUS] != NONE:
             since = access[access[k, PREVIOUS], INSTRUCTION] + 1
         work = problem.tensor[i, access[k, TENSOR], TRANSFER]
-        start = latest_fetch(problem, i, max(first, since), t, work)
-        waits = start != NOT_FETCHED and problem.freed[i, t] - problem.freed[i, start + 1] < work
-        if instruction[t, LOOP] == 0 or not waits:
-            worth[k, FETCH] = start
-        if worth[k, FETCH] == NOT_FETCHED and instruction[t, LOOP] == 1 and first > 0:
-            worth[k, FETCH] = latest_fetch(problem, i, max(instruction[first - 1, FIRST], since), first, work)
+        looping = instruction[t, LOOP] == 1
+        start = latest_fetch(supplied, max(first, since), t, work)
+        if looping and start != NOT_FETCHED and freed[t] - freed[start + 1] < work:  # it would wait in every round
+            start = NOT_FETCHED
+        before = max(instruction[first - 1, FIRST], since) if looping and first > 0 else NONE
+        if start == NOT_FETCHED and before != NONE:
+            start = latest_fetch(supplied, before, first, work)
+        if start == NOT_FETCHED and supply == EITHER:
+            if not looping:
+                start = latest_fetch(timed, max(first, since), t, work)
+            elif before != NONE:
+                start = latest_fetch(timed, before, first, work)
+        worth[k, FETCH] = start
 
 
 @compiled
-def latest_fetch(problem, i, begin, end, work):
+def latest_fetch(supplied, begin, end, work):
     """The largest s >= begin - 1 for which instructions s+1 .. end-1 supply `work` with everything in HBM."""
     for u in range(end - 1, begin - 1, -1):
-        if supply_of(problem, i, u, end) >= work:
+        if supplied[end] - supplied[u] >= work:
             return u - 1
     return NOT_FETCHED
 

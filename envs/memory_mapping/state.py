@@ -15,10 +15,11 @@ from ..core.compile import compiled
 
 NEVER = 2**61
 
-COPY, NO_COPY, DROP, NUM_ACTIONS = range(4)
+COPY, NO_COPY, DROP, COPY_ELAPSED, NUM_ACTIONS = range(5)
 
 # --- options, columns of Problem.options ------------------------------------------------------------------------------
-OPT_ELAPSED, OPT_FIRST_FIT, OPT_TERMINATE, OPT_JUDGE, OPT_STATIC, OPT_SCALE, NUM_OPTIONS = range(7)
+OPT_SUPPLY, OPT_FIRST_FIT, OPT_TERMINATE, OPT_JUDGE, OPT_STATIC, OPT_SCALE, NUM_OPTIONS = range(7)
+CONTENDED, ELAPSED, EITHER = range(3)  # values of OPT_SUPPLY
 
 # --- columns of Problem.dims ------------------------------------------------------------------------------------------
 # WORST is an objective that no episode of legal actions reaches.
@@ -151,7 +152,8 @@ NONE = -1
     STRIP_TAKEN,
     NOT_IN_CMEM,
     NO_WRITE_BACK,
-) = range(15)
+    OTHER_SUPPLY,
+) = range(16)
 
 
 # --- columns of Problem.brief and Problem.about: what the window looks at, close together ----------------------------
@@ -195,9 +197,7 @@ class State(NamedTuple):
     memory: NDArray[np.int64]  # [n, T], mem_t with undecided accesses in HBM
     least: NDArray[np.int64]  # [n, T], mem_t with undecided accesses at their best
     held: NDArray[np.int64]  # [n, T], bytes that are held
-    left: NDArray[
-        np.int64
-    ]  # [n, 3, T], supply left for fetches, for write-backs, and of the channel; row 0 if contended
+    left: NDArray[np.int64]  # [n, 3, T], supply left, see `channel_row`
     storage: NDArray[np.int64]  # [n, V, NUM_STORAGE], by storage
     strip: NDArray[np.int64]  # [n, N, NUM_STRIP]
     order: NDArray[np.int32]  # [n, N], strips from the lowest offset on
@@ -224,10 +224,15 @@ def log_count(problem, count):
 @compiled
 def write_back_row(problem):
     """Row of `State.left` that write-backs use."""
-    return 1 if problem.options[OPT_ELAPSED] == 1 else 0
+    return 1 if problem.options[OPT_SUPPLY] == ELAPSED else 0
 
 
 @compiled
 def channel_row(problem):
-    """Row of `State.left` that says what instructions and transfers leave free of the HBM channel."""
-    return 2 if problem.options[OPT_ELAPSED] == 1 else 0
+    """Row of `State.left` that says what instructions and transfers leave free of the HBM channel.
+
+    Under contended supply row 0 is that, and all supply. Else transfers use one row of elapsed time and that of the
+    channel as far as it goes: row 0 is the supply for fetches and row 2 the channel under elapsed supply, the other way
+    round under either; row 1 is the supply for write-backs.
+    """
+    return 2 if problem.options[OPT_SUPPLY] == ELAPSED else 0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from ..core.compile import compiled
 from .state import (
+    CONTENDED,
+    EITHER,
+    ELAPSED,
     FIRST,
     INSTRUCTION,
     LAST,
@@ -12,7 +15,7 @@ from .state import (
     LOOP,
     NEXT_WRITE,
     NONE,
-    OPT_ELAPSED,
+    OPT_SUPPLY,
     TENSOR,
     TRANSFER,
     TRIPS,
@@ -32,21 +35,33 @@ def fetch_window(problem, state, i, t, work):
     """
     here = problem.instruction[i, t]
     first = here[FIRST]
-    start = fetch_start(state, i, first, t, work)
+    start = fetch_start(state, i, 0, first, t, work)
     if here[LOOP] == 1 and start != NO_START and wait_for_fetch(problem, state, i, start + 1, t, work) > 0:
         start = NO_START
     if start != NO_START or here[LOOP] == 0 or first == 0:
         return start, t, t
-    return fetch_start(state, i, problem.instruction[i, first - 1, FIRST], first, work), first, here[LAST]
+    return fetch_start(state, i, 0, problem.instruction[i, first - 1, FIRST], first, work), first, here[LAST]
 
 
 @compiled
-def fetch_start(state, i, first, end, work):
-    """The largest s >= first - 1 for which the supply left in s+1 .. end-1 is at least `work`, or NO_START."""
-    left = state.left[i]
+def elapsed_window(problem, state, i, t, work):
+    """The same by the time that elapses, where supply is "either": in a loop always before it."""
+    here = problem.instruction[i, t]
+    first = here[FIRST]
+    if here[LOOP] == 0:
+        return fetch_start(state, i, 2, first, t, work), t, t
+    if first == 0:
+        return NO_START, t, t
+    return fetch_start(state, i, 2, problem.instruction[i, first - 1, FIRST], first, work), first, here[LAST]
+
+
+@compiled
+def fetch_start(state, i, row, first, end, work):
+    """The largest s >= first - 1 for which a row of `State.left` has `work` in s+1 .. end-1, or NO_START."""
+    left = state.left[i, row]
     total = 0
     for u in range(end - 1, first - 1, -1):
-        total += left[0, u]
+        total += left[u]
         if total >= work:
             return u - 1
     return NO_START
@@ -56,8 +71,8 @@ def fetch_start(state, i, first, end, work):
 def use_for_fetch(problem, state, i, begin, end, work):
     """Use supply for a fetch during instructions begin .. end - 1, latest first."""
     use_latest_first(state.left[i, 0], begin, end, work)
-    if problem.options[OPT_ELAPSED] == 1:
-        use_latest_first(state.left[i, channel_row(problem)], begin, end, work)
+    if problem.options[OPT_SUPPLY] != CONTENDED:
+        use_latest_first(state.left[i, 2], begin, end, work)
     note_supply(state, i, begin, end - 1)
 
 
@@ -88,13 +103,20 @@ def sum_left(left, begin, end):
 @compiled
 def write_back_end(problem, state, i, access, work, limit):
     """The last instruction that writing back what a write wrote uses, if begun now; NONE if it is beyond `limit`."""
-    left = state.left[i]
-    row = write_back_row(problem)
     d = problem.access[i, access, INSTRUCTION]
-    last = min(problem.instruction[i, d, LAST], problem.access[i, access, NEXT_WRITE] - 1)
+    last = min(problem.instruction[i, d, LAST], problem.access[i, access, NEXT_WRITE] - 1, limit)
+    end = first_end(state.left[i, write_back_row(problem)], d + 1, last, work)
+    if end == NONE and problem.options[OPT_SUPPLY] == EITHER:
+        end = first_end(state.left[i, 1], d + 1, last, work)
+    return end
+
+
+@compiled
+def first_end(left, begin, last, work):
+    """The first u <= last for which begin .. u leave `work`, or NONE."""
     total = 0
-    for u in range(d + 1, min(last, limit) + 1):
-        total += left[row, u]
+    for u in range(begin, last + 1):
+        total += left[u]
         if total >= work:
             return u
     return NONE
@@ -104,10 +126,10 @@ def write_back_end(problem, state, i, access, work, limit):
 def use_for_write_back(problem, state, i, access, last, work):
     """Use supply for a write-back up to instruction `last`, earliest first."""
     begin = problem.access[i, access, INSTRUCTION] + 1
-    use_earliest_first(state.left[i, write_back_row(problem)], begin, last, work)
-    if problem.options[OPT_ELAPSED] == 1:
-        use_earliest_first(state.left[i, channel_row(problem)], begin, last, work)
-    else:
+    use_earliest_first(state.left[i, channel_row(problem)], begin, last, work)
+    if problem.options[OPT_SUPPLY] != CONTENDED:
+        use_earliest_first(state.left[i, 1], begin, last, work)
+    if problem.options[OPT_SUPPLY] != ELAPSED:
         note_supply(state, i, begin, last)
 
 

@@ -15,8 +15,8 @@ from fractions import Fraction
 from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.schedule import MemoryPlan, Placement
 
-COPY, NO_COPY, DROP = 0, 1, 2
-_AFTER_ILLEGAL = (DROP, NO_COPY, COPY)
+COPY, NO_COPY, DROP, COPY_ELAPSED = range(4)
+_AFTER_ILLEGAL = (DROP, NO_COPY, COPY, COPY_ELAPSED)
 
 
 @dataclass
@@ -75,6 +75,10 @@ class ReferenceGame:
         self.position = self._begin()
         self._supply_all_hbm = [self._time(t, lambda _: False) for t in range(instance.num_instructions)]
 
+    @property
+    def _all_actions(self) -> tuple[int, ...]:
+        return (COPY, NO_COPY, DROP, COPY_ELAPSED) if self.supply == "either" else (COPY, NO_COPY, DROP)
+
     # --- playing ------------------------------------------------------------------------------------------------------
 
     @property
@@ -87,7 +91,7 @@ class ReferenceGame:
         return self.stuck or self.now == len(self.accesses)
 
     def legal(self) -> list[bool]:
-        return [self._try(self.position, action) is not None for action in (COPY, NO_COPY, DROP)]
+        return [self._try(self.position, action) is not None for action in self._all_actions]
 
     def step(self, action: int) -> Fraction:
         """Decide the present access; returns the reward, without the waits that a judge adds at the end."""
@@ -114,7 +118,8 @@ class ReferenceGame:
     def plan(self) -> MemoryPlan:
         strips = self.position.strips
         placements = tuple(Placement(s.tensor, s.start, s.end, s.offset, s.copy, tuple(s.write_backs)) for s in strips)
-        return MemoryPlan(self.instance, placements, self.supply)
+        promised = "unlimited" if self.supply == "either" else self.supply
+        return MemoryPlan(self.instance, placements, promised)
 
     def legal_actions(self) -> list[int]:
         return [action for action, legal in enumerate(self.legal()) if legal]
@@ -173,7 +178,7 @@ class ReferenceGame:
         elif action == NO_COPY:
             legal = self._no_copy(after, t, tensor, writes)
         else:
-            legal = not writes and self._copy(after, t, tensor)
+            legal = not writes and self._copy(after, t, tensor, action)
         if not legal:
             return None
         after.in_cmem.append(action != DROP)
@@ -217,11 +222,11 @@ class ReferenceGame:
             return True
         return self._write_back(p, t, tensor, self.instance.num_instructions)
 
-    def _copy(self, p: Position, t: int, tensor: int) -> bool:
+    def _copy(self, p: Position, t: int, tensor: int, action: int) -> bool:
         storage, segment = self._storage(tensor), self._segment(t)
         if self._group_choice(p, tensor) is False or (storage, segment) in self.instance.carried:
             return False
-        fetch = self._fetch(p, t, tensor)
+        fetch = self._fetch(p, t, tensor, action)
         if fetch is None:
             return False
         s, e, end = fetch
@@ -244,24 +249,31 @@ class ReferenceGame:
         p.strips.append(Strip(storage, tensor, s + 1, end, offset, copy=(s, e)))
         return True
 
-    def _fetch(self, p: Position, t: int, tensor: int) -> tuple[int, int, int] | None:
+    def _fetch(self, p: Position, t: int, tensor: int, action: int) -> tuple[int, int, int] | None:
         """(s, e) of the transfer for a read at t, and the last instruction held then, as far as supply says."""
         segments, number = self.instance.segments, self._segment(t)
         first, last, _ = segments[number]
-        s = self._fetch_start(p, first, t, tensor)
         looping = segments[number] in self.instance.loops
+        if action == COPY_ELAPSED:
+            if looping and first == 0:
+                return None
+            begin, e, end = (segments[number - 1][0], first, last) if looping else (first, t, t)
+            s = self._fetch_start(p, "fetch", begin, e, tensor)
+            return None if s is None or self._fetch(p, t, tensor, COPY) == (s, e, end) else (s, e, end)
+        pool = "channel" if self.supply == "either" else "fetch"
+        s = self._fetch_start(p, pool, first, t, tensor)
         if s is not None and not (looping and self._waits(p, s, t, tensor)):
             return s, t, t
         if looping and first > 0:
-            s = self._fetch_start(p, segments[number - 1][0], first, tensor)
+            s = self._fetch_start(p, pool, segments[number - 1][0], first, tensor)
             if s is not None:
                 return s, first, last
         return None
 
-    def _fetch_start(self, p: Position, first: int, e: int, tensor: int) -> int | None:
+    def _fetch_start(self, p: Position, pool: str, first: int, e: int, tensor: int) -> int | None:
         """The largest s, not before first - 1, for which s+1 .. e-1 have supply enough left."""
         for s in range(e - 1, first - 2, -1):
-            if sum(self._left(p, "fetch", u) for u in range(s + 1, e)) >= int(self.instance.transfer_ps[tensor]):
+            if sum(self._left(p, pool, u) for u in range(s + 1, e)) >= int(self.instance.transfer_ps[tensor]):
                 return s
         return None
 
@@ -271,7 +283,7 @@ class ReferenceGame:
 
     def _take(self, p: Position, pool: str, work: int, instructions: Sequence[int]) -> None:
         """Use supply of a pool, and of the channel as far as there is, in this order of instructions."""
-        for name in {pool, "channel"} if self.supply == "elapsed" else {pool}:
+        for name in {pool} if self.supply == "contended" else {pool, "channel"}:
             rest = work
             for u in instructions:
                 amount = min(rest, self._left(p, name, u))
@@ -287,8 +299,8 @@ class ReferenceGame:
         return self._write_back(p, p.written[tensor], tensor, latest)
 
     def _write_back(self, p: Position, d: int, tensor: int, latest: int) -> bool:
-        end = self._write_back_end(p, d, tensor)
-        if end is None or end > latest:
+        end = self._write_back_end(p, d, tensor, latest)
+        if end is None:
             return False
         strip = self._strip(p, tensor)
         if not self._hold(p, strip, end):
@@ -299,13 +311,20 @@ class ReferenceGame:
         p.valid[tensor] = end
         return True
 
-    def _write_back_end(self, p: Position, d: int, tensor: int) -> int | None:
-        """The instruction in which a write-back after instruction d is complete."""
+    def _write_back_end(self, p: Position, d: int, tensor: int, latest: int | None = None) -> int | None:
+        """The instruction in which a write-back after instruction d is complete, None if that is after `latest`."""
+        for pool in ("channel", "back") if self.supply == "either" else ("back",):
+            end = self._write_back_by(p, pool, d, tensor)
+            if end is not None and (latest is None or end <= latest):
+                return end
+        return None
+
+    def _write_back_by(self, p: Position, pool: str, d: int, tensor: int) -> int | None:
         work = int(self.instance.transfer_ps[tensor])
         storage, last = self._storage(tensor), self.instance.segments[self._segment(d)][1]
         writes = [t for i in self._of_storage(storage) for t in [self.accesses[i][0]] if self.accesses[i][2] and t > d]
         for u in range(d + 1, min(last + 1, *writes) if writes else last + 1):
-            work -= self._left(p, "back", u)
+            work -= self._left(p, pool, u)
             if work <= 0:
                 return u
         return None
@@ -356,7 +375,7 @@ class ReferenceGame:
         outside = [v for v, tensor in enumerate(self.instance.tensors) if tensor.kind not in ("act", "output")]
         fetch = [0] * self.instance.num_instructions
         # One supply for all, or one for each.
-        back, channel = (list(fetch) if self.supply == "elapsed" else fetch for _ in range(2))
+        back, channel = (fetch if self.supply == "contended" else list(fetch) for _ in range(2))
         return Position([], [], {"fetch": fetch, "back": back, "channel": channel}, dict.fromkeys(outside, -1), {})
 
     def _storage(self, tensor: int) -> int:
@@ -398,7 +417,7 @@ class ReferenceGame:
 
     def _left(self, p: Position, pool: str, u: int) -> int:
         """Supply that is left in an instruction."""
-        if self.supply == "elapsed" and pool != "channel":
+        if self.supply != "contended" and pool != "channel":
             return self._supply_all_hbm[u] - p.used[pool][u]
 
         def in_cmem(access: int) -> bool:

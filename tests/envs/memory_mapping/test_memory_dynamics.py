@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from makespan.envs.memory_mapping import state as d
 from makespan.envs.memory_mapping.engine import MemoryEngine
 from makespan.envs.memory_mapping.env import make_engine
 from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.run_time import run_times
+from makespan.envs.memory_mapping.state import COPY, COPY_ELAPSED, DROP
 from makespan.envs.memory_mapping.validity import validate
 from support.memory_game import ReferenceGame
 from support.memory_hand_games import HAND_GAMES, HandGame
@@ -35,7 +37,7 @@ def legal(engine: MemoryEngine, copy: int = 0) -> tuple[int, ...]:
 
 
 def choose(rng: np.random.Generator, masks: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """A random legal action for each row, by the weights of COPY, NO_COPY and DROP; 0 where none is legal."""
+    """A random legal action for each row, by the weights of the actions; 0 where none is legal."""
     noise = rng.random(masks.shape) ** (1 / weights)
     return np.where(masks > 0, noise, -1.0).argmax(axis=1)
 
@@ -43,12 +45,41 @@ def choose(rng: np.random.Generator, masks: np.ndarray, weights: np.ndarray) -> 
 def play_out(engine: MemoryEngine, seed: int) -> np.ndarray:
     """Play all copies to their end at random, copies with different likings; returns the returns."""
     rng = np.random.default_rng(seed)
-    weights = rng.random((engine.num_copies, 3)) ** 2 + 0.02
+    weights = rng.random(engine.masks.shape) ** 2 + 0.02
     total = np.zeros(engine.num_copies)
     while engine.is_running().any():
         assert engine.masks[engine.is_running()].any(axis=1).all()
         total += engine.step(choose(rng, engine.masks, weights)).reward
     return total
+
+
+# --- either supply ----------------------------------------------------------------------------------------------------
+
+
+@MODEST
+@given(SEEDS)
+def test_either_supply_offers_the_copies_of_both(seed: int):
+    """Where nothing has been fetched yet, a fetch has the same window as under one supply or the other."""
+    instance = random_program(seed, 12)
+    engines = {supply: engine_for(instance, supply=supply) for supply in ("contended", "elapsed", "either")}
+    offers = {supply: engine.state.offer[0] for supply, engine in engines.items()}
+    while engines["either"].is_running()[0]:
+        k = int(engines["either"].state.clock[0, d.POSITION])
+        t = int(instance.access_instruction[k])
+        here = {supply: legal(engine) for supply, engine in engines.items()}
+        either = offers["either"]
+        assert (COPY in here["either"]) == (COPY in here["contended"])
+        if COPY in here["either"]:
+            assert either[COPY].tolist() == offers["contended"][COPY].tolist()
+        if not any(first <= t <= last for first, last, _ in instance.loops):
+            if COPY_ELAPSED in here["either"]:
+                assert either[COPY_ELAPSED].tolist() == offers["elapsed"][COPY].tolist()
+            elif COPY in here["elapsed"]:
+                assert either[COPY].tolist() == offers["elapsed"][COPY].tolist()
+        if DROP not in here["either"]:
+            break
+        for engine in engines.values():
+            engine.step([DROP])
 
 
 # --- games worked by hand ---------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ SIZE = "random:size=20+40"
 OPTION_SETS: dict[str, dict[str, Any]] = {
     "plain": {"instance": SIZE},
     "elapsed": {"instance": SIZE, "supply": "elapsed", "offsets": "first_fit", "objective": "proxy"},
+    "either": {"instance": SIZE, "supply": "either"},
     "terminate": {"instance": SIZE, "dead_end": "terminate", "reward_scale": "none"},
     "static": {"instance": SIZE, "reward": "static"},
 }
@@ -238,7 +239,11 @@ def test_an_illegal_action_is_refused_in_words_and_changes_nothing():
     "options, message",
     [
         ({"suply": "elapsed"}, "unknown option of makespan/MemoryMapping-v0 'suply'; did you mean 'supply'?"),
-        ({"supply": "unlimited"}, "option supply is 'unlimited', expected 'contended' or 'elapsed'"),
+        ({"supply": "unlimited"}, "option supply is 'unlimited', expected 'contended' or 'elapsed' or 'either'"),
+        (
+            {"supply": "either", "objective": "proxy"},
+            "option objective is 'proxy', expected 'judge' with supply='either'",
+        ),
         ({"offsets": "worst_fit"}, "option offsets is 'worst_fit', expected 'best_fit' or 'first_fit'"),
         ({"dead_end": "stop"}, "option dead_end is 'stop', expected 'backup' or 'terminate'"),
         ({"objective": "time"}, "option objective is 'time', expected 'judge' or 'proxy'"),

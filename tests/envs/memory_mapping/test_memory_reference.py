@@ -18,8 +18,8 @@ from support.memory_programs import looping_program, random_program
 def play_both(seed: int, instance: MemoryInstance, backup: bool = True) -> tuple[int, int]:
     """Play one random game in both; returns its steps and its dead ends."""
     rng = random.Random(seed)
-    supply, gaps = rng.choice(("contended", "elapsed")), rng.choice(("best_fit", "first_fit"))
-    objective = rng.choice(("judge", "proxy"))
+    supply, gaps = rng.choice(("contended", "elapsed", "either")), rng.choice(("best_fit", "first_fit"))
+    objective = "judge" if supply == "either" else rng.choice(("judge", "proxy"))
     game = ReferenceGame(instance, supply, gaps, backup)
     dead_end = "backup" if backup else "terminate"
     engine = make_engine(1, instance, supply=supply, offsets=gaps, objective=objective, dead_end=dead_end)
