@@ -107,8 +107,10 @@ bench: $(VENV)/.installed-test
 
 # The run-... targets use $(VENV) as it is: .ci/run calls them with the wheel installed.
 TEST_ARGS ?=
+# One file at a time in each process: what its tests share is made once.
+TEST_PROCESSES ?= auto
 run-test:
-	$(BIN)/pytest --cov --cov-report=term $(TEST_ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --cov --cov-report=term $(TEST_ARGS)
 
 run-lint:
 	$(BIN)/ruff check .
