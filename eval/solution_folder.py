@@ -24,6 +24,7 @@ RUN_FORMAT, RESULT_FORMAT, VERSION = "makespan/optimise-run", "makespan/optimise
 RUN, RESULT, SCHEDULE, OPERATIONS = "run.json", "result.json", "schedule.json", "operations.csv"
 PICTURE, TRACE = "gantt.png", "trace.json"
 # In the order in which they are removed: the record last, so that what is half removed is still known for what it is.
+EXPORTED = "*.textproto"  # what schedules export for other tools
 OURS = (PICTURE, TRACE, OPERATIONS, RESULT, SCHEDULE, RUN)
 
 _LARGEST_FILE = 2**30
@@ -74,7 +75,7 @@ class SolutionFolder:
             return self._read(task)
         if content and not (RUN in content and overwrite):
             raise UserError(f"option out is {str(self._folder)!r}, which holds other files; take another folder")
-        for ours in OURS:
+        for ours in (*OURS, *(path.name for path in self._folder.glob(EXPORTED))):
             (self._folder / ours).unlink(missing_ok=True)
         document = {
             "format": RUN_FORMAT,
@@ -166,6 +167,9 @@ class SolutionFolder:
             return ["The environment makes no schedules, so that only the objective is known."]
         if hasattr(schedule, "trace"):
             self._write(TRACE, json.dumps(schedule.trace(), allow_nan=False) + "\n")
+        if hasattr(schedule, "exports"):
+            for name, text in schedule.exports().items():
+                self._write(name, text)
         if hasattr(self._env, "draw"):
             from .pictures import save
 

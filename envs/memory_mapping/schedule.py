@@ -167,6 +167,13 @@ class MemoryPlan:
 
         return trace(self)
 
+    def exports(self) -> dict[str, str]:
+        """What other tools read, by names of files: hints for XLA where the program comes from there."""
+        from .overrides import FILE, sort_order_overrides
+
+        hints = sort_order_overrides(self)
+        return {} if hints is None else {FILE: hints}
+
     # --- files --------------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:

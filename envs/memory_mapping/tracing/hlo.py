@@ -128,14 +128,21 @@ class _Reader:
 
     def _parameter(self, instruction: HloInstruction) -> Tree:
         label = _OP_NAME.search(instruction.attributes.get("metadata", ""))
-        return self._new(instruction.shape, "param", (label[1] if label else instruction.name).replace("\\", ""))
+        name = (label[1] if label else instruction.name).replace("\\", "")
+        return self._new(instruction.shape, "param", name, instruction.name)
 
-    def _new(self, shape: Shape, kind: str, name: str) -> Tree:
-        """Values of a shape."""
+    def _new(
+        self, shape: Shape, kind: str, name: str, definition: str | None = None, index: tuple[int, ...] = ()
+    ) -> Tree:
+        """Values of a shape, at an index within what the instruction called `definition` defines."""
         if shape.type == "tuple":
-            return [self._new(part, kind, f"{name}.{k}") for k, part in enumerate(shape.parts)]
+            return [self._new(part, kind, f"{name}.{k}", definition, (*index, k)) for k, part in enumerate(shape.parts)]
         size = shape.bytes(self._float_bytes)
-        return self._program.add_value(size, kind, name) if size else None
+        if not size:
+            return None
+        value = self._program.add_value(size, kind, name)
+        self._values[value].position = None if definition is None else (definition, index)
+        return value
 
     # --- computations -------------------------------------------------------------------------------------------------
 
@@ -158,7 +165,7 @@ class _Reader:
     def _step(self, instruction: HloInstruction, operands: list[Tree], computation: Computation) -> Tree:
         opcode = instruction.opcode
         if opcode == "constant":
-            return self._new(instruction.shape, "const", instruction.name)
+            return self._new(instruction.shape, "const", instruction.name, instruction.name)
         if opcode == "tuple":
             return operands
         if opcode == "get-tuple-element":
@@ -186,7 +193,7 @@ class _Reader:
         return operand[int(index)]
 
     def _compute(self, instruction: HloInstruction, operands: list[Tree], computation: Computation) -> Tree:
-        result = self._new(instruction.shape, "act", instruction.name)
+        result = self._new(instruction.shape, "act", instruction.name, instruction.name)
         label = re.sub(r"[._][0-9.]+$", "", instruction.name) if instruction.opcode == "fusion" else instruction.opcode
         operation = Operation(label[:MAX_OP_NAME])
         operation.mxu_flops, operation.vec_flops = flops(instruction, computation, self._module)

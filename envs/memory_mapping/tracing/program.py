@@ -28,6 +28,7 @@ class Value:
         name: what it is called where it comes from.
         is_output: whether it must be in HBM at the end.
         donated: whether a parameter or an input may be overwritten; what operations write always may.
+        position: the instruction of the source that defines it and the index within its result, where there is one.
     """
 
     bytes: int
@@ -35,6 +36,7 @@ class Value:
     name: str = ""
     is_output: bool = False
     donated: bool = False
+    position: tuple[str, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,11 @@ def to_instance(
     ]
     tensors = tuple(_tensors([program.values[value] for value in order], [storage[value] for value in order]))
     loops = tuple(_loops(program.loops, [number for number, *_ in kept]))
-    return MemoryInstance(name, tensors, tuple(instructions), hardware or Hardware(), loops, source or {})
+    origin = dict(source or {})
+    positions = [program.values[value].position for value in order]
+    if any(positions):
+        origin["positions"] = [None if x is None else [x[0], list(x[1])] for x in positions]
+    return MemoryInstance(name, tensors, tuple(instructions), hardware or Hardware(), loops, origin)
 
 
 def without_dead(program: Program) -> Program:
