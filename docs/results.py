@@ -50,6 +50,14 @@ def cell(line: dict[str, Any] | None, is_reference: bool) -> str:
     return f"{gap} ({mean} [{low}, {high}])"
 
 
+def rewrite(page: Path, name: str, text: str) -> None:
+    """Put a text between the marks of this name."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, rest = page.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    page.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Rewrite the block between the marks."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -59,11 +67,7 @@ def main() -> None:
     parser.add_argument("--agents", default="")
     given = parser.parse_args()
     entries = [entry for folder in given.folders for entry in summarise(folder)]
-    begin, end = f"<!-- {given.table}:begin -->", f"<!-- {given.table}:end -->"
-    before, rest = given.page.read_text(encoding="utf-8").split(begin)
-    _, after = rest.split(end)
-    rows = table(entries, given.agents.split(",") if given.agents else [])
-    given.page.write_text(f"{before}{begin}\n{rows}\n{end}{after}", encoding="utf-8")
+    rewrite(given.page, given.table, table(entries, given.agents.split(",") if given.agents else []))
 
 
 if __name__ == "__main__":
