@@ -196,7 +196,7 @@ class MuZeroRun(RoundsRun):
             batch = self._replay.sample(rng, config.batch, self._unroll)
             losses.append(fit(self.module, self._optimizer, batch, config.gradient_norm))
             self._replay.prioritise(batch.rows, losses[-1].errors)
-        for name in ("policy", "value", "reward"):
+        for name in ("policy", "value", "reward", "consistency"):
             self.logger.record(f"loss/{name}", float(np.mean([getattr(one, name) for one in losses])))
 
     def _report(self) -> None:

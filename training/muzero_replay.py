@@ -119,6 +119,9 @@ class Batch(NamedTuple):
         known: float32 [B, K + 1], 1 where there is such a state, or the episode's end (worth nothing, no policy).
         lives: float32 [B, K + 1], 1 where there is such a state.
         weights: float32 [B], of the losses: correct for states that are drawn more often.
+        after: int64 [B], how many of the actions lead from each state to its `later` one, drawn from 1 .. K; 0 where no
+            such state is known.
+        later: arrays [B, ...].
     """
 
     rows: NDArray[np.int64]
@@ -131,6 +134,8 @@ class Batch(NamedTuple):
     known: NDArray[np.float32]
     lives: NDArray[np.float32]
     weights: NDArray[np.float32]
+    after: NDArray[np.int64]
+    later: dict[str, NDArray[Any]]
 
 
 class Replay:
@@ -221,8 +226,13 @@ class Replay:
                 living &= ~kept.ended[here, copy]
                 seen &= ~cut
         observation = self.states.observation(rows)
+        after, later = np.zeros(count, dtype=np.int64), observation
+        if unroll:
+            after = rng.integers(1, unroll + 1, count)
+            after[lives[np.arange(count), after] == 0] = 0
+            later = self.states.observation((moment + after) % self._moments * self._copies + copy)
         scaled = (weights / weights.max()).astype(np.float32)
-        return Batch(rows, observation, actions, rewards, discounts, policy, values, known, lives, scaled)
+        return Batch(rows, observation, actions, rewards, discounts, policy, values, known, lives, scaled, after, later)
 
     def _returns(
         self, moment: NDArray[np.int64], copy: NDArray[np.int64], age: NDArray[np.int64], living: NDArray[np.bool_]

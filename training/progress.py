@@ -73,9 +73,10 @@ class Progress:
         """A rollout has ended; `score` is the mean objective of the episodes that ended in it."""
         if score is not None:
             self._score = score
+        training = "" if math.isnan(self._score) else f" | training {self._score:.4g}"
         held_out = "" if math.isnan(self._held_out) else f" | held-out {self._held_out:.4g}"
         rule = f" | {self._rule}" if self._rule else ""
-        self._bar.update(self._task, state=f"{steps:,} decisions | training {self._score:.4g}{held_out}{rule}")
+        self._bar.update(self._task, state=f"{steps:,} decisions{training}{held_out}{rule}")
 
     def validated(self, score: float) -> None:
         """A validation's mean objective."""

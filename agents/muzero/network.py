@@ -2,7 +2,8 @@
 
 Schrittwieser et al., "Mastering Atari, Go, chess and shogi by planning with a learned model", Nature 588, 2020. A state
 is a latent vector and one vector for each action slot: how many slots there are, and what they mean, the observation
-says, and the dynamics changes the slot that is chosen. Values and rewards are categorical over a fixed support.
+says, and the dynamics changes the slot that is chosen. Both are normalised at every step, so that they do not grow as
+a search goes deeper than training unrolls. Values and rewards are categorical over a fixed support.
 """
 
 from __future__ import annotations
@@ -184,6 +185,7 @@ class MuZeroNetwork(SlotNetwork):
         self.towers = nn.ModuleDict({module_name(image.name): _Tower(image, width) for image in spec.images})
         self.state = nn.Linear(width * (3 + len(spec.images)), width)
         self.state_norm = nn.LayerNorm(width)
+        self.slot_norm = nn.LayerNorm(width)
         self.slot_policy = nn.Linear(width, width)
         self.state_policy = nn.Linear(width, width)
         self.score = nn.Linear(width, 1)
@@ -196,6 +198,7 @@ class MuZeroNetwork(SlotNetwork):
             self.next_state = nn.Linear(2 * width, width)
             self.next_norm = nn.LayerNorm(width)
             self.next_slot = nn.Linear(2 * width, width)
+            self.next_slot_norm = nn.LayerNorm(width)
             self.reward = nn.Linear(2 * width, BINS)
             self.discount = nn.Linear(2 * width, 1)
             fresh += [self.reward]
@@ -212,7 +215,7 @@ class MuZeroNetwork(SlotNetwork):
         seen += [
             self.towers[module_name(image.name)](observation[f"images/{image.name}"]) for image in self.spec.images
         ]
-        return Latent(self.state_norm(self.state(torch.cat(seen, dim=-1))), slots)
+        return Latent(self.state_norm(self.state(torch.cat(seen, dim=-1))), self.slot_norm(slots))
 
     def predict(self, latent: Latent) -> tuple[Tensor, Tensor]:
         """Logits [B, A] of the slots, and of the value [B, BINS]."""
@@ -225,7 +228,7 @@ class MuZeroNetwork(SlotNetwork):
         chosen = latent.slots[rows, actions]
         moved = torch.relu(self.moved(torch.cat([latent.state, chosen], dim=-1)))
         state = self.next_norm(latent.state + self.next_state(moved))
-        slots = latent.slots.index_put((rows, actions), chosen + self.next_slot(moved))
+        slots = latent.slots.index_put((rows, actions), self.next_slot_norm(chosen + self.next_slot(moved)))
         return Step(Latent(state, slots), self.reward(moved), self.discount(moved).squeeze(-1))
 
     def forward(self, observation: Tensors) -> tuple[Tensor, Tensor]:

@@ -64,6 +64,10 @@ def test_batches_are_what_happened(moments: int, kept: int, bootstrap: int) -> N
         when = int(batch.observation["when"][place, 0])
         moment, copy = divmod(when, 10)
         assert moment >= history.first
+        after = int(batch.after[place])
+        if after:
+            assert batch.later["when"][place, 0] == when + 10 * after
+            assert batch.lives[place, after]
         lives = True
         for k in range(UNROLL + 1):
             if lives and moment + k >= len(history.steps):  # nobody knows yet
@@ -85,6 +89,13 @@ def test_batches_are_what_happened(moments: int, kept: int, bootstrap: int) -> N
                     assert not batch.known[place, k + 1 :].any()
                     break
                 lives = not step.ended[copy]
+
+
+def test_the_later_state_is_any_that_the_actions_lead_to() -> None:
+    batch = History(5, 40, 12, 4).replay.sample(np.random.default_rng(0), 400, UNROLL)
+    assert set(batch.after) == set(range(UNROLL + 1))
+    assert batch.after[batch.lives[:, 1:].all(axis=1)].min() > 0
+    assert not History(5, 40, 12, 4).replay.sample(np.random.default_rng(0), 40, 0).after.any()
 
 
 def test_reanalysis_replaces_what_a_search_said() -> None:
