@@ -39,12 +39,17 @@ def judged(folder: Path) -> tuple[list[str], dict[str, dict[str, Any]]]:
     return [row["instance"] for row in next(iter(rows.values()))], found
 
 
+def per_cent(share: float | None) -> str:
+    """With its sign; a dash where there are too few programs for an interval."""
+    return "–" if share is None else f"{100.0 * share:+.1f}"
+
+
 def line(agent: str, times: dict[str, Any], reference: dict[str, Any], bootstrap: Bootstrap) -> str:
     """A row of the table."""
     differences = {judge: relative(times[judge], reference[judge]) for judge in ("queue", "shares")}
-    cells = []
-    for estimate in bootstrap.estimates(differences).values():
-        cells.append(f"{100 * estimate.mean:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]")
+    cells = [
+        f"{per_cent(x.mean)} [{per_cent(x.low)}, {per_cent(x.high)}]" for x in bootstrap.estimates(differences).values()
+    ]
     queue = differences["queue"]
     won, lost = int((queue < -_TIE).sum()), int((queue > _TIE).sum())
     return (

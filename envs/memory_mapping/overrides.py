@@ -26,8 +26,8 @@ def sort_order_overrides(plan: MemoryPlan) -> str | None:
         The text, or None where the instance does not say how XLA calls its values (see `makespan trace`).
     """
     instance = plan.instance
-    positions = instance.source.get("positions")
-    if not _are_positions(positions, instance.num_tensors):
+    positions = _positions(instance.source.get("positions"))
+    if positions is None or len(positions) != instance.num_tensors:
         return None
     gain = (instance.hbm_ps - instance.cmem_ps) * instance.trips[instance.access_instruction]
     saved = np.zeros(instance.num_tensors, dtype=np.int64)
@@ -35,21 +35,30 @@ def sort_order_overrides(plan: MemoryPlan) -> str | None:
     placed = {int(instance.storage[placement.tensor]) for placement in plan.placements}
     ranks = {storage: rank for rank, storage in enumerate(sorted(placed, key=lambda s: (-int(saved[s]), s)))}
     order = sorted(range(instance.num_tensors), key=lambda v: ranks.get(int(instance.storage[v]), len(ranks)))
-    return "".join(
-        _override(*positions[v], ranks.get(int(instance.storage[v]))) for v in order if positions[v] is not None
-    )
+    found = []
+    for v in order:
+        position = positions[v]
+        if position is not None:
+            found.append(_override(*position, ranks.get(int(instance.storage[v]))))
+    return "".join(found)
 
 
-def _are_positions(positions: Any, count: int) -> bool:
-    """Whether an instance's source says for each tensor where it is defined."""
-    return (
-        isinstance(positions, list)
-        and len(positions) == count
-        and all(
-            x is None or (isinstance(x, list) and len(x) == 2 and isinstance(x[0], str) and isinstance(x[1], list))
-            for x in positions
-        )
-    )
+def _positions(data: Any) -> list[tuple[str, list[int]] | None] | None:
+    """Where each tensor is defined, as an instance's source says it; None if it says something else."""
+    if not isinstance(data, list):
+        return None
+    found: list[tuple[str, list[int]] | None] = []
+    for entry in data:
+        if entry is None:
+            found.append(None)
+            continue
+        if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
+            return None
+        name, index = entry
+        if not (isinstance(index, list) and all(isinstance(k, int) for k in index)):
+            return None
+        found.append((name, index))
+    return found
 
 
 def _override(name: str, index: list[int], rank: int | None) -> str:

@@ -103,7 +103,7 @@ def test_programs_from_elsewhere_have_no_such_hints() -> None:
     assert plan.exports() == {}
 
 
-@pytest.mark.parametrize("positions", [5, [], [["x"]], [[1, []]] * 5])
+@pytest.mark.parametrize("positions", [5, [], [["x"]], [[1, []]] * 5, [["x", ["1 } overrides {"]]] * 5])
 def test_a_source_that_says_something_else_has_none(program: MemoryInstance, positions: Any) -> None:
     program.source["positions"] = positions  # type: ignore[index]
     assert sort_order_overrides(MemoryPlan(program, ())) is None
