@@ -21,14 +21,16 @@ from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
 from makespan.agents.rules.rule import applicable_rules
 from makespan.envs.core.files import atomic_write
+from makespan.envs.core.names import parse_name
 from makespan.training.config import TrainConfig
 from makespan.training.run import train
 
 PROBLEMS = {
     "job-shop": ("makespan/JobShop-v0", "random:size=6x6"),
+    "breakdowns": ("makespan/JobShop-v0:law=bernoulli:p=0.01", "random:size=6x6"),
     "memory": ("makespan/MemoryMapping-v0", "random:size=50"),
 }
-"""Environment and instances of each problem."""
+"""Environment and instances of each problem; where machines break down, search on the engine is open-loop."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Options:
 
     Attributes:
         out: folder of the runs and of ``rows.json``.
-        problems: "job-shop", "memory" or both.
+        problems: of those above.
         minutes: wall time of each training.
         seeds: of the trainings.
         reanalysis: kept states that are searched anew for every new decision.
@@ -56,6 +58,13 @@ class Options:
     worlds: int = 32
     copies: int = 32
     rollout: int = 16
+
+
+def setup(problem: str) -> tuple[str, dict[str, Any]]:
+    """Id and options of a problem's environment."""
+    env, instances = PROBLEMS[problem]
+    name = parse_name(env)
+    return name.base, {**name.options, "instance": instances}
 
 
 def trained(problem: str, agent: str, reanalysis: float, seed: int, options: Options) -> Path:
@@ -87,8 +96,8 @@ def trained(problem: str, agent: str, reanalysis: float, seed: int, options: Opt
 
 def played(problem: str, name: str, worlds: int) -> tuple[list[float], float]:
     """(objectives, milliseconds of CPU per decision and world) of an agent."""
-    env, instances = PROBLEMS[problem]
-    arena = open_arena(env, worlds, {"instance": instances}, device="cpu")
+    env_id, options = setup(problem)
+    arena = open_arena(env_id, worlds, options, device="cpu")
     agent = make_agent(name, arena.setting)
     began = time.process_time()
     episodes = play(arena, agent, [Case(None, seed) for seed in range(worlds)])
@@ -98,8 +107,9 @@ def played(problem: str, name: str, worlds: int) -> tuple[list[float], float]:
 
 def best_rule(problem: str, worlds: int) -> tuple[str, list[float]]:
     """The rule that is best on these worlds, and its objectives."""
-    setting: Setting = open_arena(PROBLEMS[problem][0], 1, {"instance": PROBLEMS[problem][1]}, device="cpu").setting
-    rules = applicable_rules(PROBLEMS[problem][0], setting.options)
+    env_id, options = setup(problem)
+    setting: Setting = open_arena(env_id, 1, options, device="cpu").setting
+    rules = applicable_rules(env_id, setting.options)
     found = {rule: played(problem, rule, worlds)[0] for rule in rules}
     best = min(found, key=lambda rule: setting.sign * float(np.mean(found[rule])))
     return best, found[best]
