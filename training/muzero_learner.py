@@ -64,6 +64,7 @@ def fit(network: MuZeroNetwork, optimizer: torch.optim.Optimizer, batch: Batch, 
     # Everything but the dynamics takes all states at a time.
     logits, value = network.predict(Latent._make(torch.cat(parts) for parts in zip(*latents, strict=True)))
     logits, value = (x.view(unroll + 1, count, -1).transpose(0, 1) for x in (logits, value))
+    logits = torch.cat([logits[:, :1] + network.lead(observation)[:, None], logits[:, 1:]], dim=1)
     illegal = torch.zeros_like(logits, dtype=torch.bool)
     illegal[:, 0] = observation["action_mask"] == 0
     shares = torch.full((unroll + 1,), 1.0 / max(unroll, 1), device=device)

@@ -40,7 +40,8 @@ class ImaginedModel(Model):
         copies: int64 [B], whose present the roots are.
         keys: uint64 [B], what imagined worlds are drawn from.
         decisions: int64 [B], how many came before.
-        gamma: discount per `time_scale` of simulated time.
+        gamma: discount per `time_scale` of simulated time; 1 with foresight.
+        foresight: what the network sees besides the observation, and what its values are relative to; None for nothing.
     """
 
     def __init__(
@@ -51,9 +52,12 @@ class ImaginedModel(Model):
         keys: NDArray[np.uint64],
         decisions: NDArray[np.int64],
         gamma: float = 1.0,
+        foresight: Foresight | None = None,
     ) -> None:
         self._network, self._imagine, self._copies = network, imagine, copies
         self._keys, self._decisions, self._gamma = keys, decisions, gamma
+        self._foresight = foresight
+        self._foreseen, self._scales = np.zeros(0), np.ones(0)
 
     def begin(self, nodes: int) -> Evaluation:
         count = len(self._copies)
@@ -66,8 +70,16 @@ class ImaginedModel(Model):
             row[:count] = root
         self._played = np.zeros(count * nodes, dtype=np.int64)
         self._rows = np.arange(count)
+        return self._look_at_roots(count)
+
+    def _look_at_roots(self, count: int) -> Evaluation:
         nothing = np.zeros(count, dtype=np.float32)
-        return self._look(slice(0, count), nothing, nothing)
+        if self._foresight is not None:
+            views = self._pool.block.views
+            seen = {key: array[:count] for key, array in views.items()}
+            found = self._foresight.look(self._pool.imagine, seen, seen["action_mask"], self._keys, self._decisions)
+            self._foreseen, self._scales = found.costs, found.scales
+        return self._look(self._pool, slice(0, count), nothing, nothing)
 
     def expand(
         self, node: int, parents: NDArray[np.int64], actions: NDArray[np.int64], fresh: NDArray[np.bool_]

@@ -18,11 +18,14 @@ from torch.nn import functional
 
 from ...envs.core.errors import FieldError, UnknownNameError
 from ...envs.core.spec import Image, ObservationSpec
+from ..foresight import UNIT
 from ..networks.build import build_network
 from ..networks.common import Embedding, Scaling, SlotNetwork, Tensors, masked_max, masked_mean, module_name
+from ..networks.prior import feature_column
 
 ENCODERS = ("graph", "attention", "slots")
 BINS, REACH = 129, 8.0
+_MULTIPLE = 3.0  # of the prior's cost at first: softer than PPO's, so that a search tries more than the best guess
 
 
 class Support(nn.Module):
@@ -31,17 +34,21 @@ class Support(nn.Module):
 
     A number is a distribution over the two bins beside it whose mean, in symlog, is the number (Hafner et al.,
     "Mastering diverse domains through world models", arXiv 2301.04104).
+
+    Args:
+        unit: that numbers are counted in.
     """
 
     bins: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, unit: float = 1.0) -> None:
         super().__init__()
+        self.unit = unit
         self.register_buffer("bins", torch.linspace(-REACH, REACH, BINS), persistent=False)
 
     def spread(self, x: Tensor) -> Tensor:
         """Numbers [...] as distributions [..., BINS]."""
-        place = (torch.sign(x) * torch.log1p(x.abs())).clamp(-REACH, REACH)
+        place = (torch.sign(x) * torch.log1p(x.abs() / self.unit)).clamp(-REACH, REACH)
         place = (place + REACH) * ((BINS - 1) / (2.0 * REACH))
         low = place.floor().clamp(max=BINS - 2)
         share = (place - low)[..., None]
@@ -53,7 +60,7 @@ class Support(nn.Module):
     def mean(self, logits: Tensor) -> Tensor:
         """Numbers [...] of distributions [..., BINS], given as logits."""
         place = (torch.softmax(logits, dim=-1) * self.bins).sum(-1)
-        return torch.sign(place) * torch.expm1(place.abs())
+        return self.unit * torch.sign(place) * torch.expm1(place.abs())
 
 
 class Latent(NamedTuple):
@@ -93,12 +100,16 @@ class MuZeroConfig:
         width: of every vector.
         layers: of the encoder.
         dynamics: 1 with a learned model, 0 without: for search on the imagined engine.
+        prior: an action feature that counts a cost, in `UNIT` of the reward; None for none. The policy is at first
+            softmax(-multiple x cost), and training improves on that (see `PriorNetwork`); values are counted in the
+            same unit. Not with a learned model, which knows no features of the states that it imagines.
     """
 
     encoder: str = "graph"
     width: int = 32
     layers: int = 2
     dynamics: int = 1
+    prior: str | None = None
 
 
 class _Slots(nn.Module):
@@ -190,7 +201,11 @@ class MuZeroNetwork(SlotNetwork):
         self.state_policy = nn.Linear(width, width)
         self.score = nn.Linear(width, 1)
         self.value = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, BINS))
-        self.support = Support()
+        self._prior: int | None = None
+        if config.prior is not None:
+            self._prior = feature_column(spec, config.prior)
+            self.multiple = nn.Parameter(torch.tensor(_MULTIPLE))
+        self.support = Support(1.0 if config.prior is None else UNIT)
         fresh = [self.score, self.value[-1]]
         self.has_dynamics = bool(config.dynamics)
         if self.has_dynamics:
@@ -222,6 +237,13 @@ class MuZeroNetwork(SlotNetwork):
         hidden = torch.relu(self.slot_policy(latent.slots) + self.state_policy(latent.state)[:, None])
         return self.score(hidden).squeeze(-1), self.value(latent.state)
 
+    def lead(self, observation: Tensors) -> Tensor:
+        """What the prior adds to the logits [B, A] of observed states."""
+        features = observation["actions/features"]
+        if self._prior is None:
+            return torch.zeros_like(features[..., 0])
+        return -functional.softplus(self.multiple) * features[..., self._prior]
+
     def step(self, latent: Latent, actions: Tensor) -> Step:
         """What actions [B] lead to."""
         rows = torch.arange(len(actions), device=actions.device)
@@ -233,7 +255,7 @@ class MuZeroNetwork(SlotNetwork):
 
     def forward(self, observation: Tensors) -> tuple[Tensor, Tensor]:
         logits, value = self.predict(self.represent(observation))
-        return logits, self.support.mean(value)
+        return logits + self.lead(observation), self.support.mean(value)
 
 
 def muzero_config(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,9 +271,15 @@ def muzero_config(given: Mapping[str, Any]) -> dict[str, Any]:
         if key == "encoder":
             if value not in ENCODERS:
                 raise UnknownNameError("network encoder", str(value), ENCODERS)
+        elif key == "prior":
+            if not isinstance(value, str | None):
+                raise FieldError("network prior", value, "the name of an action feature, or nothing")
         elif isinstance(value, bool) or not isinstance(value, int) or not (key != "dynamics") <= value <= 4096:
             raise FieldError(f"network {key}", value, "an integer from 1 to 4096, dynamics from 0")
-    return asdict(MuZeroConfig(**given))
+    config = asdict(MuZeroConfig(**given))
+    if config["prior"] is not None and config["dynamics"]:
+        raise FieldError("network prior", config["prior"], "nothing for a network with dynamics")
+    return config
 
 
 def make_muzero(spec: ObservationSpec, given: Mapping[str, Any]) -> MuZeroNetwork:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...envs.core.errors import UnknownNameError
+from ...envs.core.spec import ObservationSpec
 from .common import SlotNetwork, Tensors
 
 
@@ -27,11 +28,7 @@ class PriorNetwork(SlotNetwork):
 
     def __init__(self, inner: SlotNetwork, feature: str) -> None:
         super().__init__(inner.spec)
-        try:
-            self._column = inner.spec.action_column(feature)
-        except KeyError:
-            known = [one.name for one in inner.spec.action_features]
-            raise UnknownNameError("action feature of the option network prior:", feature, known) from None
+        self._column = feature_column(inner.spec, feature)
         self.inner = inner
         self.multiple = nn.Parameter(torch.tensor(10.0))
 
@@ -40,3 +37,16 @@ class PriorNetwork(SlotNetwork):
         logits, values = self.inner(observation)
         cost = observation["actions/features"][..., self._column]
         return logits - functional.softplus(self.multiple) * cost, values
+
+
+def feature_column(spec: ObservationSpec, feature: str) -> int:
+    """The column of the action feature that is a network's prior.
+
+    Raises:
+        UnknownNameError: the spec has no such action feature.
+    """
+    try:
+        return spec.action_column(feature)
+    except KeyError:
+        known = [one.name for one in spec.action_features]
+        raise UnknownNameError("action feature of the option network prior:", feature, known) from None

@@ -1,0 +1,1 @@
+"""DAG scheduling on a heterogeneous chip: streams of jobs, and static DAGs."""
