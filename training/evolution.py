@@ -1,7 +1,7 @@
 """A training run by evolution strategies: scorers are moved about at random and follow those that did better.
 
-Salimans, Ho, Chen, Sidor & Sutskever, "Evolution strategies as a scalable alternative to reinforcement learning",
-arXiv 1703.03864; ranks as there, here for each world by itself, so that large instances do not drown small ones.
+See `makespan.training.strategy`; fitness by ranks, for each world by itself, so that large instances do not drown small
+ones.
 """
 
 from __future__ import annotations
@@ -26,13 +26,10 @@ from ..envs.core.files import atomic_write, read_bounded
 from .base import Run
 from .books import Books
 from .bridge import training_seed
+from .strategy import Strategy
 from .validation import refuse_strange_objectives
 
 MAX_BYTES = 2**28
-_MOMENTUM, _SECOND = 0.9, 0.99
-_SMALLEST = 1e-8
-_DECAY = 5e-4
-_AVERAGED = 0.98
 # How far scores lie apart is nothing to evolution, but decides what a temperature means.
 _SCALES = 2.0 ** np.array([0, 1, -1, 2, -2, 3, -3, 4, -4, -5, -6])  # of equals the one nearest to 1
 
@@ -43,9 +40,8 @@ class EvolutionRun(Run):
     Each generation draws D directions, plays the weights moved along and against each of them on the same W fresh
     worlds, and follows the mean of the directions weighted by their difference in rank, by Adam. Step size and rate
     fall geometrically, to a quarter and a tenth, while the budget is spent. What is validated and kept is a running
-    mean of the weights (Polyak & Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control
-    Optim. 30(4), 1992), since neighbouring weights differ by a per cent or two for no reason. Everything random in a
-    generation is drawn from the seed and its number, so that a run is resumed by its numbers alone.
+    mean of the weights. Everything random in a generation is drawn from the seed and its number, so that a run is
+    resumed by its numbers alone.
     """
 
     def prepare(self) -> None:
@@ -57,11 +53,7 @@ class EvolutionRun(Run):
         for name, shape in weight_shapes(self.spec).items():
             spread = 0.0 if "bias" in name else 0.3 if name == "score" else 1.0 / np.sqrt(max(shape[0], 1))
             parts.append(spread * rng.normal(size=shape).reshape(-1))
-        self._mean = np.concatenate(parts)
-        self._first = np.zeros_like(self._mean)
-        self._second = np.zeros_like(self._mean)
-        self._average = self._mean.copy()
-        self._generation = 0
+        self._strategy = Strategy(np.concatenate(parts), config.seed)
         self._decisions = 0
         self._scale, self._scaled = 1.0, -1  # of the scores, and in which generation it was found
 
@@ -74,17 +66,16 @@ class EvolutionRun(Run):
         return {"kind": "scorer", "hidden": HIDDEN}
 
     def weights(self) -> Arrays:
-        arrays = split_row(self._rows(self._average[None])[0], self.spec)
+        arrays = split_row(self._rows(self._strategy.average[None])[0], self.spec)
         return arrays | {"score": (arrays["score"] * self._scale).astype(np.float32)}
 
     def take_up(self, weights: Arrays, source: str) -> None:
         check_scorer(weights, self.spec, source)
-        self._mean = join_row(weights, self.spec)[FIRST_WEIGHT:].astype(np.float64)
-        self._average = self._mean.copy()
+        self._strategy.begin_at(join_row(weights, self.spec)[FIRST_WEIGHT:].astype(np.float64))
 
     def validate(self) -> float:
-        if self._scaled != self._generation:
-            self._scale, self._scaled = self._best_scale(), self._generation
+        if self._scaled != self._strategy.generation:
+            self._scale, self._scaled = self._best_scale(), self._strategy.generation
         return super().validate()
 
     def _best_scale(self) -> float:
@@ -98,7 +89,7 @@ class EvolutionRun(Run):
         cases = [Case(None, first + number) for number in range(self.config.evolve_worlds)]
         best = []
         for scale in _SCALES:
-            table = self._rows(self._average[None])
+            table = self._rows(self._strategy.average[None])
             table[:, NOISE] = TEMPERATURE / scale
             played = play_to_end(self._arena, ScorerAgent("scorer", table, self._members), cases)
             best.append(played.costs.reshape(len(cases), self._members).min(axis=1))
@@ -106,10 +97,10 @@ class EvolutionRun(Run):
         return float(_SCALES[np.argmin(rankdata(table, axis=0).mean(axis=1))])
 
     def player(self) -> Agent:
-        return ScorerAgent("scorer", self._rows(self._average[None]))
+        return ScorerAgent("scorer", self._rows(self._strategy.average[None]))
 
     def is_finite(self) -> bool:
-        return bool(np.isfinite(self._mean).all())
+        return self._strategy.is_finite()
 
     @staticmethod
     def _rows(weights: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -126,27 +117,14 @@ class EvolutionRun(Run):
     def _evolve(self) -> None:
         """One generation."""
         config, done = self.config, self.spent()
-        self._generation += 1
-        rng = np.random.default_rng([config.seed, self._generation])
+        rng = self._strategy.next_generation()
         step = config.evolve_sigma * 0.25**done
-        directions = rng.normal(size=(config.evolve_directions, len(self._mean)))
-        moved = step * np.concatenate([directions, -directions])
-        costs = self._costs(self._rows(self._mean + moved))
+        mean = self._strategy.mean
+        directions = rng.normal(size=(config.evolve_directions, len(mean)))
+        costs = self._costs(self._rows(mean + step * np.concatenate([directions, -directions])))
         # In (-1/2, 1/2), a world's best scorer first; ties share their rank.
         ranks = (rankdata(costs, axis=0) - 1.0) / (len(costs) - 1.0) - 0.5
-        fitness = -ranks.mean(axis=1).reshape(2, -1)
-        slope = (fitness[0] - fitness[1]) @ directions
-        length = np.linalg.norm(slope)
-        if length > 0:
-            slope *= np.sqrt(len(slope)) / length
-        self._first = _MOMENTUM * self._first + (1.0 - _MOMENTUM) * slope
-        self._second = _SECOND * self._second + (1.0 - _SECOND) * slope**2
-        first = self._first / (1.0 - _MOMENTUM**self._generation)
-        second = self._second / (1.0 - _SECOND**self._generation)
-        self._mean += config.evolve_rate * 0.1**done * first / (np.sqrt(second) + _SMALLEST)
-        self._mean *= 1.0 - _DECAY
-        kept = min(_AVERAGED, self._generation / (self._generation + 9.0))  # the start is soon forgotten
-        self._average = kept * self._average + (1.0 - kept) * self._mean
+        self._strategy.follow(directions, -ranks.mean(axis=1).reshape(2, -1), config.evolve_rate * 0.1**done)
         score = float(self.validation.setting.sign * costs.mean())
         self.logger.record("evolution/objective", score)
         self.progress.trained(self._decisions, score)
@@ -158,7 +136,7 @@ class EvolutionRun(Run):
             UserError: an episode ended with an objective that is no number.
         """
         worlds = self.config.evolve_worlds
-        first = training_seed(self.config.seed, self._generation)
+        first = training_seed(self.config.seed, self._strategy.generation)
         cases = [Case(None, first + number) for number in range(worlds)] * self._members
         played = play_to_end(self._arena, ScorerAgent("scorer", table), cases)
         refuse_strange_objectives(self._arena.setting.sign * played.costs, self.env_id)
@@ -166,10 +144,9 @@ class EvolutionRun(Run):
         return played.costs.reshape(self._members, worlds)
 
     def save_state(self, path: Path) -> None:
-        meta = {**vars(self.counters), "generation": self._generation, "decisions": self._decisions}
+        meta = {**vars(self.counters), "generation": self._strategy.generation, "decisions": self._decisions}
         meta["scale"] = self._scale
-        arrays: Arrays = {"mean": self._mean, "first": self._first, "second": self._second}
-        arrays["average"] = self._average
+        arrays = self._strategy.arrays()
         arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
         atomic_write(path, dump_arrays(arrays))
 
@@ -177,15 +154,11 @@ class EvolutionRun(Run):
         arrays = parse_arrays(read_bounded(path, MAX_BYTES), str(path))
         try:
             meta = json.loads(arrays["meta"].tobytes())
-            self._generation, self._decisions = int(meta.pop("generation")), int(meta.pop("decisions"))
+            generation, self._decisions = int(meta.pop("generation")), int(meta.pop("decisions"))
             self._scale = float(meta.pop("scale"))
-            if min(self._generation, self._decisions) < 0:
-                raise ValueError(f"generation {self._generation}, decisions {self._decisions}")
-            loaded = [arrays[name] for name in ("mean", "first", "second", "average")]
+            if min(generation, self._decisions) < 0:
+                raise ValueError(f"generation {generation}, decisions {self._decisions}")
         except (LookupError, ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None
-        for array in loaded:
-            if array.shape != self._mean.shape or array.dtype != np.float64 or not np.isfinite(array).all():
-                raise UserError(f"{path}: not the state of such a run (weights of shape {array.shape})")
-        self._mean, self._first, self._second, self._average = (array.copy() for array in loaded)
+        self._strategy.restore(arrays, generation, str(path))
         return meta

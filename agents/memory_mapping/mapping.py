@@ -22,6 +22,8 @@ class Mapping(NamedTuple):
         strips: what is held.
         transfers: what is moved.
         due, arrived, ordered: int64 [T], room for the judge.
+        waits: int64 [T], how long each instruction waits for transfers, and the last of a segment after it too: by the
+            judge, when it was last asked.
         counters: int64 [1], repacks so far.
     """
 
@@ -33,15 +35,16 @@ class Mapping(NamedTuple):
     due: NDArray[np.int64]
     arrived: NDArray[np.int64]
     ordered: NDArray[np.int64]
+    waits: NDArray[np.int64]
     counters: NDArray[np.int64]
 
     @classmethod
     def empty(cls, program: Program) -> Mapping:
         accesses, instructions = len(program.instruction), len(program.compute)
-        memory, hbm, due, arrived, ordered = (np.zeros(instructions, dtype=np.int64) for _ in range(5))
+        memory, hbm, due, arrived, ordered, waits = (np.zeros(instructions, dtype=np.int64) for _ in range(6))
         strips, transfers = Strips.empty(accesses), Transfers.empty(2 * accesses, instructions)
         in_cmem, counters = np.zeros(accesses, dtype=np.bool_), np.zeros(1, dtype=np.int64)
-        return cls(in_cmem, memory, hbm, strips, transfers, due, arrived, ordered, counters)
+        return cls(in_cmem, memory, hbm, strips, transfers, due, arrived, ordered, waits, counters)
 
 
 @compiled
@@ -114,18 +117,17 @@ def judged_time(program, mapping):
     _line_up(program, mapping)
     while first < instructions:
         last = program.last[first]
-        work = done = must = waits = np.int64(0)
+        work = done = must = np.int64(0)
         for t in range(first, last + 1):
             work = max(work, arrived[t])
             must = max(must, due[t])
-            if done < must:
-                waits += must - done
-                done = must
+            mapping.waits[t] = max(must - done, 0)
+            done += mapping.waits[t]
             instruction = duration(program, mapping, t)
             done = min(work, done + instruction - mapping.hbm[t])
-            total += program.trips[t] * instruction
-        waits += ordered[first] - done
-        total += program.trips[first] * waits
+            total += program.trips[t] * (instruction + mapping.waits[t])
+        mapping.waits[last] += ordered[first] - done
+        total += program.trips[first] * (ordered[first] - done)
         first = last + 1
     return total
 

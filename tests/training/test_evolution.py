@@ -181,7 +181,8 @@ def test_a_checkpoint_scores_on_the_scale_on_which_samples_are_best(tiny: Tiny) 
     trained, _ = load_checkpoint(find_checkpoint("checkpoints/job_shop_scorer"))
     average, scores = join_row(trained, run.spec)[FIRST_WEIGHT:].astype(np.float64), []
     for factor in (1.0, 4.0, 1.0 / 4.0):
-        run._average = np.concatenate([average[:-HIDDEN], factor * average[-HIDDEN:]])  # the last ones make the score
+        # The last ones make the score.
+        run._strategy.average = np.concatenate([average[:-HIDDEN], factor * average[-HIDDEN:]])
         run._scale = run._best_scale()
         scores.append(run.weights()["score"])
     assert (scores[0] == scores[1]).all()
@@ -343,7 +344,7 @@ def test_the_checkpoint_is_what_was_validated(tiny: Tiny) -> None:
     assert training["validation"]["mean_objective"] == validations[-1][1]
     assert training["validation"]["best_rule"] == run.validation.rule
     scores = [score for _, score in validations]
-    assert len(scores) == run._generation + 1
+    assert len(scores) == run._strategy.generation + 1
     best = load_checkpoint(folder / "best")[1]["training"]
     assert best["validation"]["mean_objective"] == run.counters.best == min(scores)
     assert best["decisions"] == validations[scores.index(min(scores))][0]
