@@ -288,11 +288,12 @@ class PlainChip:
         if self._offered is None or self.options["memory"] == "shared":
             open_jobs = [job for job in self.jobs if job.finish < 0]
             found = [x for job in open_jobs for x in job.tasks if x.pe < 0 and self._is_released(x)]
-            self._offered = sorted(found, key=lambda x: (x.job, -self._rank(x), x.task))
+            self._offered = sorted(found, key=self._order)
         return self._offered
 
-    def _rank(self, x: PlainTask) -> float:
-        return self.ranks[self.jobs[x.job].application][x.task]
+    def _order(self, x: PlainTask) -> tuple[int, float, int, int]:
+        job = self.jobs[x.job]
+        return job.generated, -round(self.ranks[job.application][x.task], 7), x.job, x.task
 
     def _is_released(self, x: PlainTask) -> bool:
         job = self.jobs[x.job]
@@ -386,10 +387,10 @@ class PlainChip:
             time = self.transfer(volume, y.pe, q)
             if edge in x.arrivals:
                 arrival = x.arrivals[edge]
-            elif self.options["contention"] == "none" or y.pe == q:
+            elif self.options["contention"] == "none" or time == 0 or y.finish < 0:
                 arrival = end + time
             else:
-                arrival = max(end, told) + time
+                arrival = max(end, told, self.link_free.get(self._link(y.pe, q), 0)) + time
             ready = max(ready, arrival)
         return ready
 
@@ -420,10 +421,13 @@ class PlainChip:
         time = self.transfer(volume, p, q)
         if time == 0:
             return self.now
-        link = (-1, -1) if self.options["contention"] == "bus" else (min(p, q), max(p, q))
+        link = self._link(p, q)
         begin = max(self.now, self.link_free.get(link, 0))
         self.link_free[link] = begin + time
         return begin + time
+
+    def _link(self, p: int, q: int) -> tuple[int, int]:
+        return (-1, -1) if self.options["contention"] == "bus" else (min(p, q), max(p, q))
 
     def _start(self) -> bool:
         """Start what can start. Returns whether something that takes no time did."""
