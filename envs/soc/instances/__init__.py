@@ -1,0 +1,1 @@
+"""Platforms and applications that ship, in ``profiles.json``; written by ``benchmarks/soc_profiles.py``."""
