@@ -63,6 +63,7 @@ class Foresight:
 
     Attributes:
         spec: what the observation holds with the features added.
+        sign: of the objective as a cost (see `Setting.sign`).
     """
 
     def __init__(self, bases: Sequence[Base], setting: Setting, worlds: int) -> None:
@@ -70,6 +71,7 @@ class Foresight:
         check_worlds(worlds, setting)
         self._worlds = worlds
         self._bases = list(bases)
+        self.sign = setting.sign
         self.spec = foresight_spec(setting.spec, [base.name for base in bases])
 
     def described(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ..envs.core.names import Name, check_options
 from ..envs.core.spec import ObservationSpec
 from .agent import Agent, Setting
 from .checkpoint import CARD, Arrays, checkpoint_place, load_checkpoint
-from .foresight import PREFIX, foresight_names, foresight_spec, restore_foresight
+from .foresight import PREFIX, Foresight, foresight_names, foresight_spec, restore_foresight
 from .policy_beam import DistinctPlansAgent, PolicyBeamAgent
 from .scorer.agent import ScorerAgent, ScorerPolicy
 from .scorer.choice import join_row, weight_shapes
@@ -224,19 +224,30 @@ def load_agent(name: Name, setting: Setting) -> Agent:
     decoding = _read_decoding(Name(name.base, plain))
     if kind == "scorer":
         return _load_scorer_agent(name, setting, decoding)
-    network, arrays, card = load_network(folder, setting.spec, setting.device)
-    foresight = None
-    if "foresight" in card:
-        worlds = _count({**card["foresight"], **name.options}, "worlds", 0)
-        foresight = restore_foresight(card["foresight"], arrays, worlds, setting, str(folder))
-    elif "worlds" in name.options:
-        raise UserError(f"agent {str(name)!r}: option worlds is for policies with foresight, which this one has not")
+    network, foresight, _ = _load_foreseeing(name, setting, folder)
     from .decoding import NetworkPolicy, PolicyAgent
 
     if decoding.plans is not None:
         policy = NetworkPolicy(network, foresight)
         return decoding.plans(str(name), policy, setting, decoding.width, decoding.temperature)
     return PolicyAgent(str(name), network, decoding.noise, decoding.samples, foresight)
+
+
+def _load_foreseeing(
+    name: Name, setting: Setting, folder: Path
+) -> tuple[SlotNetwork, Foresight | None, dict[str, Any]]:
+    """A checkpoint's network, its foresight, if any, with as many worlds as the name's options ask for, and its card.
+
+    Raises:
+        UserError: see `load_network`; or the option worlds is wrong, or there is no foresight that it could be for.
+    """
+    network, arrays, card = load_network(folder, setting.spec, setting.device)
+    if "foresight" in card:
+        worlds = _count({**card["foresight"], **name.options}, "worlds", 0)
+        return network, restore_foresight(card["foresight"], arrays, worlds, setting, str(folder)), card
+    if "worlds" in name.options:
+        raise UserError(f"agent {str(name)!r}: option worlds is for policies with foresight, which this one has not")
+    return network, None, card
 
 
 def _simulations(name: Name, kind: Any) -> int:
@@ -246,7 +257,7 @@ def _simulations(name: Name, kind: Any) -> int:
         FieldError: a wrong number, or one for a scorer.
     """
     options = name.options
-    decoded = set(options) - {"simulations", "model"}
+    decoded = set(options) - {"simulations", "model", "worlds"}
     if kind == "muzero" and decoded and "simulations" not in options:
         shown = ", ".join(sorted(decoded))
         raise UserError(f"agent {str(name)!r}: option {shown} is for the policy alone; add simulations=0")
@@ -258,7 +269,7 @@ def _simulations(name: Name, kind: Any) -> int:
     if "model" in options and not value:
         raise UserError(f"agent {str(name)!r}: option model says what is searched; it needs simulations")
     if value and decoded:
-        raise UserError(f"agent {str(name)!r}: a search takes no other option but simulations and model")
+        raise UserError(f"agent {str(name)!r}: a search takes no other option but simulations, model and worlds")
     return value
 
 
@@ -268,9 +279,7 @@ def _load_search(name: Name, setting: Setting, folder: Path) -> Agent:
     Raises:
         UserError: see `load_network`; or there is nothing that could be searched.
     """
-    network, _, card = load_network(folder, setting.spec, setting.device)
-    if "foresight" in card:
-        raise UserError(f"agent {str(name)!r}: a network with foresight looks ahead by itself and cannot be searched")
+    network, foresight, card = _load_foreseeing(name, setting, folder)
     has_dynamics = bool(card["network"].get("dynamics", 0))
     model = name.options.get("model", "learned" if has_dynamics else "engine")
     if model not in ("learned", "engine"):
@@ -287,7 +296,7 @@ def _load_search(name: Name, setting: Setting, folder: Path) -> Agent:
     except (LookupError, TypeError, ValueError):
         raise UserError(f"{folder / CARD}: training.config.gamma is missing or no number") from None
     searcher = Searcher(SearchConfig(_simulations(name, card["network"].get("kind"))))
-    search = NetworkSearch(network, searcher, setting, model == "learned", gamma)
+    search = NetworkSearch(network, searcher, setting, model == "learned", gamma, foresight)
     return NetworkSearchAgent(str(name), search, model == "learned")
 
 

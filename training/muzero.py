@@ -10,9 +10,11 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ..agents.agent import Agent, Imagine
+from ..agents.agent import Agent, Imagine, Observation
 from ..agents.arena import look_ahead
+from ..agents.checkpoint import Arrays
 from ..agents.decoding import PolicyAgent
+from ..agents.foresight import PRIOR
 from ..agents.learned import build
 from ..agents.muzero.agent import NetworkSearch
 from ..agents.muzero.imagined import evaluate
@@ -21,9 +23,10 @@ from ..agents.muzero.search import Found, SearchConfig, Searcher
 from ..envs.core.env import SchedulingVectorEnv
 from ..envs.core.errors import UserError
 from .books import Books
-from .bridge import make_vector_env, training_seed
+from .bridge import Bridge, make_vector_env, training_seed
+from .foreseeing import foresight_of_run
 from .muzero_learner import Losses, fit
-from .muzero_replay import MEMORY, EngineStates, ObservedStates, Replay, States, Step
+from .muzero_replay import FORESEEN, MEMORY, EngineStates, ObservedStates, Replay, States, Step
 from .rounds import RoundsRun
 
 EXPLORE = 0.1  # share of a root's prior that all actions divide among them in training
@@ -38,15 +41,21 @@ class MuZeroRun(RoundsRun):
     `rollout` decisions, a share of the kept states is searched anew with the present network (reanalysis; Schrittwieser
     et al., NeurIPS 2021), and `epochs` gradient steps are made for every `batch` new decisions.
 
+    With foresight AlphaZero's network sees what each action comes to if others go on, as PPO's does: search begins from
+    what they can do, and rewards are what turns out better than foreseen (see `Bridge.foresee`).
+
     What is validated is the policy without search. The replay is not saved: a run that goes on fills it anew.
     """
 
     def prepare(self) -> None:
         config, setting = self.config, self.validation.setting
-        for name in ("imitate", "foresight"):
-            if getattr(config, name) is not None:
-                raise UserError(f"option {name} is not for agent {config.agent!r}")
+        if config.imitate is not None:
+            raise UserError(f"option imitate is not for agent {config.agent!r}")
         self._learned = config.agent == "muzero"
+        if self._learned and config.foresight is not None:
+            raise UserError(
+                "option foresight is not for agent 'muzero', whose model imagines no observations; try alphazero"
+            )
         if not self._learned and setting.engine is None:
             raise UserError(
                 f"agent 'alphazero' searches the imagined engine, and environment {self.env_id!r} is plain Python; "
@@ -54,6 +63,7 @@ class MuZeroRun(RoundsRun):
             )
         torch.set_num_threads(config.threads or torch.get_num_threads())
         torch.manual_seed(config.seed)
+        self.foresight = foresight_of_run(config, setting, self.folder, self.is_new)
         network = {
             "kind": "muzero",
             "encoder": config.encoder,
@@ -61,17 +71,28 @@ class MuZeroRun(RoundsRun):
             "layers": config.layers,
             "dynamics": int(self._learned),
         }
-        self._prepare_network(network, build(network, self.spec), fused=True)
+        self._bridge = Bridge(make_vector_env(self.env_id, config.copies, self.env_options))
+        spec = self.spec
+        if self.foresight is not None:
+            network["prior"] = PRIOR
+            spec = self.foresight.spec
+            self._bridge.foresee(self.foresight, setting.sign, config.seed)
+        self._prepare_network(network, build(network, spec), fused=True)
         searcher = Searcher(SearchConfig(config.simulations))
-        self._search = NetworkSearch(self.module, searcher, setting, self._learned, config.gamma)
+        self._search = NetworkSearch(self.module, searcher, setting, self._learned, config.gamma, self.foresight)
         self._unroll = config.unroll if self._learned else 0
-        self.env = make_vector_env(self.env_id, config.copies, self.env_options)
-        self._slots = int(cast(spaces.Discrete, self.env.single_action_space).n)
-        self._engine = self.env.engine if isinstance(self.env, SchedulingVectorEnv) else None
-        self._finished: list[float] = []
+        self._slots = int(cast(spaces.Discrete, self._bridge.action_space).n)
+        env = self._bridge.env
+        self._engine = env.engine if isinstance(env, SchedulingVectorEnv) else None
 
     def player(self) -> Agent:
-        return PolicyAgent("policy", self.module)
+        return PolicyAgent("policy", self.module, foresight=self.foresight)
+
+    def extras(self) -> Arrays:
+        return {} if self.foresight is None else self.foresight.arrays()
+
+    def card_extras(self) -> dict[str, Any]:
+        return {} if self.foresight is None else {"foresight": self.foresight.described()}
 
     # --- the run ------------------------------------------------------------------------------------------------------
 
@@ -79,7 +100,8 @@ class MuZeroRun(RoundsRun):
         config = self.config
         books.open()
         self.progress.phase("training")
-        self._observation, _ = self.env.reset(seed=training_seed(config.seed, self._decisions))
+        self._bridge.seed(training_seed(config.seed, self._decisions))
+        self._observation: Observation = self._bridge.reset()
         self._replay = self._make_replay()
         while self._decisions < config.steps:
             books.between_updates()
@@ -109,9 +131,10 @@ class MuZeroRun(RoundsRun):
         moments = min(moments, MEMORY // (size * copies))
         states: States
         if self._learned or self._engine is None:
-            states = ObservedStates(self._observation, moments)
+            states = ObservedStates(self._observation, moments, copies)
         else:
-            states = EngineStates(self._engine, moments)
+            kept = () if self.foresight is None else FORESEEN
+            states = EngineStates(self._engine, moments, {name: self._observation[name] for name in kept})
         return Replay(states, moments, copies, self._slots, config.bootstrap)
 
     def _searched(
@@ -142,17 +165,12 @@ class MuZeroRun(RoundsRun):
         found = self._searched(self._observation, imagine, np.arange(config.copies), rng)
         replay.states.put(replay.next_moment, self._observation)
         actions = self._stray(found.actions, rng) if self._learned else found.actions
-        self._observation, reward, terminated, truncated, info = self.env.step(actions)
-        elapsed = np.asarray(info.get("elapsed", np.ones(config.copies)), dtype=np.float64)
-        ended = terminated | truncated
-        tails = np.zeros(config.copies, dtype=np.float32)
-        if ended.any():
-            last = info["final_info"]
-            if "elapsed" in last:
-                elapsed = np.where(ended, np.asarray(last["elapsed"], dtype=np.float64), elapsed)
-            self._finished += [float(last["objective"][copy]) for copy in np.flatnonzero(ended)]
-            tails = self._tails(truncated & ~terminated, info)
-        discounts = config.gamma ** (elapsed / self.spec.time_scale) * ~terminated
+        observation, reward, ended, infos = self._bridge.step(actions)
+        self._observation = cast("dict[str, NDArray[Any]]", observation)
+        bridge = self._bridge
+        cut = bridge.truncated
+        discounts = config.gamma ** (bridge.elapsed / self.spec.time_scale) * ~(ended & ~cut)
+        tails = self._tails(cut, infos)
         rewards = np.asarray(reward, dtype=np.float32)
         values = found.values.astype(np.float32)
         strays = actions != found.actions
@@ -168,12 +186,12 @@ class MuZeroRun(RoundsRun):
         drawn = np.where(self._observation["action_mask"] != 0, rng.random((copies, self._slots)), -1.0).argmax(axis=1)
         return np.where(rng.random(copies) < np.linspace(0.0, STRAY, copies), drawn, actions)
 
-    def _tails(self, cut: NDArray[np.bool_], info: Mapping[str, Any]) -> NDArray[np.float32]:
+    def _tails(self, cut: NDArray[np.bool_], infos: list[dict[str, Any]]) -> NDArray[np.float32]:
         """Values [n] of the states at which copies were cut, 0 for the others."""
         tails = np.zeros(len(cut), dtype=np.float32)
         chosen = np.flatnonzero(cut)
         if len(chosen):
-            last = [info["final_obs"][copy] for copy in chosen]
+            last = [infos[copy]["final_observation"] for copy in chosen]
             with evaluating(self.module):
                 tails[chosen] = evaluate(self.module, {key: np.stack([x[key] for x in last]) for key in last[0]})[1]
         return tails
@@ -200,8 +218,8 @@ class MuZeroRun(RoundsRun):
             self.logger.record(f"loss/{name}", float(np.mean([getattr(one, name) for one in losses])))
 
     def _report(self) -> None:
-        score = float(np.mean(self._finished)) if self._finished else None
+        finished = self._bridge.take_finished()
+        score = float(np.mean(finished)) if finished else None
         if score is not None:
             self.logger.record("self_play/objective", score)
-            self._finished = []
         self.progress.trained(self._decisions, score)

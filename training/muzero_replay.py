@@ -16,6 +16,8 @@ from ..envs.core.engine import BatchEngine
 Observation = Mapping[str, NDArray[Any]]
 MEMORY = 2**31
 """Bytes of states that are kept at most."""
+FORESEEN = ("actions/features", "globals")
+"""What foresight widens of an observation."""
 _LEAST_PRIORITY = 1e-3
 _PRIORITY_POWER, _CORRECTION = 0.6, 0.4
 
@@ -40,18 +42,19 @@ class ObservedStates(States):
     """Observations alone.
 
     Args:
-        like: arrays [n, ...].
+        like: arrays [n, ...]; what else is in an observation is not kept.
         moments: T.
+        copies: n.
     """
 
-    def __init__(self, like: Observation, moments: int) -> None:
-        self._copies = len(like["action_mask"])
+    def __init__(self, like: Observation, moments: int, copies: int) -> None:
+        self._copies = copies
         self._arrays = {key: np.zeros((moments * len(x), *x.shape[1:]), dtype=x.dtype) for key, x in like.items()}
 
     def put(self, moment: int, observation: Observation) -> None:
         rows = slice(moment * self._copies, (moment + 1) * self._copies)
-        for key, array in observation.items():
-            self._arrays[key][rows] = array
+        for key, array in self._arrays.items():
+            array[rows] = observation[key]
 
     def observation(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
         return {key: array[rows] for key, array in self._arrays.items()}
@@ -63,11 +66,13 @@ class EngineStates(States):
     Args:
         engine: whose states are kept.
         moments: T.
+        foreseen: of an observation, arrays [n, ...] that foresight has widened, which are kept beside the engine's.
     """
 
-    def __init__(self, engine: BatchEngine, moments: int) -> None:
+    def __init__(self, engine: BatchEngine, moments: int, foreseen: Observation) -> None:
         self._engine = engine
         self._kept = engine._empty_like(engine.num_copies * moments)
+        self._foreseen = ObservedStates(foreseen, moments, engine.num_copies)
 
     def put(self, moment: int, observation: Observation) -> None:
         copies = self._engine.num_copies
@@ -75,9 +80,11 @@ class EngineStates(States):
         pairs = zip(self._engine._arrays(recorded=False), self._kept._arrays(recorded=False), strict=True)
         for mine, kept in pairs:
             kept[rows] = mine
+        self._foreseen.put(moment, observation)
 
     def observation(self, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-        return {key: array[rows] for key, array in self._kept.block.views.items()}
+        own = {key: array[rows] for key, array in self._kept.block.views.items()}
+        return own | self._foreseen.observation(rows)
 
     def imagine(self) -> Imagine:
         return look_ahead(self._kept)

@@ -10,23 +10,21 @@ import torch
 
 from ..agents.agent import Agent
 from ..agents.catalogue import make_chooser
-from ..agents.checkpoint import Arrays, parse_arrays
+from ..agents.checkpoint import Arrays
 from ..agents.decoding import PolicyAgent
-from ..agents.foresight import PRIOR, Foresight, make_foresight, restore_foresight
+from ..agents.foresight import PRIOR
 from ..agents.learned import choose_device, load_weights, weights_of
-from ..agents.planners.bases import base_names
 from ..envs.core.errors import UserError
-from ..envs.core.files import read_bounded
 from .base import Run
 from .books import Books
 from .bridge import Bridge, make_vector_env, training_seed
 from .buffer import ElapsedRolloutBuffer
 from .callback import RunCallback
 from .config import AGENTS
-from .folder import STATE
+from .foreseeing import foresight_of_run
 from .learner import Learner
 from .policy import SlotPolicy
-from .state import MAX_BYTES, load_state, save_state
+from .state import load_state, save_state
 from .teacher import Teacher
 
 
@@ -39,7 +37,7 @@ class PPORun(Run):
         self.bridge = Bridge(make_vector_env(self.env_id, config.copies, self.env_options))
         self._network: dict[str, Any] = {"kind": AGENTS[config.agent], "width": config.width, "layers": config.layers}
         self.seen_spec = self.spec
-        self.foresight = self._make_foresight()
+        self.foresight = foresight_of_run(config, setting, self.folder, self.is_new)
         if self.foresight is not None:
             self.bridge.foresee(self.foresight, setting.sign, config.seed)
             self.seen_spec = self.foresight.spec
@@ -47,20 +45,6 @@ class PPORun(Run):
         self.learning_rate = config.learning_rate
         self.model = self._make_model()
         self.model.teacher = self._find_teacher()
-
-    def _make_foresight(self) -> Foresight | None:
-        """Foresight as the config asks for it; of a run that goes on, with the scorers that it began with.
-
-        Those at their paths may have been deleted or trained further in the meantime.
-        """
-        config, setting, state = self.config, self.validation.setting, self.folder / STATE
-        if config.foresight is None:
-            return None
-        if self.is_new or not state.is_file():
-            return make_foresight(config.foresight, config.foresight_worlds, setting)
-        kept = parse_arrays(read_bounded(state, MAX_BYTES), str(state))
-        of = {"of": base_names(config.foresight)}
-        return restore_foresight(of, kept, config.foresight_worlds, setting, str(state))
 
     def _make_model(self) -> Learner:
         config = self.config

@@ -45,7 +45,11 @@ class RoundsRun(Run):
         return self._network
 
     def weights(self) -> Arrays:
-        return weights_of(self.module)
+        return {**weights_of(self.module), **self.extras()}
+
+    def extras(self) -> Arrays:
+        """What else checkpoints and the state hold."""
+        return {}
 
     def take_up(self, weights: Arrays, source: str) -> None:
         load_weights(self.module, weights, source)
@@ -66,6 +70,7 @@ class RoundsRun(Run):
         meta = {**vars(self.counters), "round": self._round, "decisions": self._decisions}
         arrays: Arrays = {f"network.{name}": array for name, array in weights_of(self.module).items()}
         arrays.update(dump_optimizer(self._optimizer))
+        arrays.update(self.extras())
         arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
         atomic_write(path, dump_arrays(arrays))
 

@@ -17,6 +17,7 @@ from .playouts import PlayoutSearch
 from .search import Found, Searcher
 
 if TYPE_CHECKING:
+    from ..foresight import Foresight
     from ..networks.common import SlotNetwork
 
 
@@ -101,12 +102,20 @@ class NetworkSearch:
         setting: of the environment.
         learned: whether to search the network's own model, or the imagined engine.
         gamma: discount per `time_scale` of simulated time.
+        foresight: what the network sees besides the observation, None for nothing; not with its own model.
     """
 
     def __init__(
-        self, network: SlotNetwork, searcher: Searcher, setting: Setting, learned: bool, gamma: float = 1.0
+        self,
+        network: SlotNetwork,
+        searcher: Searcher,
+        setting: Setting,
+        learned: bool,
+        gamma: float = 1.0,
+        foresight: Foresight | None = None,
     ) -> None:
         self.network, self._searcher, self._learned, self._gamma = network, searcher, learned, gamma
+        self._foresight = foresight
         self._open_loop = setting.stochastic
 
     def search(
@@ -139,7 +148,7 @@ class NetworkSearch:
         else:
             assert imagine is not None
             kind = OpenLoopModel if self._open_loop else ImaginedModel
-            model = kind(network, imagine, copies, keys, decisions, self._gamma)
+            model = kind(network, imagine, copies, keys, decisions, self._gamma, self._foresight)
         with evaluating(network):
             if isinstance(network, MuZeroNetwork):
                 scale, noise = float(network.value_scale), float(network.value_error)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
 from ...envs.core.engine import BatchEngine, Outcome
-from ..agent import Imagine
+from ..agent import Imagine, Observation
+from ..foresight import Foreseen, Foresight
 from ..networks.common import SlotNetwork, to_tensors
 from ..planners.playouts import world_keys
 from .search import Evaluation, Model, Simulation
@@ -57,7 +58,7 @@ class ImaginedModel(Model):
         self._network, self._imagine, self._copies = network, imagine, copies
         self._keys, self._decisions, self._gamma = keys, decisions, gamma
         self._foresight = foresight
-        self._foreseen, self._scales = np.zeros(0), np.ones(0)
+        self._root: Foreseen | None = None
 
     def begin(self, nodes: int) -> Evaluation:
         count = len(self._copies)
@@ -70,16 +71,8 @@ class ImaginedModel(Model):
             row[:count] = root
         self._played = np.zeros(count * nodes, dtype=np.int64)
         self._rows = np.arange(count)
-        return self._look_at_roots(count)
-
-    def _look_at_roots(self, count: int) -> Evaluation:
         nothing = np.zeros(count, dtype=np.float32)
-        if self._foresight is not None:
-            views = self._pool.block.views
-            seen = {key: array[:count] for key, array in views.items()}
-            found = self._foresight.look(self._pool.imagine, seen, seen["action_mask"], self._keys, self._decisions)
-            self._foreseen, self._scales = found.costs, found.scales
-        return self._look(self._pool, slice(0, count), nothing, nothing)
+        return self._look(self._pool, 0, nothing, nothing)
 
     def expand(
         self, node: int, parents: NDArray[np.int64], actions: NDArray[np.int64], fresh: NDArray[np.bool_]
@@ -89,17 +82,39 @@ class ImaginedModel(Model):
         pool.copy(np.maximum(parents, 0) * count + self._rows, np.arange(low, high))
         self._played[low:high] = actions
         pool._step_range(self._played, low, high)
-        rows = slice(low, high)
-        outcome = Outcome._make(array[rows] for array in pool.outcome)
+        outcome = Outcome._make(array[low:high] for array in pool.outcome)
         discounts = self._gamma ** (outcome.elapsed / pool.spec.time_scale) * ~outcome.terminated
-        return self._look(rows, outcome.reward.astype(np.float32), discounts.astype(np.float32))
+        return self._look(pool, low, outcome.reward.astype(np.float32), discounts.astype(np.float32))
 
-    def _look(self, rows: slice, rewards: NDArray[np.float32], discounts: NDArray[np.float32]) -> Evaluation:
-        views = self._pool.block.views
-        legal = views["action_mask"][rows]
-        logits, values = evaluate(self._network, {key: array[rows] for key, array in views.items()})
-        truncated = self._pool.outcome.truncated[rows]
-        return Evaluation(rewards, discounts, np.where(legal.any(axis=1) | truncated, values, 0), logits, legal)
+    def _look(
+        self, engine: BatchEngine, low: int, rewards: NDArray[np.float32], discounts: NDArray[np.float32]
+    ) -> Evaluation:
+        """What there is to say of an engine's copies from `low` on, to which steps have led."""
+        rows = slice(low, low + len(rewards))
+        seen = {key: array[rows] for key, array in engine.block.views.items()}
+        if self._foresight is not None:
+            return self._foresee(self._foresight, engine, low, seen)
+        legal = seen["action_mask"]
+        logits, values = evaluate(self._network, seen)
+        live = legal.any(axis=1) | engine.outcome.truncated[rows]
+        return Evaluation(rewards, discounts, np.where(live, values, 0), logits, legal)
+
+    def _foresee(self, foresight: Foresight, engine: BatchEngine, low: int, seen: Observation) -> Evaluation:
+        """The same with foresight."""
+        legal = seen["action_mask"]
+        count = len(legal)
+
+        def imagine(copies: NDArray[np.int64], keys: NDArray[np.uint64]) -> BatchEngine:
+            return engine.imagine(copies + low, keys)
+
+        found = foresight.look(imagine, seen, legal, self._keys, self._decisions)
+        root = self._root = self._root or found
+        logits, values = evaluate(self._network, found.observation)
+        running = legal.any(axis=1)
+        costs = np.where(running, found.costs, foresight.sign * engine.objectives()[low : low + count])
+        worth = (root.costs - costs) / root.scales + np.where(running, values, 0)
+        nothing = np.zeros(count, dtype=np.float32)
+        return Evaluation(nothing, nothing + 1, worth.astype(np.float32), logits, legal)
 
 
 @compiled
@@ -142,9 +157,8 @@ class OpenLoopModel(ImaginedModel):
         count = len(self._copies)
         self._worlds = np.zeros((count, nodes), dtype=np.uint64)
         world_keys(self._keys, self._decisions, self._worlds)
-        self._pool = self._fresh_worlds(0)
         nothing = np.zeros(count, dtype=np.float32)
-        return self._look(slice(0, count), nothing, nothing)
+        return self._look(self._fresh_worlds(0), 0, nothing, nothing)
 
     def _fresh_worlds(self, number: int) -> BatchEngine:
         return self._imagine(self._copies, np.ascontiguousarray(self._worlds[:, number]))
@@ -156,20 +170,23 @@ class OpenLoopModel(ImaginedModel):
         walking, stopped = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)
         first_steps(tree, table, number, walking, nodes, actions)
         nodes[~walking], fresh[:] = -1, False
-        seen = {key: array.copy() for key, array in engine.block.views.items()}
+        leaves = engine._empty_like(count)
         rewards, discounts = np.zeros(count), np.ones(count)
-        truncated = np.zeros(count, dtype=np.bool_)
+        stopped[:] = True
+        _keep(engine, leaves, stopped)
         while walking.any():
             # Copies whose walk has ended play on, to no purpose: the engine steps all of them.
             played = np.where(walking, actions, engine.masks.argmax(axis=1))
             outcome = engine.step(played, check=False)
-            passed = self._gamma ** (outcome.elapsed / engine.spec.time_scale) * ~outcome.terminated
-            rewards[walking], discounts[walking] = outcome.reward[walking], passed[walking]
+            if self._foresight is None:
+                passed = self._gamma ** (outcome.elapsed / engine.spec.time_scale) * ~outcome.terminated
+                rewards[walking], discounts[walking] = outcome.reward[walking], passed[walking]
             further_steps(tree, walking, nodes, actions, rewards, discounts, engine.masks, fresh, stopped)
-            for key, array in engine.block.views.items():
-                seen[key][stopped] = array[stopped]
-            truncated[stopped] = outcome.truncated[stopped]
-        logits, values = evaluate(self._network, seen)
-        legal = seen["action_mask"]
-        values = np.where(legal.any(axis=1) | truncated, values, 0)
-        return Evaluation(rewards.astype(np.float32), discounts.astype(np.float32), values, logits, legal)
+            _keep(engine, leaves, stopped)
+        return self._look(leaves, 0, rewards.astype(np.float32), discounts.astype(np.float32))
+
+
+def _keep(engine: BatchEngine, kept: BatchEngine, chosen: NDArray[np.bool_]) -> None:
+    """Keep the present of the chosen copies in another engine of as many."""
+    for now, then in zip(engine._arrays(recorded=False), kept._arrays(recorded=False), strict=True):
+        then[chosen] = now[chosen]

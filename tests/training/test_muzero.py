@@ -13,6 +13,7 @@ import torch
 from makespan.agents.agent import Setting
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
+from makespan.agents.foresight import PRIOR
 from makespan.agents.muzero.agent import NetworkSearchAgent
 from makespan.agents.muzero.network import make_muzero
 from makespan.envs.core.errors import UserError
@@ -86,6 +87,29 @@ def test_a_run_ends_in_a_checkpoint_that_plays(tiny: Tiny, agent: str, law: str)
     for name in names:
         played = play(arena, make_agent(name, arena.setting), [Case(None, seed) for seed in range(3)])
         assert all(np.isfinite(episode.objective) for episode in played)
+
+
+@pytest.mark.parametrize("law", ["none", "bernoulli"])
+def test_a_run_with_foresight_ends_in_a_checkpoint_that_plays(tiny: Tiny, law: str) -> None:
+    env = JOB_SHOP if law == "none" else f"{JOB_SHOP}:law=bernoulli:p=0.02"
+    given: dict[str, Any] = {"env": env, "agent": "alphazero", "foresight": "lrm+spt", "foresight_worlds": 0}
+    folder = train(tiny(**given, **SMALL), quiet=True)
+    card = json.loads((folder / "best" / "card.json").read_text())
+    assert card["foresight"] == {"of": ["lrm", "spt"], "worlds": 0}
+    assert card["network"]["prior"] == PRIOR
+    options = {"instance": "random:size=4x3"} | ({} if law == "none" else {"law": law, "p": 0.02})
+    arena = open_arena(JOB_SHOP, 3, options, device="cpu")
+    for more in ("simulations=0", "simulations=5", "simulations=5:worlds=1"):
+        played = play(arena, make_agent(f"{folder}:{more}", arena.setting), [Case(None, seed) for seed in range(3)])
+        assert all(np.isfinite(episode.objective) for episode in played)
+
+
+def test_foresight_s_policy_is_at_first_the_best_guess(tiny: Tiny) -> None:
+    """A fresh network plays as the rollout of the same rules, and its validation shows that."""
+    config = tiny(agent="alphazero", foresight="lrm+spt", minutes=0.0, validation_worlds=32, **SMALL)
+    run = make_run(config, False, Progress(config, quiet=True))
+    rollout = make_agent("rollout:of=lrm+spt", run.validation.setting)
+    assert run.validation.score(run.player()) == pytest.approx(run.validation.score(rollout), rel=0.03)
 
 
 def test_learns_doors(tiny: Tiny) -> None:
@@ -167,7 +191,7 @@ def test_mistakes_are_named(tiny: Tiny) -> None:
     refused("plain Python", agent="alphazero", env="test/Doors-v0")
     refused("encoder", agent="muzero", encoder="grpah")
     refused("imitate", agent="muzero", imitate="spt")
-    refused("foresight", agent="alphazero", foresight="spt")
+    refused("foresight", agent="muzero", foresight="spt")
     refused("algorithm", agent="muzero", algorithm="ppo")
     refused("algorithm", agent="graph-ppo", algorithm="search")
     refused("simulations", agent="muzero", simulations=0)
@@ -186,8 +210,8 @@ def test_options_of_a_checkpoint_that_contradict(tiny: Tiny) -> None:
             make_agent(f"{folder}:{options}", setting)
     with pytest.raises(UserError, match="gumbel"):
         make_agent("checkpoints/job_shop_scorer:simulations=4", setting)
-    with pytest.raises(UserError, match="foresight"):
-        make_agent("checkpoints/job_shop_graph_ppo:simulations=4", setting)
+    with pytest.raises(UserError, match="worlds"):
+        make_agent(f"{folder}:simulations=4:worlds=2", setting)
 
 
 # --- the algorithm itself ---------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ class History:
         self.first = max(moments - kept, 0)
         self.steps: list[Step] = []
         like = {"action_mask": np.ones((COPIES, SLOTS), dtype=np.int8), "when": np.zeros((COPIES, 1))}
-        self.replay = Replay(ObservedStates(like, kept), kept, COPIES, SLOTS, bootstrap)
+        self.replay = Replay(ObservedStates(like, kept, COPIES), kept, COPIES, SLOTS, bootstrap)
         for moment in range(moments):
             ended, cut = rng.random((2, COPIES)) < 0.2
             terminated, truncated = ended & ~cut, ended & cut
@@ -124,7 +124,7 @@ def test_engine_states_can_be_gone_on_from(options: dict[str, Any]) -> None:
     arena = open_arena("makespan/JobShop-v0", 3, {"instance": "random:size=4x3", **options}, device="cpu")
     assert isinstance(arena, EngineArena)
     arena.reset([Case(None, seed) for seed in range(3)])
-    states = EngineStates(arena.engine, 6)
+    states = EngineStates(arena.engine, 6, {})
     seen = []
     for moment in range(6):
         states.put(moment, arena.observation())
