@@ -218,6 +218,10 @@ def load_agent(name: Name, setting: Setting) -> Agent:
     folder = find_checkpoint(name.base)
     card = load_checkpoint(folder)[1]
     kind = card["network"].get("kind")
+    if kind == "mapper-order":
+        from .memory_mapping.order_agent import load_order_agent
+
+        return load_order_agent(name, folder, setting)
     if _simulations(name, kind):
         return _load_search(name, setting, folder)
     plain = {key: value for key, value in name.options.items() if key != "simulations"}

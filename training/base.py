@@ -80,7 +80,7 @@ class Run(ABC):
                 raise UserError(f"instances are given twice: {config.instances!r} and in {config.env!r}")
             self.env_options["instance"] = config.instances
         refuse_options_set_here(self.env_id, self.env_options)
-        self.validation = Validation(self.env_id, self.env_options, config.validation_worlds)
+        self.validation = self.make_validation()
         self.spec = self.validation.setting.spec
         self.counters = Counters()
         # Before the folder is taken: a teacher's name that is mistyped should not be what a run is called by.
@@ -93,6 +93,13 @@ class Run(ABC):
             sweep_folder(self.folder)
             if (self.folder / STATE).is_file():
                 self._go_on()
+
+    def make_validation(self) -> Validation:
+        """What weights are chosen by."""
+        options = self.env_options
+        if self.config.held_out is not None:
+            options = {**options, "instance": self.config.held_out}
+        return Validation(self.env_id, options, self.config.validation_worlds)
 
     @abstractmethod
     def prepare(self) -> None:

@@ -14,11 +14,12 @@ AGENTS = {
     "scorer": "scorer",
     "muzero": "muzero",
     "alphazero": "muzero",
+    "mapper-order": "mapper-order",
 }
 """Agents that can be trained, and the network of each."""
 ALGORITHMS = {
     "ppo": ("graph", "attention"),
-    "es": ("scorer",),
+    "es": ("scorer", "mapper-order"),
     "self-label": ("graph", "attention", "scorer"),
     "search": ("muzero",),
 }
@@ -39,12 +40,15 @@ class TrainConfig:
             "muzero" and "alphazero", by search on the model that they learn or on the imagined engine, for which the
             options from `encoder` to `reanalysis` count, `gamma`, `gradient_norm`, and those on size, batches, budget,
             validation and saving.
+            "mapper-order", the order in which memory mapping's mapper places storages, trains as "scorer" does; its
+            `instances` are needed, and its decisions are mappings.
         out: folder of the run.
         seed: of everything random in it.
         algorithm: "ppo", "es", or "self-label": the best of many plans that the policy draws is what it learns; by
             default the agent's own. Of what follows, ``label_*``, `epochs`, `batch`, `learning_rate`, the size of the
             network and `imitate` with its share count for self-labelling.
         instances: what is trained on, as the environment's option ``instance`` takes it; by default its own choice.
+        held_out: what is validated on, likewise; by default other worlds of `instances`.
         steps: decisions to train for.
         minutes: wall time after which training ends in any case.
         start: a checkpoint of the same network, from whose weights training begins; by default fresh ones. Not with
@@ -95,6 +99,7 @@ class TrainConfig:
     seed: int = 0
     algorithm: str | None = None
     instances: str | None = None
+    held_out: str | None = None
     steps: int = 10**12
     minutes: float = 60.0
     start: str | None = None
@@ -149,7 +154,7 @@ class TrainConfig:
             raise FieldError("option algorithm", self.algorithm, f"{fitting} for agent {self.agent!r}")
         if self.encoder not in ENCODERS:
             raise UnknownNameError("encoder", str(self.encoder), ENCODERS)
-        for name in ("instances", "start", "imitate", "foresight"):
+        for name in ("instances", "held_out", "start", "imitate", "foresight"):
             if not isinstance(getattr(self, name), str | None):
                 raise FieldError(f"option {name}", getattr(self, name), "a text or nothing")
         for name, low, high in _RANGES:
@@ -161,10 +166,10 @@ class TrainConfig:
                     f"option {name}", value, f"{'an integer' if whole else 'a number'} from {low} to {high}"
                 )
         if self.trainer == "es" and self.imitate is not None:
-            expected = "nothing where a scorer evolves; algorithm self-label can imitate"
+            expected = "nothing by evolution; algorithm self-label can imitate"
             raise FieldError("option imitate", self.imitate, expected)
-        if AGENTS[self.agent] == "scorer" and self.foresight is not None:
-            raise FieldError("option foresight", self.foresight, "nothing for a scorer")
+        if AGENTS[self.agent] in ALGORITHMS["es"] and self.foresight is not None:
+            raise FieldError("option foresight", self.foresight, f"nothing for agent {self.agent!r}")
         if self.foresight is not None and self.start is not None:
             raise FieldError("option start", self.start, "nothing with foresight")
         if self.foresight is not None and self.gamma != 1:
@@ -180,7 +185,7 @@ class TrainConfig:
         """The algorithm that trains."""
         if self.algorithm is not None:
             return self.algorithm
-        return {"scorer": "es", "muzero": "search"}.get(AGENTS[self.agent], "ppo")
+        return {"scorer": "es", "mapper-order": "es", "muzero": "search"}.get(AGENTS[self.agent], "ppo")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

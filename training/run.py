@@ -7,6 +7,7 @@ from pathlib import Path
 from .base import Run
 from .config import TrainConfig
 from .evolution import EvolutionRun
+from .mapper_order import MapperOrderRun
 from .muzero import MuZeroRun
 from .ppo import PPORun
 from .progress import Progress
@@ -20,7 +21,8 @@ def make_run(config: TrainConfig, overwrite: bool, progress: Progress) -> Run:
         UserError: see `Run`.
     """
     kinds = {"es": EvolutionRun, "ppo": PPORun, "search": MuZeroRun, "self-label": SelfLabelRun}
-    return kinds[config.trainer](config, overwrite, progress)
+    kind = MapperOrderRun if config.agent == "mapper-order" else kinds[config.trainer]
+    return kind(config, overwrite, progress)
 
 
 def train(config: TrainConfig, overwrite: bool = False, quiet: bool = False) -> Path:

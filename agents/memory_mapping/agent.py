@@ -23,6 +23,8 @@ _TRIAL_SHARE = 0.15  # of the search over plays, for each supply
 # Of `grid`, in XLA's order, the best mean on the programs for training, by the judge; of those within a thousandth the
 # nearest to the defaults: python benchmarks/memory_mapping_mappers.py ratios
 TRAINED = MapperOptions(preferred=4.0)
+# With everything in HBM the reference that learned agents are measured by: the best of these on each program.
+REFERENCE = (MapperOptions(), MapperOptions(supply="contended"), TRAINED)
 
 
 def grid(options: MapperOptions, supplies: Sequence[str] = SUPPLIES) -> tuple[MapperOptions, ...]:

@@ -24,11 +24,18 @@ from ...envs.memory_mapping.instance import MemoryInstance
 from ...envs.memory_mapping.schedule import MemoryPlan
 from .mapper import Mapper, MapperOptions
 from .mapping import judged_time
-from .outlook import FIRST_OPTION, FIXED, GENERAL, SEEN, Outlook, look_at, outlook_of
+from .outlook import FIRST_OPTION, FIXED, GENERAL, SEEN, look_at, outlook_of
 from .search import map_by_row, table_of
 
 HIDDEN = 16
-PASSES = 2
+PASSES = 4
+TRAINING_VARIANTS = (
+    MapperOptions("contended", minimum=0.0, pin_outputs=False),
+    MapperOptions("elapsed", preferred=4.0, minimum=0.0, pin_outputs=False),
+    MapperOptions("contended", preferred=4.0, maximum=2.0, pin_outputs=False),
+    MapperOptions("unlimited", preferred=4.0, minimum=0.0, pin_outputs=False),
+)
+"""Of the mapper's options, those that are best together in XLA's order on programs for training."""
 _LEAK = 0.01
 _WORST = 2**62
 
@@ -138,14 +145,14 @@ class OrderPlayer:
     def row(self) -> int:
         return int(self._best[1])
 
-    def costs(self, rows: NDArray[np.float64], passes: int = PASSES) -> NDArray[np.int64]:
+    def costs(self, rows: NDArray[np.float64], passes: int) -> NDArray[np.int64]:
         """Run times of players, int64 [players, variants, passes]."""
         costs = np.empty((len(rows), len(self._table), passes), dtype=np.int64)
         for member, row in enumerate(rows):
             self._play(row, 0.0, np.uint64(0), costs[member])
         return costs
 
-    def play(self, row: NDArray[np.float64], noise: float = 0.0, key: int = 0, passes: int = PASSES) -> None:
+    def play(self, row: NDArray[np.float64], passes: int, noise: float = 0.0, key: int = 0) -> None:
         """Let a player order the program for each variant, from scores with Gumbel noise on."""
         self._play(row, noise, np.uint64(key), np.empty((len(self._table), passes), dtype=np.int64))
 
@@ -168,7 +175,7 @@ class OrderPlayer:
 
 @compiled
 def map_first(program, table, outlook, mapping, room, by_judge, first, seen):
-    """Map a program in XLA's order by each variant: the run times and what is seen then, [variants] and as `look_at`."""
+    """Map a program in XLA's order by each variant; fills the run times, [variants], and what is seen of each."""
     for row in range(table.shape[0]):
         first[row] = map_by_row(program, table, row, mapping, outlook.order, by_judge)
         if not by_judge:
@@ -177,7 +184,9 @@ def map_first(program, table, outlook, mapping, room, by_judge, first, seen):
 
 
 @compiled
-def play_variants(program, table, outlook, weights, mapping, room, seen, first, noise, key, by_judge, costs, best, order):
+def play_variants(
+    program, table, outlook, weights, mapping, room, seen, first, noise, key, by_judge, costs, best, order
+):
     """Order a program for each variant in some passes, from what was seen in XLA's order on; see `OrderPlayer`.
 
     Args:
@@ -255,7 +264,7 @@ def move_scores(room, seen, weights):
 
 @compiled
 def sort_by_score(ranks, scores):
-    """Sort places in XLA's order by falling scores, equals by the place: an insertion sort, of what is nearly sorted."""
+    """Sort places in XLA's order by falling scores, equals by place; an insertion sort, since most are sorted."""
     for n in range(1, len(ranks)):
         k = ranks[n]
         at = n

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
-from .orders import boundedness, live_ranges, order_of
+from .orders import boundedness, order_of
 from .program import Program
 from .transfers import FETCH
 

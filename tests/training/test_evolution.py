@@ -400,8 +400,8 @@ def test_by_command(tiny: Tiny, tmp_path: Path, capsys: pytest.CaptureFixture[st
         ({"evolve_sigma": float("nan")}, "option evolve_sigma is nan"),
         ({"evolve_rate": -0.1}, "option evolve_rate is -0.1, expected a number from 0"),
         ({"evolve_rate": "fast"}, "option evolve_rate is 'fast'"),
-        ({"foresight": "lrm"}, "option foresight is 'lrm', expected nothing for a scorer"),
-        ({"imitate": "lrm"}, "option imitate is 'lrm', expected nothing where a scorer evolves"),
+        ({"foresight": "lrm"}, "option foresight is 'lrm', expected nothing for agent 'scorer'"),
+        ({"imitate": "lrm"}, "option imitate is 'lrm', expected nothing by evolution"),
     ],
 )
 def test_wrong_values(tiny: Tiny, changes: dict[str, Any], message: str) -> None:
