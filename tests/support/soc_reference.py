@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from makespan.envs.soc.instance import SocInstance
+from makespan.envs.soc.instance import Application, Kind, Platform, SocInstance
 from makespan.envs.soc.schedule import SocSchedule, SocSettings
 from support.plain_shop import plain_uniform
 
@@ -498,3 +498,45 @@ def earliest_finish(chip: PlainChip) -> tuple[int, int]:
     x = chip.offered[0]
     able = [p for p in chip.pes if chip.mean_time(x, p) >= 0]
     return 0, min(able, key=lambda p: (chip.place(x, p)[2], p))
+
+
+def random_instance(seed: int, zeros: bool = True) -> SocInstance:
+    """A small problem with everything that is awkward: two kinds and levels, pairs that cannot be, unequal links.
+
+    Args:
+        zeros: whether there are tasks, transfers and gaps that take no time.
+    """
+    random = np.random.default_rng(seed)
+    counts = random.integers(1, 4, size=2)
+    kinds = tuple(
+        Kind(
+            name,
+            ((400, 800), (1000, 1000)),
+            tuple(tuple(int(x) for x in np.cumsum(random.integers(1, 60, size=count))) for _ in range(2)),
+            (3, 7),
+        )
+        for name, count in zip("ab", counts, strict=True)
+    )
+    pes = int(counts.sum())
+    bandwidth = random.integers(1, 6, size=(pes, pes))
+    platform = Platform("chip", kinds, np.repeat([0, 1], counts), bandwidth, random.integers(1, 6, size=pes))
+    applications = []
+    for a in range(int(random.integers(1, 4))):
+        tasks = int(random.integers(1, 9))
+        times = random.integers(1, 30, size=(tasks, pes))
+        times[random.random((tasks, pes)) < 0.3] = -1
+        times[np.arange(tasks), random.integers(pes, size=tasks)] = random.integers(1, 30, size=tasks)
+        if zeros:
+            dummy = random.random(tasks) < 0.25
+            times[dummy] = np.where(times[dummy] < 0, -1, 0)
+        order = random.permutation(tasks)
+        edges = [
+            (order[i], order[j]) for i in range(tasks) for j in range(i + 1, tasks) if random.random() < 2.0 / tasks
+        ]
+        volumes = random.integers(0 if zeros else 5, 40, size=len(edges))
+        names = tuple(f"t{k}" for k in range(tasks))
+        applications.append(Application(f"app{a}", names, times, np.array(edges, dtype=np.int64), volumes))
+    mix = random.random(len(applications)) + 0.1
+    jobs = np.sort(random.integers(0, 20, size=3))
+    which = random.integers(len(applications), size=3)
+    return SocInstance("random", platform, tuple(applications), mix / mix.sum(), np.column_stack([which, jobs]))
