@@ -1,0 +1,1 @@
+"""Static DAG schedulers: list rules, searches and their agents; plans of whole instances."""
