@@ -68,11 +68,6 @@ class SocSettings:
     queue_cap: int | None = None
     seed: int | None = None
 
-    @property
-    def is_plan(self) -> bool:
-        """Whether things happen exactly as expected: no noise, downtime or contention."""
-        return self.noise == 0.0 and self.mtbf == 0.0 and self.contention == "none"
-
 
 class Stretch(NamedTuple):
     """A stretch of time in which a PE works on a task, or is stopped in the midst of it.
@@ -242,7 +237,8 @@ class SocSchedule:
     def metrics(self) -> dict[str, Any]:
         """What tables show beside the objective; see "The course of a stream" of the specification.
 
-        Means are None where no job counts. Throughput is in completed jobs per 1000 units of time, utilisation per PE.
+        What is said of measured jobs is None where there is none. Throughput is in completed jobs per 1000 units of time,
+        utilisation the mean over PEs of the share of the time that they work.
         """
         done = self.jobs[:, JOB_FINISH] >= 0
         counted = done & (self.jobs[:, GENERATED] >= self.settings.warmup)
@@ -253,16 +249,19 @@ class SocSchedule:
         end = max(self.end, 1)
         return {
             "mean_latency": float(latency.mean()) if len(latency) else None,
-            "p95_latency": float(np.percentile(latency, 95)) if len(latency) else None,
+            "latency_p95": float(np.percentile(latency, 95)) if len(latency) else None,
+            "latency_max": int(latency.max()) if len(latency) else None,
             "mean_slowdown": float(slowdown.mean()) if len(latency) else None,
+            "measured": len(latency),
             "generated": len(self.jobs),
             "completed": int(done.sum()),
             "unfinished": int((~done).sum()),
             "throughput": int(done.sum()) * _THROUGHPUT_TIME / end,
             "makespan": self.makespan,
+            "latency_sum": self.objective("latency"),
             "energy": self.energy,
             "edp": self.objective("edp"),
-            "utilisation": (self.busy / end).tolist(),
+            "utilisation": float(self.busy.mean()) / end,
         }
 
     # --- for spreadsheets and viewers ---------------------------------------------------------------------------------

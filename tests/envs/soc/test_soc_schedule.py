@@ -61,16 +61,23 @@ def test_levels_stretch_times_and_change_power():
     assert any("takes 12" in line for line in validate(dataclasses.replace(plan(), settings=schedule.settings)))
 
 
+def test_a_plan_that_goes_through_memory():
+    settings = SocSettings(release="finished", memory="shared")
+    # 9 units to memory from PE 1 in 0, from there to PE 0 in 1; from PE 0 in 1, back to it in 1
+    schedule = SocSchedule.from_plan(two_kinds(), [1, 0, 0, 0], [0, 5, 11, 23], settings)
+    assert schedule.tasks[:, 4].tolist() == [0, 5, 5, 23]
+
+
 def test_metrics_count_completed_jobs_after_the_warmup():
     schedule = dataclasses.replace(plan(), settings=SocSettings(horizon=40, warmup=5, release="assigned"))
     metrics = schedule.metrics()
     assert (metrics["generated"], metrics["completed"], metrics["unfinished"]) == (2, 2, 0)
-    assert metrics["mean_latency"] == metrics["p95_latency"] == 25.0
+    assert metrics["mean_latency"] == metrics["latency_p95"] == metrics["latency_max"] == 25
     assert metrics["mean_slowdown"] == 25 / 14
     assert metrics["throughput"] == 2 * 1000 / 40
-    assert metrics["utilisation"] == [22 / 40, 4 / 40]
+    assert metrics["utilisation"] == 13 / 40
     late = dataclasses.replace(schedule, settings=SocSettings(horizon=40, warmup=6)).metrics()
-    assert late["mean_latency"] is None
+    assert (late["mean_latency"], late["measured"]) == (None, 0)
     assert json.loads(json.dumps(late, allow_nan=False)) == late
 
 
