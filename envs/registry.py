@@ -26,12 +26,16 @@ BUILT_IN = (
         "makespan.envs.memory_mapping.env:MemoryMappingEnv",
         "makespan.envs.memory_mapping.env:MemoryMappingVectorEnv",
     ),
+    ("makespan/SocDag-v0", "makespan.envs.soc.env:SocDagEnv", "makespan.envs.soc.env:SocDagVectorEnv"),
+    ("makespan/StaticDag-v0", "makespan.envs.soc.env:StaticDagEnv", "makespan.envs.soc.env:StaticDagVectorEnv"),
 )
 
 # Where an id's card lies (description, objective, options), which can be read without loading compiled code.
 CARDS = {
     "makespan/JobShop-v0": "makespan.envs.job_shop.card:CARD",
     "makespan/MemoryMapping-v0": "makespan.envs.memory_mapping.card:CARD",
+    "makespan/SocDag-v0": "makespan.envs.soc.card:STREAM_CARD",
+    "makespan/StaticDag-v0": "makespan.envs.soc.card:STATIC_CARD",
 }
 
 _done = False

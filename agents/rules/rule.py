@@ -69,7 +69,12 @@ class Rule:
         return None
 
 
-_BUILT_IN = {"makespan/JobShop-v0": "job_shop", "makespan/MemoryMapping-v0": "memory_mapping"}
+_BUILT_IN = {
+    "makespan/JobShop-v0": "job_shop",
+    "makespan/MemoryMapping-v0": "memory_mapping",
+    "makespan/SocDag-v0": "soc",
+    "makespan/StaticDag-v0": "soc",
+}
 _registered: dict[str, dict[str, Rule]] = {}
 
 

@@ -1,0 +1,231 @@
+"""`makespan/SocDag-v0` and `makespan/StaticDag-v0`: the doors to DAG scheduling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.errors import FieldError, UnknownNameError
+from .card import ROOM, STATIC_INSTANCE, STREAM_INSTANCE
+from .engine import SocEngine, StaticEngine
+from .instance import SocInstance
+from .options import STATIC_DEFAULTS, SocOptions, option_names
+from .schedule import SocSchedule
+from .source import InstanceSource
+from .tables import Room, room_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Given = str | SocInstance | Sequence[str | SocInstance]
+
+
+def _make(
+    env_id: str,
+    kind: type[SocEngine],
+    num_copies: int,
+    given: Given,
+    record: bool,
+    threads: int,
+    options: dict[str, Any],
+) -> SocEngine:
+    """Make an engine from the options of a registered id."""
+    static = kind is StaticEngine
+    known = option_names(static)
+    needed = dict.fromkeys(ROOM)
+    for key in list(options):
+        if key in needed:
+            needed[key] = options.pop(key)
+        elif key not in known:
+            raise UnknownNameError(f"option of {env_id}", key, [*known, "instance", "on_illegal", "render_mode", *ROOM])
+    source = InstanceSource.parse(given)
+    made = SocOptions(**{**(STATIC_DEFAULTS if static else {}), **options})
+    least = Room(*(max(column) for column in zip(*(room_of(x, made) for x in source.fixed), strict=True)))
+    room = []
+    for (name, value), low in zip(needed.items(), least, strict=True):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
+            raise FieldError(f"option {name}", value, f"an integer of at least {low}, as the instances need")
+        room.append(low if value is None else value)
+    return kind(num_copies, source, made, record, Room(*room), threads)
+
+
+def make_stream(
+    num_copies: int, instance: Given = STREAM_INSTANCE, record: bool = False, threads: int = 1, **options: Any
+) -> SocEngine:
+    """Make the engine of streams from the options of the registered id.
+
+    Args:
+        num_copies: n.
+        instance: names, sets, paths, ``random:...``, or instances.
+        record: keep what every task did.
+        threads: threads that share a step of a large batch.
+        options: fields of `SocOptions`, ``max_jobs`` … for room.
+
+    Raises:
+        UserError: an option or an instance is not what it should be.
+    """
+    return _make("makespan/SocDag-v0", SocEngine, num_copies, instance, record, threads, options)
+
+
+def make_static(
+    num_copies: int, instance: Given = STATIC_INSTANCE, record: bool = False, threads: int = 1, **options: Any
+) -> SocEngine:
+    """Make the engine of static problems, see `make_stream`."""
+    return _make("makespan/StaticDag-v0", StaticEngine, num_copies, instance, record, threads, options)
+
+
+class SocDagEnv(SchedulingEnv):
+    """DAG scheduling on a heterogeneous chip: a stream of jobs whose tasks are put on processing elements.
+
+    ## Action space
+    ``Discrete(window * groups)``: slot ``w * groups + g`` puts the w-th offered task on group g of processing elements;
+    with ``mode="order"`` ``Discrete(window)``, and the element of least expected finish takes the task.
+
+    ## Observation space
+    The tasks of the jobs in the system, the jobs and the elements, see `makespan.envs.soc.observation.SPEC`.
+
+    ## Rewards
+    Minus the time that jobs spend in the system, over a constant of the instance.
+
+    ## Starting state
+    An empty chip, or with ``prefill`` a full one.
+
+    ## Episode end
+    Terminates at ``horizon``, or at an illegal action (``on_illegal="terminate"``).
+
+    ## Arguments
+    ``instance``, ``on_illegal``, ``render_mode``, ``max_jobs`` … and the fields of
+    `makespan.envs.soc.options.SocOptions`.
+
+    ## Version history
+    v0: first version.
+    """
+
+    metadata: dict[str, Any] = {
+        "render_modes": ["rgb_array", "ansi"],
+        "render_fps": 4,
+        "objective": SocEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_stream)
+
+    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
+        """The chip over time so far: an image [H, W, 3] or text, as `render_mode` says."""
+        if self.render_mode is None:
+            return None
+        from . import picture
+
+        schedule = self.schedule()
+        return picture.ansi(schedule) if self.render_mode == "ansi" else picture.rgb_array(schedule)
+
+    def instances(self) -> list[str]:
+        from .catalogue import names
+
+        return names()
+
+    def validate(self, schedule: SocSchedule) -> list[str]:
+        """What is wrong with a schedule, in words; empty when it is valid. Shares no code with the dynamics."""
+        from .validity import validate
+
+        return validate(schedule)
+
+    def appraise(self, schedule: SocSchedule) -> tuple[float, dict[str, Any]]:
+        """The objective and the metrics of a plan, however it was made."""
+        return self.engine.appraise(schedule)
+
+    @staticmethod
+    def resolve_instances(item: str) -> list[SocInstance]:
+        """The instances that one item of a list names.
+
+        Raises:
+            UserError: it names nothing, or a file is malformed.
+        """
+        from .generator import resolve
+
+        return resolve(item)
+
+    @staticmethod
+    def read_schedule(data: Any) -> SocSchedule:
+        """The schedule whose `to_dict` gave `data`.
+
+        Raises:
+            UserError: a field is missing, unknown or malformed.
+        """
+        return SocSchedule.from_dict(data)
+
+    @staticmethod
+    def draw(schedule: SocSchedule) -> Figure:
+        """The chip over time as a matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from . import picture
+
+        return picture.draw(schedule)
+
+    @staticmethod
+    def ansi(schedule: SocSchedule) -> str:
+        """The chip over time as text."""
+        from . import picture
+
+        return picture.ansi(schedule)
+
+
+class StaticDagEnv(SocDagEnv):
+    """DAG scheduling on heterogeneous machines: all tasks of one DAG or several, planned at once.
+
+    ## Action space
+    ``Discrete(window * groups)``: slot ``w * groups + g`` puts the w-th offered task on group g of processing elements.
+
+    ## Observation space
+    See `makespan.envs.soc.observation.SPEC`.
+
+    ## Rewards
+    Minus what the expected makespan grows by, over a constant of the instance.
+
+    ## Starting state
+    All tasks unassigned; offered are those whose predecessors are assigned.
+
+    ## Episode end
+    Terminates when all is assigned and carried out, or at an illegal action (``on_illegal="terminate"``).
+
+    ## Arguments
+    ``instance``, ``on_illegal``, ``render_mode``, ``max_jobs`` … and the fields of
+    `makespan.envs.soc.options.SocOptions` but those of streams.
+
+    ## Version history
+    v0: first version.
+    """
+
+    metadata: dict[str, Any] = {
+        "render_modes": ["rgb_array", "ansi"],
+        "render_fps": 4,
+        "objective": StaticEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_static)
+
+
+class SocDagVectorEnv(SchedulingVectorEnv):
+    """Many copies of `SocDagEnv` in one engine; copies may play instances of different sizes."""
+
+    metadata: dict[str, Any] = {
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "objective": SocEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_stream)
+
+
+class StaticDagVectorEnv(SchedulingVectorEnv):
+    """Many copies of `StaticDagEnv` in one engine."""
+
+    metadata: dict[str, Any] = {
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "objective": StaticEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_static)
