@@ -25,8 +25,8 @@ RULES = (
     Rule(
         "cpop",
         (("priority", -1), ("off_processor", 1), ("finish_delay", 1)),
-        "critical path on a processor: greatest upward plus downward rank; tasks of the critical path to its PE, others "
-        f"to that of least finish. {_TOPCUOGLU}",
+        "critical path on a processor: greatest upward plus downward rank; tasks of the critical path to its PE, "
+        f"others to that of least finish. {_TOPCUOGLU}",
     ),
     Rule(
         "peft",

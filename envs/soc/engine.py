@@ -330,7 +330,7 @@ class SocEngine(OrderedEngine):
         if not self.options.static or self.stochastic or self.options.contention != "none":
             raise NotImplementedError
         found = dict(schedule.metrics())
-        return float(schedule.objective(self.options.objective)), {"status": "finished", "finished": True, **found}
+        return float(schedule.value_of(self.options.objective)), {"status": "finished", "finished": True, **found}
 
 
 class StaticEngine(SocEngine):

@@ -98,6 +98,7 @@ def _settings(engine: SocEngine, copy: int) -> SocSettings:
         0 if static else options.warmup,
         None if static else options.queue_cap,
         int(engine.seeds[copy]),
+        options.objective,
     )
 
 

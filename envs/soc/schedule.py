@@ -54,6 +54,7 @@ class SocSettings:
         warmup: jobs generated before count in the objective, not in the mean latency.
         queue_cap: jobs in the system at most; None: no bound.
         seed: of the episode, by which noise and downtime can be checked; None: not known.
+        objective: "latency", "makespan", "energy" or "edp".
     """
 
     horizon: int | None = None
@@ -169,7 +170,12 @@ class SocSchedule:
         finish = np.where(self.jobs[:, JOB_FINISH] < 0, self.end, self.jobs[:, JOB_FINISH])
         return np.maximum(np.minimum(finish, self.end) - self.jobs[:, GENERATED], 0)
 
-    def objective(self, name: str) -> int:
+    @property
+    def objective(self) -> int:
+        """What an episode with these settings that ends so must report."""
+        return self.value_of(self.settings.objective)
+
+    def value_of(self, name: str) -> int:
         """What an episode that ends so must report: "latency", "makespan", "energy" or "edp"."""
         if name == "latency":
             return int(self.latencies.sum())
@@ -237,8 +243,8 @@ class SocSchedule:
     def metrics(self) -> dict[str, Any]:
         """What tables show beside the objective; see "The course of a stream" of the specification.
 
-        What is said of measured jobs is None where there is none. Throughput is in completed jobs per 1000 units of time,
-        utilisation the mean over PEs of the share of the time that they work.
+        What is said of measured jobs is None where there is none. Throughput is in completed jobs per 1000 units of
+        time, utilisation the mean over PEs of the share of the time that they work.
         """
         done = self.jobs[:, JOB_FINISH] >= 0
         counted = done & (self.jobs[:, GENERATED] >= self.settings.warmup)
@@ -258,9 +264,9 @@ class SocSchedule:
             "unfinished": int((~done).sum()),
             "throughput": int(done.sum()) * _THROUGHPUT_TIME / end,
             "makespan": self.makespan,
-            "latency_sum": self.objective("latency"),
+            "latency_sum": self.value_of("latency"),
             "energy": self.energy,
-            "edp": self.objective("edp"),
+            "edp": self.value_of("edp"),
             "utilisation": float(self.busy.mean()) / end,
         }
 
@@ -449,7 +455,12 @@ def _read_number(name: str, value: object, source: str | None) -> float:
 
 def _read_settings(data: object, platform: Platform, source: str | None) -> SocSettings:
     entry = require_keys("settings", data, [each.name for each in fields(SocSettings)], (), source)
-    for name, choices in (("release", RELEASES), ("contention", CONTENTIONS), ("memory", MEMORIES)):
+    for name, choices in (
+        ("release", RELEASES),
+        ("contention", CONTENTIONS),
+        ("memory", MEMORIES),
+        ("objective", OBJECTIVES),
+    ):
         if entry[name] not in choices:
             raise FieldError(f"settings.{name}", entry[name], f"one of {', '.join(choices)}", source)
     levels = require_list("settings.levels", entry["levels"], source)

@@ -43,14 +43,14 @@ def test_a_plan_becomes_a_schedule():
 
 def test_what_a_schedule_comes_to():
     schedule = plan()
-    assert schedule.makespan == schedule.objective("makespan") == 30
-    assert schedule.objective("latency") == 39
+    assert schedule.makespan == schedule.value_of("makespan") == 30
+    assert schedule.value_of("latency") == 39
     # 22 of work on the slow one and 4 on the fast one, and what they leak else
-    assert schedule.objective("energy") == 22 * 100 + 8 * 2 + 4 * 300 + 26 * 4
-    assert schedule.objective("edp") == schedule.energy * 39 // 1000
+    assert schedule.value_of("energy") == 22 * 100 + 8 * 2 + 4 * 300 + 26 * 4
+    assert schedule.value_of("edp") == schedule.energy * 39 // 1000
     assert schedule.busy.tolist() == [22, 4]
     with pytest.raises(UserError, match="objective"):
-        schedule.objective("speed")
+        schedule.value_of("speed")
 
 
 def test_levels_stretch_times_and_change_power():
@@ -88,7 +88,7 @@ def test_unfinished_jobs_count_up_to_the_horizon():
     tasks[2, 6] = tasks[3, 4] = tasks[3, 5] = tasks[3, 6] = jobs[1, 2] = -1
     cut = SocSchedule(cut.instance, jobs, tasks, SocSettings(horizon=20))
     assert validate(cut) == []
-    assert cut.objective("latency") == 14 + 15
+    assert cut.value_of("latency") == 14 + 15
     assert cut.makespan == 14
     assert cut.busy.tolist() == [12, 4]
     assert cut.metrics()["unfinished"] == 1
@@ -112,7 +112,7 @@ def test_objectives_are_those_of_a_clock_that_ticks(choose, options):
         chip = PlainChip(random_instance(seed), seed, dvfs="powersave", **options)
         chip.play(choose)
         schedule = chip.schedule()
-        assert {name: schedule.objective(name) for name in OBJECTIVES} == {n: chip.objective(n) for n in OBJECTIVES}
+        assert {name: schedule.value_of(name) for name in OBJECTIVES} == {n: chip.objective(n) for n in OBJECTIVES}
         assert schedule.busy.tolist() == chip.busy
 
 
