@@ -66,6 +66,17 @@ class Lists:
         entry.run(self, entry.insertion if insertion is None else insertion, key)
         return self.room.plan()
 
+    def best(self, key: int = 0) -> tuple[str, Plan]:
+        """The rule whose plan is the shortest, the first of equals, and that plan; with and without insertion."""
+        best: tuple[str, Plan] | None = None
+        for name, rule in RULES.items():
+            for insertion in (False,) if rule.appends else (rule.insertion, not rule.insertion):
+                plan = self.plan(name, insertion, key)
+                if best is None or plan.makespan < best[1].makespan:
+                    best = name if insertion == rule.insertion else f"{name}:insertion={int(insertion)}", plan
+        assert best is not None
+        return best
+
     def by_priority(
         self,
         priority: NDArray[np.float64],
