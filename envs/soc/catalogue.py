@@ -21,7 +21,9 @@ from ..core.instance import check_header, parse_json
 from ..core.names import Name, check_options, parse_name
 from ..core.random import uniform
 from . import instances
+from .formats import load
 from .instance import Application, Kind, Platform, SocInstance
+from .machines import Machines
 
 PROFILES_FORMAT = "makespan/soc-profiles"
 PROFILES_VERSION = 1
@@ -144,7 +146,7 @@ def named(text: str) -> list[SocInstance]:
     * ``wifi-rx``: an instance that ships; ``mix-test-00-07``: a range of them;
     * ``mix-train``: a set of them, see `sets`;
     * ``folder/*.json``, ``./mine.stg``: files in our form, in WfFormat or STG, sorted; the last two take options, see
-      `formats.Machines`.
+      `machines.Machines`.
 
     Raises:
         UserError: the item names nothing, an option is malformed, or a file is.
@@ -173,16 +175,16 @@ def _members(base: str) -> Sequence[str]:
 
 
 def _from_files(name: Name) -> list[SocInstance]:
-    check_options(name, "instance", ())
+    machines = Machines.parse(name)
     path = Path(name.base).expanduser()
     if path.is_dir():
         raise UserError(f"instance {name.base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
     if path.is_file() or not glob.has_magic(name.base):
-        return [SocInstance.load(path)]
+        return [load(path, machines)]
     files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
     if not files:
         raise UserError(f"instance {name.base!r} matches no file")
-    return [SocInstance.load(file) for file in files]
+    return [load(file, machines) for file in files]
 
 
 # --- how each is made -------------------------------------------------------------------------------------------------

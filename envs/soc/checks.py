@@ -33,6 +33,9 @@ MAX_RATE = 10**12
 MAX_TOTAL = 2**50
 """Of all times and transfers of an instance, each at its longest; leaves room for noise and lower levels in 2**53."""
 
+TIMES_KEY = '"times"'
+"""What the text of a file in our form holds once for each task."""
+
 _SHOWN = 8  # tasks of a cycle
 
 Made = TypeVar("Made")
@@ -213,7 +216,7 @@ def check_acyclic(where: str, tasks: Sequence[str], edges: NDArray[np.int64]) ->
 
 
 def _cycle(edges: NDArray[np.int64], left: set[int]) -> list[int]:
-    """A cycle among tasks each of which has a predecessor among them; begins and ends with the same."""
+    """A cycle among tasks each of which has a predecessor among them; begins and ends with the least."""
     before = {j: i for i, j in edges.tolist() if i in left and j in left}
     path, at = [], min(left)
     places: dict[int, int] = {}
@@ -221,7 +224,9 @@ def _cycle(edges: NDArray[np.int64], left: set[int]) -> list[int]:
         places[at] = len(path)
         path.append(at)
         at = before[at]
-    return [at, *reversed(path[places[at] :])]
+    ring = path[places[at] :][::-1]
+    first = ring.index(min(ring))
+    return [*ring[first:], *ring[: first + 1]]
 
 
 def read_mix(mix: Any, count: int) -> NDArray[np.float64]:

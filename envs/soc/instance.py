@@ -32,6 +32,7 @@ from .checks import (
     MAX_FILE_TASKS,
     MAX_PES,
     MAX_RATE,
+    TIMES_KEY,
     as_table,
     check_acyclic,
     check_count,
@@ -62,7 +63,6 @@ _PLATFORM_KEYS = ("name", "kinds", "bandwidth")
 _KIND_KEYS = ("name", "pes")
 _KIND_OPTIONAL = ("levels", "power_mw", "idle_mw")
 _APPLICATION_KEYS = ("name", "tasks", "edges")
-_TIMES = '"times"'  # stands once for each task of a file
 
 
 @dataclass(frozen=True)
@@ -462,7 +462,7 @@ class SocInstance:
         """
         source = str(path)
         text = decode_text(read_bounded(path), source)
-        check_count(text, _TIMES, MAX_FILE_TASKS, source)
+        check_count(text, TIMES_KEY, MAX_FILE_TASKS, source)
         return cls.from_dict(parse_json(text, source), source)
 
     def renamed(self, name: str) -> SocInstance:
