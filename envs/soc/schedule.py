@@ -68,6 +68,7 @@ class SocSettings:
     warmup: int = 0
     queue_cap: int | None = None
     seed: int | None = None
+    objective: str = "makespan"
 
 
 class Stretch(NamedTuple):
