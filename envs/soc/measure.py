@@ -1,7 +1,7 @@
 """What can be said of an application on a platform before anything is scheduled: ranks, levels and bounds.
 
-Transfers follow ``docs/environments/soc.md``: ``volume // bandwidth`` between two PEs, nothing on the same one; the mean
-transfer of an edge is the mean over distinct ordered pairs of PEs.
+Transfers follow ``docs/environments/soc.md``: ``volume // bandwidth`` between two PEs, nothing on the same one; the
+mean transfer of an edge is the mean over distinct ordered pairs of PEs.
 """
 
 from __future__ import annotations
