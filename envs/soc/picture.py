@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -195,7 +196,7 @@ def _clear(axes: Axes, *sides: str) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _fill(axes: Axes, rows: list[tuple[float, float, int, float]], **style: Any) -> None:
+def _fill(axes: Axes, rows: Sequence[tuple[float, float, int, float]], **style: Any) -> None:
     """Rectangles from (begin, end, PE, half its height)."""
     from matplotlib.collections import PolyCollection
 
@@ -267,6 +268,8 @@ def _draw_arrivals(axes: Axes, schedule: SocSchedule, look: _Look) -> None:
 
 def _draw_latency(axes: Axes, schedule: SocSchedule, look: _Look) -> None:
     """Latency of each job at its finish, their rolling mean where they are many, and the jobs in the system."""
+    from matplotlib.ticker import MaxNLocator
+
     _clear(axes, "top")
     end = schedule.end
     jobs, latency = schedule.jobs, schedule.latencies
@@ -279,7 +282,7 @@ def _draw_latency(axes: Axes, schedule: SocSchedule, look: _Look) -> None:
     _clear(system, "top")
     system.fill_between(times, present, step="post", color="#B8C4D0", alpha=0.45, linewidth=0)
     system.set_ylim(0, max(int(present.max(initial=0)), 1) * 1.15)
-    system.yaxis.get_major_locator().set_params(integer=True, nbins=4)
+    system.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
     system.set_ylabel("in system", color="#7A8896", fontsize=8)
     system.tick_params(colors="#7A8896", labelsize=8)
     axes.set_zorder(system.get_zorder() + 1)
