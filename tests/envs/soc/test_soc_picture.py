@@ -17,6 +17,7 @@ from makespan.envs.soc.picture import (
 )
 from makespan.envs.soc.schedule import SocSchedule, SocSettings
 from makespan.envs.soc.validity import validate
+from matplotlib.collections import LineCollection, PathCollection
 from support.soc_reference import PlainChip, earliest_finish, random_instance
 
 
@@ -91,7 +92,7 @@ def test_pixels_have_the_jobs_colours():
 def test_the_latency_of_a_stream_stands_below():
     schedule = stream()
     gantt, below, system = draw(schedule).axes
-    points = below.collections[0].get_offsets()
+    points = np.asarray(below.collections[0].get_offsets())
     done = schedule.jobs[schedule.jobs[:, 2] >= 0]
     assert sorted(map(tuple, points.tolist())) == sorted((f, f - g) for _, g, f in done.tolist())
     assert below.get_ylabel() == "latency (us)"
@@ -136,15 +137,18 @@ def test_every_small_problem_can_be_drawn():
 
 def test_placement_goes_from_left_to_right():
     figure = draw_placement(static())
-    nodes = figure.axes[0].collections[-1]
-    (x0, _), (x1, y1), (x2, y2), (x3, _) = nodes.get_offsets().tolist()
+    local, far, nodes = figure.axes[0].collections
+    assert isinstance(local, LineCollection)
+    assert isinstance(far, LineCollection)
+    assert isinstance(nodes, PathCollection)
+    (x0, _), (x1, y1), (x2, y2), (x3, _) = np.asarray(nodes.get_offsets()).tolist()
     assert x0 < x1 == x2 < x3
     assert y1 != y2
     colours = distinct_colours(2)
-    assert [tuple(c[:3]) for c in nodes.get_facecolors()] == [colours[0], colours[0], colours[1], colours[0]]
+    fills = np.asarray(nodes.get_facecolor())
+    assert [tuple(c[:3]) for c in fills] == [colours[0], colours[0], colours[1], colours[0]]
     assert legend(figure) == ["core", "fft"]
     assert {"0", "split\ncore", "right\nfft 1"} <= set(labels(figure))
-    local, far = figure.axes[0].collections[:2]
     assert (len(local.get_segments()), len(far.get_segments())) == (2, 2)
     assert figure.axes[0].get_title(loc="left") == "diamond: job 0: latency 30 us"
     with pytest.raises(FieldError, match="job is 1"):
