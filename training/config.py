@@ -11,6 +11,7 @@ from ..envs.core.errors import FieldError, UnknownNameError
 AGENTS = {
     "graph-ppo": "graph",
     "attention-ppo": "attention",
+    "deepsocs": "hierarchical",
     "scorer": "scorer",
     "muzero": "muzero",
     "alphazero": "muzero",
@@ -18,9 +19,9 @@ AGENTS = {
 }
 """Agents that can be trained, and the network of each."""
 ALGORITHMS = {
-    "ppo": ("graph", "attention"),
+    "ppo": ("graph", "attention", "hierarchical"),
     "es": ("scorer", "mapper-order"),
-    "self-label": ("graph", "attention", "scorer"),
+    "self-label": ("graph", "attention", "hierarchical", "scorer"),
     "search": ("muzero",),
 }
 """How agents are trained, and the networks that each can train."""
@@ -34,9 +35,10 @@ class TrainConfig:
 
     Attributes:
         env: the environment with its options, ``makespan/JobShop-v0:p=0.005:law=bernoulli``.
-        agent: "graph-ppo" or "attention-ppo", by PPO unless `algorithm` says otherwise; "scorer", by evolution
-            strategies, for which of what follows only the options ``evolve_*`` count, and those on budget, validation
-            and saving (the networks' other ones are ignored, `imitate` and `foresight` refused).
+        agent: "graph-ppo", "attention-ppo" or "deepsocs" (a network of tasks, jobs and all of them), by PPO unless
+            `algorithm` says otherwise; "scorer", by evolution strategies, for which of what follows only the options
+            ``evolve_*`` count, and those on budget, validation and saving (the networks' other ones are ignored,
+            `imitate` and `foresight` refused).
             "muzero" and "alphazero", by search on the model that they learn or on the imagined engine, for which the
             options from `encoder` to `reanalysis` count, `gamma`, `gradient_norm`, and those on size, batches, budget,
             validation and saving.

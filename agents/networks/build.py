@@ -11,11 +11,13 @@ from ...envs.core.spec import ObservationSpec
 from .attention import AttentionConfig, AttentionNetwork
 from .common import SlotNetwork
 from .graph import GraphConfig, GraphNetwork
+from .hierarchical import HierarchicalConfig, HierarchicalNetwork
 from .prior import PriorNetwork
 
 _KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "graph": (GraphNetwork, GraphConfig),
     "attention": (AttentionNetwork, AttentionConfig),
+    "hierarchical": (HierarchicalNetwork, HierarchicalConfig),
 }
 
 

@@ -26,7 +26,7 @@ class GraphConfig:
     layers: int = 2
 
 
-class _Links(NamedTuple):
+class EdgeLinks(NamedTuple):
     """Edges of one type in one direction, of all copies.
 
     Attributes:
@@ -39,7 +39,7 @@ class _Links(NamedTuple):
     share: Tensor | None
 
 
-Links = dict[tuple[str, bool], _Links]  # by edge type, and whether along its direction
+Links = dict[tuple[str, bool], EdgeLinks]  # by edge type, and whether along its direction
 
 
 class _Relation(nn.Module):
@@ -84,7 +84,7 @@ class _Layer(nn.Module):
         return {name: rows + torch.relu(total[name]) for name, rows in updated.items()}
 
 
-class _Live(NamedTuple):
+class Live(NamedTuple):
     """The nodes of one type that are not masked, of all copies in a row; the rest costs nothing.
 
     Attributes:
@@ -118,7 +118,7 @@ class GraphNetwork(SlotNetwork):
 
     def forward(self, observation: Tensors) -> tuple[Tensor, Tensor]:
         names = [node.name for node in self.spec.nodes]
-        live = {name: _live(observation[f"node_mask/{name}"], self.steady) for name in names}
+        live = {name: live_nodes(observation[f"node_mask/{name}"], self.steady) for name in names}
         nodes = {
             name: self.embeddings[module_name(name)](
                 observation[f"nodes/{name}"].flatten(0, 1).index_select(0, live[name].rows)
@@ -127,24 +127,24 @@ class GraphNetwork(SlotNetwork):
         }
         links: Links = {}
         for edge in self.spec.edges:
-            index = _live_edges(observation[f"edges/{edge.name}"], live[edge.source], live[edge.target])
-            links[edge.name, True] = _link(index, len(live[edge.target].rows))
-            links[edge.name, False] = _link(index.flip(0), len(live[edge.source].rows))
+            index = live_edges(observation[f"edges/{edge.name}"], live[edge.source], live[edge.target])
+            links[edge.name, True] = link_edges(index, len(live[edge.target].rows))
+            links[edge.name, False] = link_edges(index.flip(0), len(live[edge.source].rows))
         for layer in self.layers[:-1]:
             nodes = layer(nodes, links, nodes)
         batch = observation["globals"].shape[0]
         state = [self.globals(observation["globals"])]
-        state += [_mean_by_copy(nodes[name], live[name].copy, batch) for name in names]
+        state += [mean_by_copy(nodes[name], live[name].copy, batch) for name in names]
         referred = self._last_round(observation, nodes, live, links)
         return self.readout(observation, referred, torch.cat(state, dim=-1))
 
     def _last_round(
-        self, observation: Tensors, nodes: dict[str, Tensor], live: dict[str, _Live], links: Links
+        self, observation: Tensors, nodes: dict[str, Tensor], live: dict[str, Live], links: Links
     ) -> list[Tensor]:
         """Embeddings [B, A, W] of the nodes that each column of references names."""
         references = observation["actions/nodes"].long()
         columns = list(enumerate(self.spec.action_nodes))
-        places = [_places(references[..., column], live[name]) for column, name in columns]
+        places = [places_of(references[..., column], live[name]) for column, name in columns]
         tables = {}
         kept = {}
         for name in set(self.spec.action_nodes):
@@ -162,13 +162,13 @@ class GraphNetwork(SlotNetwork):
                     source, end = links[edge.name, along].edges
                     end = tables[target][end]
                     here = (end >= 0).nonzero().squeeze(1)
-                    narrow[edge.name, along] = _link(torch.stack([source[here], end[here]]), len(kept[target]))
+                    narrow[edge.name, along] = link_edges(torch.stack([source[here], end[here]]), len(kept[target]))
         updated = {name: nodes[name].index_select(0, rows) for name, rows in kept.items()}
         rows = self.layers[-1](nodes, narrow, updated)
-        return [_refer(rows[name], tables[name][place]) for place, (_, name) in zip(places, columns, strict=True)]
+        return [refer(rows[name], tables[name][place]) for place, (_, name) in zip(places, columns, strict=True)]
 
 
-def _live(mask: Tensor, steady: bool) -> _Live:
+def live_nodes(mask: Tensor, steady: bool) -> Live:
     """The nodes that mask [B, N] keeps; in steady work all, of which the others are nobody's and have no place."""
     flat = mask.reshape(-1) != 0
     kept = flat.nonzero().squeeze(1)
@@ -178,30 +178,30 @@ def _live(mask: Tensor, steady: bool) -> _Live:
     copy = rows // max(mask.shape[1], 1)
     if steady:
         copy = torch.where(flat, copy, mask.shape[0])
-    return _Live(rows, place, copy, mask.shape[1])
+    return Live(rows, place, copy, mask.shape[1])
 
 
-def _places(index: Tensor, live: _Live) -> Tensor:
+def places_of(index: Tensor, live: Live) -> Tensor:
     """Positions among the live nodes of indices [B, K] into each copy's own nodes; -1 for none."""
     copy = torch.arange(index.shape[0], device=index.device)[:, None]
     flat = torch.where(index >= 0, index + copy * live.size, len(live.place) - 1)
     return live.place[flat]
 
 
-def _live_edges(edges: Tensor, source: _Live, target: _Live) -> Tensor:
+def live_edges(edges: Tensor, source: Live, target: Live) -> Tensor:
     """Edges [B, 2, E] (-1 padded) between live nodes as one edge index [2, *]."""
     edges = edges.long()
-    ends = torch.stack([_places(edges[:, 0], source).reshape(-1), _places(edges[:, 1], target).reshape(-1)])
+    ends = torch.stack([places_of(edges[:, 0], source).reshape(-1), places_of(edges[:, 1], target).reshape(-1)])
     return ends[:, (ends >= 0).all(0).nonzero().squeeze(1)]
 
 
-def _mean_by_copy(rows: Tensor, copy: Tensor, batch: int) -> Tensor:
+def mean_by_copy(rows: Tensor, copy: Tensor, batch: int) -> Tensor:
     """Mean of each copy's rows, [B, W]; zeros for a copy without any. Rows of copy B are left out."""
     total = torch.zeros(batch + 1, rows.shape[1], dtype=rows.dtype, device=rows.device).index_add(0, copy, rows)
     return (total / torch.bincount(copy, minlength=batch + 1).clamp(min=1)[:, None])[:batch]
 
 
-def _refer(rows: Tensor, place: Tensor) -> Tensor:
+def refer(rows: Tensor, place: Tensor) -> Tensor:
     """Rows at places [B, A], [B, A, W]; zeros where the place is -1."""
     if len(rows) == 0:
         return torch.zeros(*place.shape, rows.shape[1], dtype=rows.dtype, device=rows.device)
@@ -209,9 +209,9 @@ def _refer(rows: Tensor, place: Tensor) -> Tensor:
     return found * (place >= 0)[..., None]
 
 
-def _link(edges: Tensor, count: int) -> _Links:
+def link_edges(edges: Tensor, count: int) -> EdgeLinks:
     """Edges [2, E] to `count` nodes, with one over the number that reaches each."""
     received = torch.bincount(edges[1], minlength=count)
     if count == 0 or int(received.max()) <= 1:
-        return _Links(edges, None)
-    return _Links(edges, 1.0 / received.clamp(min=1)[:, None])
+        return EdgeLinks(edges, None)
+    return EdgeLinks(edges, 1.0 / received.clamp(min=1)[:, None])
