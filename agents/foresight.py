@@ -99,6 +99,7 @@ class Foresight:
         mask: NDArray[np.int8],
         keys: NDArray[np.uint64],
         decisions: NDArray[np.int64],
+        scales: NDArray[np.float64] | None = None,
     ) -> Foreseen:
         """Look ahead in the present of n copies.
 
@@ -107,15 +108,17 @@ class Foresight:
             observation: arrays [n, ...] without the features; they are shared where they stay the same.
             mask: int8 [n, A]; all zero for copies whose episode has ended.
             keys, decisions: uint64 and int64 [n], what the imagined worlds are drawn from.
+            scales: float64 [n], the reward scales, where they are known already.
         """
         worlds = draw_worlds(keys ^ _TAG, decisions, self._worlds)
         copies, actions = np.nonzero(mask)
         found = self._playouts.costs(imagine, copies, actions, worlds).mean(axis=2)
         running = np.flatnonzero(mask.any(axis=1))
-        scales = np.ones(len(mask))
-        if len(running):
-            present = imagine(running, worlds[running, 0])
-            scales[running] = [present.reward_scale(copy) for copy in range(len(running))]
+        if scales is None:
+            scales = np.ones(len(mask))
+            if len(running):
+                present = imagine(running, worlds[running, 0])
+                scales[running] = [present.reward_scale(copy) for copy in range(len(running))]
         costs: NDArray[np.float64] = np.full((*mask.shape, found.shape[1] + 1), np.inf)
         costs[copies, actions, :-1] = found
         costs[copies, actions, -1] = found.min(axis=1)
@@ -129,6 +132,20 @@ class Foresight:
         )
         widened["globals"] = np.concatenate([observation["globals"], total.astype(np.float32)], axis=1)
         return Foreseen(widened, least[:, -1], scales)
+
+    def best_action(self, observation: Observation) -> NDArray[np.int64]:
+        """What costs least in an observation with the features; int64 [n], 0 where nothing is legal."""
+        regret = np.where(observation["action_mask"] != 0, observation["actions/features"][..., -1], np.inf)
+        return regret.argmin(axis=1)
+
+    def note(
+        self, imagine: Imagine, copies: NDArray[np.int64], actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Costs float64 [k] and plans int64 [k, P] of actions, if the best base goes on after each.
+
+        Copies whose episode has ended keep what was played.
+        """
+        return self._playouts.note(imagine, copies, actions)
 
     def blind(self, observation: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """One copy's observation with features of zero: where there is no present to look ahead from."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.core.planned import make_follower, plan_room
 from ...envs.core.random import TYPICAL
 from ..agent import Agent, Imagine, Observation, Setting
 from ..planners.playouts import MEMORY
 from ..streams import Streams
+from .kept import KeptPlans
 from .playouts import PlayoutSearch
 from .search import Found, Searcher
 
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 class PlayoutSearchAgent(Agent):
     """Searches with playouts at the leaves (see `PlayoutSearch`).
 
-    Where nothing is random the best plan that was ever played is kept, and no worse one is followed (fortified rollout;
-    Bertsekas, Tsitsiklis & Wu, Journal of Heuristics 3, 1997).
+    Where nothing is random the best plan that was ever played is kept and followed (see `KeptPlans`).
 
     Args:
         search: how.
@@ -37,10 +36,8 @@ class PlayoutSearchAgent(Agent):
         self._searcher, self._stochastic = search, setting.stochastic
         self._imagine: Imagine | None = None
         self._streams = Streams()
-        self._costs = np.zeros(0)
-        self._plans = np.zeros((0, 0), dtype=np.int64)
+        self._kept = KeptPlans()
         self._room = 1
-        self._lists = False
 
     def begin(
         self,
@@ -54,14 +51,7 @@ class PlayoutSearchAgent(Agent):
         self._streams.begin(copies, keys)
         present = imagine(copies[:1], np.full(1, TYPICAL))
         self._room = self._searcher.copies_of(present.copy_bytes, MEMORY)
-        missing = max(int(copies.max()) + 1 - len(self._costs), 0)
-        room = plan_room(present)
-        if self._plans.shape[1] != room:  # another environment: nothing goes on from before
-            self._plans = np.zeros((len(self._costs), room), dtype=np.int64)
-        self._plans = np.concatenate([self._plans, np.zeros((missing, room), dtype=np.int64)])
-        self._costs = np.append(self._costs, np.zeros(missing))
-        self._costs[copies] = np.inf
-        self._lists = present.kernels.follow_plan is None
+        self._kept.begin(copies, imagine)
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
         actions: NDArray[np.int64] = mask.argmax(axis=1).astype(np.int64)
@@ -72,8 +62,7 @@ class PlayoutSearchAgent(Agent):
             actions[copies] = self._search(copies, keys[copies], decisions[copies])
         running = np.flatnonzero(mask.any(axis=1))
         decisions[running] += 1
-        if self._lists:
-            self._plans[running, :-1] = self._plans[running, 1:]
+        self._kept.advance(running)
         return actions
 
     def _search(
@@ -84,13 +73,8 @@ class PlayoutSearchAgent(Agent):
         found, best = self._searcher.search(self._imagine, copies, keys, decisions)
         if self._stochastic:
             return found.actions
-        better = best.costs <= self._costs[copies]
-        self._costs[copies[better]], self._plans[copies[better]] = best.costs[better], best.plans[better]
-        present = self._imagine(copies, np.full(len(copies), TYPICAL))
-        follow, _ = make_follower(present.kernels)
-        actions = np.zeros(len(copies), dtype=np.int64)
-        follow(present.problem, present.state, self._plans[copies], 0, actions)
-        return actions
+        self._kept.improve(copies, best)
+        return self._kept.follow(copies, self._imagine)
 
 
 class NetworkSearch:
@@ -118,6 +102,11 @@ class NetworkSearch:
         self._foresight = foresight
         self._open_loop = setting.stochastic
 
+    @property
+    def finds_plans(self) -> bool:
+        """Whether searches find whole plans that can be kept: with foresight, where nothing is random."""
+        return self._foresight is not None and not self._open_loop
+
     def search(
         self,
         observation: Observation,
@@ -128,6 +117,7 @@ class NetworkSearch:
         decisions: NDArray[np.int64],
         gumbel: NDArray[np.float64] | None = None,
         explore: float = 0.0,
+        kept: KeptPlans | None = None,
     ) -> Found:
         """Search from the present of copies.
 
@@ -137,6 +127,7 @@ class NetworkSearch:
             keys, decisions: uint64 and int64 [B], what imagined worlds are drawn from.
             gumbel: float64 [B, A], noise of the roots' logits; None for none.
             explore: see `Searcher.search`.
+            kept: plans of all copies, which better ones replace; None: they are not looked for.
         """
         from .imagined import ImaginedModel, OpenLoopModel
         from .learned import LearnedModel, evaluating
@@ -154,7 +145,13 @@ class NetworkSearch:
                 scale, noise = float(network.value_scale), float(network.value_error)
             else:
                 scale, noise = 1.0, 0.0
-            return self._searcher.search(model, gumbel, scale, noise, explore)
+            found = self._searcher.search(model, gumbel, scale, noise, explore)
+        if kept is not None:
+            assert isinstance(model, ImaginedModel)
+            better = np.flatnonzero(model.costs < kept.costs[copies])
+            if len(better):
+                kept.improve(copies[better], model.plans(better))
+        return found
 
     def roots_at_once(self, copy_bytes: int) -> int:
         """How many roots can be searched at a time, when an engine's copy takes so many bytes."""
@@ -164,7 +161,7 @@ class NetworkSearch:
 
 
 class NetworkSearchAgent(Agent):
-    """Plays a network by search.
+    """Plays a network by search; follows the best plan that was found, where plans are found (see `KeptPlans`).
 
     Args:
         name: how tables call it.
@@ -179,6 +176,7 @@ class NetworkSearchAgent(Agent):
         self._search, self._learned = search, learned
         self._imagine: Imagine | None = None
         self._streams = Streams()
+        self._kept = KeptPlans() if search.finds_plans else None
         self._room = 2**30
 
     def begin(
@@ -193,6 +191,9 @@ class NetworkSearchAgent(Agent):
         if not self._learned:
             assert imagine is not None
             self._room = self._search.roots_at_once(imagine(copies[:1], np.full(1, TYPICAL)).copy_bytes)
+        if self._kept is not None:
+            assert imagine is not None
+            self._kept.begin(copies, imagine)
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
         actions: NDArray[np.int64] = mask.argmax(axis=1).astype(np.int64)
@@ -203,7 +204,13 @@ class NetworkSearchAgent(Agent):
             if (mask[rows].sum(axis=1) > 1).any():
                 seen = {key: array[rows] for key, array in observation.items()}
                 copies = np.arange(len(mask), dtype=np.int64)[rows]
-                found = self._search.search(seen, mask[rows], self._imagine, copies, keys[rows], decisions[rows])
-                actions[rows] = found.actions
+                given = seen, mask[rows], self._imagine, copies, keys[rows], decisions[rows]
+                actions[rows] = self._search.search(*given, kept=self._kept).actions
         decisions += 1
+        if self._kept is not None:
+            assert self._imagine is not None
+            choosing = np.flatnonzero(mask.sum(axis=1) > 1)
+            if len(choosing):
+                actions[choosing] = self._kept.follow(choosing, self._imagine)
+            self._kept.advance(np.flatnonzero(mask.any(axis=1)))
         return actions

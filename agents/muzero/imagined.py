@@ -20,6 +20,7 @@ from ..agent import Imagine, Observation
 from ..foresight import Foreseen, Foresight
 from ..networks.common import SlotNetwork, to_tensors
 from ..planners.playouts import world_keys
+from .kept import Best
 from .search import Evaluation, Model, Simulation
 from .tree import choose_at_root, choose_below, note_edge
 
@@ -59,6 +60,8 @@ class ImaginedModel(Model):
         self._keys, self._decisions, self._gamma = keys, decisions, gamma
         self._foresight = foresight
         self._root: Foreseen | None = None
+        self.costs = np.full(len(copies), np.inf)
+        self._best = np.zeros((2, len(copies)), dtype=np.int64)  # at which node it was foreseen, with which action
 
     def begin(self, nodes: int) -> Evaluation:
         count = len(self._copies)
@@ -71,6 +74,7 @@ class ImaginedModel(Model):
             row[:count] = root
         self._played = np.zeros(count * nodes, dtype=np.int64)
         self._rows = np.arange(count)
+        self._came = np.full((nodes, 2, count), -1, dtype=np.int64)  # from which node, by which action
         nothing = np.zeros(count, dtype=np.float32)
         return self._look(self._pool, 0, nothing, nothing)
 
@@ -81,6 +85,7 @@ class ImaginedModel(Model):
         low, high = node * count, (node + 1) * count
         pool.copy(np.maximum(parents, 0) * count + self._rows, np.arange(low, high))
         self._played[low:high] = actions
+        self._came[node] = parents, actions
         pool._step_range(self._played, low, high)
         outcome = Outcome._make(array[low:high] for array in pool.outcome)
         discounts = self._gamma ** (outcome.elapsed / pool.spec.time_scale) * ~outcome.terminated
@@ -107,14 +112,33 @@ class ImaginedModel(Model):
         def imagine(copies: NDArray[np.int64], keys: NDArray[np.uint64]) -> BatchEngine:
             return engine.imagine(copies + low, keys)
 
-        found = foresight.look(imagine, seen, legal, self._keys, self._decisions)
+        scales = None if self._root is None else self._root.scales
+        found = foresight.look(imagine, seen, legal, self._keys, self._decisions, scales)
         root = self._root = self._root or found
         logits, values = evaluate(self._network, found.observation)
         running = legal.any(axis=1)
         costs = np.where(running, found.costs, foresight.sign * engine.objectives()[low : low + count])
+        better = np.flatnonzero(costs < self.costs)
+        self.costs[better] = costs[better]
+        self._best[0, better], self._best[1, better] = low // count, foresight.best_action(found.observation)[better]
         worth = (root.costs - costs) / root.scales + np.where(running, values, 0)
         nothing = np.zeros(count, dtype=np.float32)
         return Evaluation(nothing, nothing + 1, worth.astype(np.float32), logits, legal)
+
+    def plans(self, roots: NDArray[np.int64]) -> Best:
+        """The best plans that were foreseen from chosen roots: played once more, to note them."""
+        assert self._foresight is not None
+        nodes, actions = self._best[:, roots]
+        rows = nodes * len(self._copies) + roots
+        costs, plans = self._foresight.note(self._pool.imagine, rows, actions)
+        if self._pool.kernels.follow_plan is None:  # lists of actions: those that led to the node come first
+            for row, (root, node) in enumerate(zip(roots, nodes, strict=True)):
+                path: list[int] = []
+                while node > 0:
+                    node, action = self._came[node, :, root]
+                    path.insert(0, int(action))
+                plans[row] = np.concatenate([path, plans[row]])[: plans.shape[1]]
+        return Best(costs, plans)
 
 
 @compiled

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from ..rules.choice import AT_RANDOM, KIND, choose_by_rule
 from ..scorer.agent import ScorerAgent
 from ..scorer.choice import _scratch, score_slot, see_state
 from .halving import halving_table
+from .kept import Best
 from .search import Found, SearchConfig
 from .tree import begin_root, choose_at_root, choose_below, conclude, expand_one, make_tree, note_edge
 
@@ -154,18 +155,6 @@ def make_search(kernels: Kernels, choose: Callable[..., Any], prior: Callable[..
 @compiled
 def _nothing_to_note(problem, state, i, plan):
     """A plan that is a list of actions is noted while it is played."""
-
-
-class Best(NamedTuple):
-    """The best plans that a search has played.
-
-    Attributes:
-        costs: float64 [B].
-        plans: int64 [B, P], see `makespan.envs.core.planned`; they mean something where nothing is random.
-    """
-
-    costs: NDArray[np.float64]
-    plans: NDArray[np.int64]
 
 
 class PlayoutSearch:

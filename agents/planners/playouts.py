@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
 from ...envs.core.errors import FieldError, UserError
+from ...envs.core.planned import NO_ACTION, plan_room, play_planned
 from ...envs.core.player import play_out
 from ...envs.core.random import TYPICAL, combine
 from ..agent import Agent, Imagine, Setting
@@ -63,6 +64,7 @@ class Playouts:
     def __init__(self, agents: Sequence[Agent], setting: Setting) -> None:
         self._agents = list(agents)
         self._sign = setting.sign
+        self._copy_bytes = 0  # of an engine's copy; the first one tells, as all are of one setting
         for agent in agents:
             if agent.compiled_choice(1) is None or agent.samples > 1:
                 raise UserError(f"agent {agent.name!r} cannot go on after an action; rules and scorers can")
@@ -88,7 +90,9 @@ class Playouts:
             return costs.transpose(1, 0, 2)
         pairs, numbers = (index.ravel() for index in np.indices(shape))
         flat = costs.reshape(len(self._agents), -1)
-        room = max(MEMORY // imagine(copies[:1], worlds[copies[:1], 0]).copy_bytes, 1)
+        if self._copy_bytes == 0:
+            self._copy_bytes = imagine(copies[:1], worlds[copies[:1], 0]).copy_bytes
+        room = max(MEMORY // self._copy_bytes, 1)
         for first in range(0, len(pairs), room):
             part = slice(first, first + room)
             pair = pairs[part]
@@ -114,3 +118,34 @@ class Playouts:
         assert choice is not None
         play_out(engine, *choice, observe=False)
         return self._sign * engine.objectives().astype(np.float64)
+
+    def note(
+        self, imagine: Imagine, copies: NDArray[np.int64], actions: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Costs float64 [P] and plans (see `makespan.envs.core.planned`) of actions, if the best agent goes on.
+
+        Nothing unforeseen happens. Where plans are lists of actions, the action comes first; a copy whose episode has
+        ended keeps what was played, and an empty list.
+        """
+        best: tuple[NDArray[np.float64], NDArray[np.int64]] | None = None
+        keys = np.full(len(copies), TYPICAL)
+        for agent in self._agents:
+            engine = imagine(copies, keys)
+            running = engine.is_running()
+            lists = engine.kernels.follow_plan is None
+            engine.step(actions, check=False)
+            agent.begin(np.arange(len(copies), dtype=np.int64), [], keys, None)
+            choice = agent.compiled_choice(len(copies))
+            assert choice is not None
+            nothing = np.full((len(copies), plan_room(engine)), NO_ACTION, dtype=np.int64)
+            _, plans, _ = play_planned(engine, *choice[:4], nothing, np.zeros(len(copies), dtype=np.int64))
+            if lists:
+                plans[running] = np.concatenate([actions[:, None], plans[:, :-1]], axis=1)[running]
+            costs = self._sign * engine.objectives().astype(np.float64)
+            if best is None:
+                best = costs, plans
+            else:
+                better = costs < best[0]
+                best[0][better], best[1][better] = costs[better], plans[better]
+        assert best is not None
+        return best

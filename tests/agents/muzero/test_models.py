@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from makespan.agents.arena import Case, EngineArena, open_arena, play
+from makespan.agents.foresight import PRIOR, Foresight, make_foresight
 from makespan.agents.muzero.agent import NetworkSearch, NetworkSearchAgent
 from makespan.agents.muzero.imagined import ImaginedModel, OpenLoopModel
 from makespan.agents.muzero.learned import LearnedModel, evaluating
 from makespan.agents.muzero.network import ENCODERS, MuZeroNetwork, Support, make_muzero
 from makespan.agents.muzero.search import SearchConfig, Searcher, Simulation
-from makespan.agents.muzero.tree import ACTION, PARENT
+from makespan.agents.muzero.tree import ACTION, PARENT, RAW_VALUE
 from makespan.agents.networks.common import to_tensors
 from makespan.envs.core.errors import UserError
 from makespan.envs.core.spec import Image, ObservationSpec
@@ -105,6 +106,102 @@ def test_open_loop_is_the_usual_tree_where_nothing_is_random() -> None:
     np.testing.assert_allclose(found[0].values, found[1].values, atol=1e-6)
 
 
+# --- with foresight ---------------------------------------------------------------------------------------------------
+
+
+def _foreseeing(arena: EngineArena, of: str = "lrm+spt") -> tuple[MuZeroNetwork, Foresight]:
+    """A network that adds nothing to what is foreseen but its prior."""
+    foresight = make_foresight(of, 1, arena.setting)
+    config = {"encoder": "slots", "width": 16, "dynamics": 0, "prior": PRIOR}
+    return make_muzero(foresight.spec, config).eval(), foresight
+
+
+def test_states_are_worth_what_they_are_foreseen_to_cost_less_than_the_root() -> None:
+    """At every node, ends of episodes among them, by playing to it anew and looking ahead from there."""
+    options = {"instance": "random:size=2x2"}
+    arena = _opened(3, options)
+    imagine = arena.imagine()
+    assert imagine is not None
+    network, foresight = _foreseeing(arena)
+    none = np.zeros(3, dtype=np.int64)
+    model = _Recorded(network, imagine, np.arange(3), none.astype(np.uint64), none, foresight=foresight)
+    with evaluating(network):
+        Searcher(SearchConfig(40)).search(model)
+    tree, ends, least = model.last.tree, 0, np.full(3, np.inf)
+    keys = none.astype(np.uint64)
+    root = foresight.look(imagine, arena.observation(), arena.masks(), keys, none)
+    for copy in range(3):
+        nodes, front = [0], 0
+        while front < len(nodes):
+            nodes += [child for child in tree.child[copy, nodes[front]].tolist() if child >= 0]
+            front += 1
+        for node in nodes:
+            path, at = [], node
+            while at > 0:
+                path.append(int(tree.links[copy, at, ACTION]))
+                at = int(tree.links[copy, at, PARENT])
+            again = _opened(3, options)
+            for action in reversed(path):
+                played = again.masks().argmax(axis=1).astype(np.int64)
+                played[copy] = action
+                again.step(played)
+            if again.masks()[copy].any():
+                look = again.imagine()
+                assert look is not None
+                cost = foresight.look(look, again.observation(), again.masks(), keys, none).costs[copy]
+            else:
+                cost, ends = again.objectives()[copy], ends + 1
+            worth = (root.costs[copy] - cost) / root.scales[copy]
+            assert tree.statistics[copy, node, RAW_VALUE] == pytest.approx(worth, abs=1e-5)
+            least[copy] = min(least[copy], cost)
+    assert ends > 3
+    np.testing.assert_array_equal(model.costs, least)
+
+
+def test_open_loop_is_the_usual_tree_with_foresight_too() -> None:
+    arena = _opened(4, SMALL)
+    imagine = arena.imagine()
+    assert imagine is not None
+    network, foresight = _foreseeing(arena)
+    none, found = np.zeros(4, dtype=np.int64), []
+    for kind in (ImaginedModel, OpenLoopModel):
+        model = kind(network, imagine, np.arange(4), none.astype(np.uint64), none, foresight=foresight)
+        with evaluating(network):
+            found.append(Searcher(SearchConfig(24)).search(model))
+    np.testing.assert_array_equal(found[0].actions, found[1].actions)
+    np.testing.assert_allclose(found[0].values, found[1].values, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("env", "options", "of"),
+    [
+        (ENV, {"instance": "random:size=4x4"}, "lrm+spt"),
+        ("makespan/MemoryMapping-v0", {"instance": "random:size=40"}, "keep-first"),
+    ],
+)
+def test_the_best_plan_that_was_found_is_followed(env: str, options: dict[str, Any], of: str) -> None:
+    """Episodes cost what the best plan was to cost, which is no more than what any search has foreseen."""
+    arena = open_arena(env, 5, options, device="cpu")
+    assert isinstance(arena, EngineArena)
+    network, foresight = _foreseeing(arena, of)
+    search = NetworkSearch(network, Searcher(SearchConfig(6)), arena.setting, False, 1.0, foresight)
+    agent = NetworkSearchAgent("search", search, False)
+    arena.reset([Case(None, seed) for seed in range(5)])
+    copies = np.arange(5, dtype=np.int64)
+    agent.begin(copies, [], copies.astype(np.uint64), arena.imagine())
+    kept = agent._kept
+    assert kept is not None
+    before, falls = np.full(5, np.inf), 0
+    while arena.running().any():
+        actions = agent.act(arena.observation(), arena.masks())
+        assert (kept.costs <= before).all()
+        falls += int(((kept.costs < before) & np.isfinite(before)).sum())
+        before = kept.costs.copy()
+        arena.step(actions)
+    np.testing.assert_array_equal(arena.setting.sign * arena.objectives(), kept.costs)
+    assert falls > 0, "later searches find better plans"
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_the_learned_model_follows_the_network(encoder: str) -> None:
     """The values and logits that a search sees are those of unrolling the network by hand."""
@@ -125,9 +222,10 @@ def test_the_learned_model_follows_the_network(encoder: str) -> None:
     np.testing.assert_allclose(first.rewards, network.support.mean(step.reward).numpy(), atol=1e-4)
 
 
-def test_numbers_survive_the_support() -> None:
-    support = Support()
-    x = torch.tensor([0.0, -1.3, 0.004, 250.0, -2000.0, 1.0])
+@pytest.mark.parametrize("unit", [1.0, 0.05])
+def test_numbers_survive_the_support(unit: float) -> None:
+    support = Support(unit)
+    x = unit * torch.tensor([0.0, -1.3, 0.004, 250.0, -2000.0, 1.0])
     spread = support.spread(x)
     assert torch.allclose(spread.sum(-1), torch.ones(6))
     assert torch.allclose(support.mean(torch.log(spread + 1e-30)), x, rtol=1e-3, atol=1e-4)
@@ -158,6 +256,8 @@ def test_plays_to_the_end(learned: bool) -> None:
 
 def test_sizes_that_make_no_sense() -> None:
     spec = open_arena(ENV, 1, SMALL).setting.spec
-    for given in ({"encoder": "grpah"}, {"width": 0}, {"depth": 3}, {"dynamics": True}):
+    wrong: list[dict[str, Any]] = [{"encoder": "grpah"}, {"width": 0}, {"depth": 3}, {"dynamics": True}]
+    wrong += [{"prior": 3}, {"prior": PRIOR, "dynamics": 0}, {"prior": "remaining_work"}]
+    for given in wrong:
         with pytest.raises(UserError):
             make_muzero(spec, given)
