@@ -29,6 +29,11 @@ def test_a_run_begins_with_the_weights_that_it_is_given(agent: str, tiny: Any, t
     run = make_run(config, False, Progress(config, quiet=True))
     weights, _ = load_checkpoint(start)
     begun = run.weights()
+    if agent == "scorer":  # a run's folder stands for its best checkpoint
+        whole = tiny(agent=agent, steps=64, start=str(tmp_path / "first"), out=str(tmp_path / "third"), **SHORT[agent])
+        best, _ = load_checkpoint(tmp_path / "first" / "best")
+        found = make_run(whole, False, Progress(whole, quiet=True)).weights()
+        assert all((found[name] == array).all() for name, array in best.items())
     assert begun.keys() == weights.keys()
     for name, array in weights.items():
         np.testing.assert_array_equal(begun[name], array)
