@@ -18,7 +18,7 @@ from stable_baselines3.common.logger import Logger, configure
 
 from ..agents.agent import Agent
 from ..agents.checkpoint import Arrays, load_checkpoint, save_checkpoint
-from ..agents.learned import load_for
+from ..agents.learned import find_checkpoint, load_for
 from ..envs.core.errors import UserError
 from ..envs.core.names import parse_name
 from .books import Books, Interrupted
@@ -170,7 +170,7 @@ class Run(ABC):
 
     def _start_from(self, folder: str) -> None:
         """Begin with a checkpoint's weights."""
-        weights, card = load_for(folder, self.spec)
+        weights, card = load_for(find_checkpoint(folder), self.spec)
         for what, given, wanted in (
             ("network", card["network"], self.network),
             ("foresight", card.get("foresight"), None),
