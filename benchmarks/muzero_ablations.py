@@ -1,8 +1,9 @@
 """What search, its model and reanalysis bring: ``python benchmarks/muzero_ablations.py --out FOLDER --minutes 5``.
 
 Networks are trained by search on the learned model and on the imagined engine, with reanalysis and without, and each is
-played as a policy alone and with searches of several sizes on the models that it has. Runs that are finished already
-are not repeated: the same command goes on after an interruption. The table of ``docs/muzero.md`` is to come from here.
+played as a policy alone and with searches of several sizes on the models that it has. Runs that are finished and rows
+that are measured already are not repeated: the same command goes on after an interruption, and others add rows. The
+table of ``docs/muzero.md`` is from here.
 """
 
 from __future__ import annotations
@@ -116,8 +117,9 @@ def best_rule(problem: str, worlds: int) -> tuple[str, list[float]]:
 
 
 def measure(options: Options) -> list[dict[str, Any]]:
-    """A row for each way to train and play; written after each."""
-    target, rows = options.out / "rows.json", list[dict[str, Any]]()
+    """A row for each way to train and play; written after each, with those that are there already."""
+    target = options.out / "rows.json"
+    rows: list[dict[str, Any]] = json.loads(target.read_text()) if target.is_file() else []
     for problem in options.problems:
         rule, reference = best_rule(problem, options.worlds)
         for agent in ("alphazero", "muzero"):
@@ -135,10 +137,12 @@ def measure(options: Options) -> list[dict[str, Any]]:
                         for count in options.simulations
                     ]
                     for way, count, name in ways:
-                        objectives, milliseconds = played(problem, name, options.worlds)
-                        ratio = float(np.mean(np.asarray(objectives) / np.asarray(reference))) - 1.0
                         row = {"problem": problem, "rule": rule, "agent": agent, "reanalysis": reanalysis}
                         row |= {"seed": seed, "decisions": decisions, "model": way, "simulations": count}
+                        if any(row.items() <= done.items() for done in rows):
+                            continue
+                        objectives, milliseconds = played(problem, name, options.worlds)
+                        ratio = float(np.mean(np.asarray(objectives) / np.asarray(reference))) - 1.0
                         rows.append({**row, "ratio": ratio, "milliseconds": milliseconds})
                         atomic_write(target, json.dumps(rows, indent=1).encode())
     return rows
@@ -150,7 +154,11 @@ def table(rows: list[dict[str, Any]], simulations: tuple[int, ...]) -> str:
     head = ["problem", "trained by", "reanalysis", "decisions", "search on", "policy alone", *map(str, simulations)]
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
     kinds = ("problem", "agent", "reanalysis")
-    for kind, group in groupby(rows, key=lambda row: tuple(row[key] for key in kinds)):
+
+    def order(row: dict[str, Any]) -> tuple[Any, ...]:
+        return list(PROBLEMS).index(row["problem"]), row["agent"], row["reanalysis"]
+
+    for kind, group in groupby(sorted(rows, key=order), key=lambda row: tuple(row[key] for key in kinds)):
         mine = list(group)
         decisions = float(np.mean([row["decisions"] for row in mine]))
         for model in dict.fromkeys(row["model"] for row in mine if row["model"] != "policy"):
