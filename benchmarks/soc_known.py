@@ -26,7 +26,9 @@ PATH = Path(__file__).resolve().parent.parent / "envs" / "soc" / FILE
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("instances", nargs="*", default=[name for name in names() if not name.startswith("mix-")])
+    parser.add_argument(
+        "instances", nargs="*", default=[name for name in names() if not name.startswith(("mix-", "chip-"))]
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
     arguments = parser.parse_args()
     entries = {key: dict(entry) for key, entry in known().items()}

@@ -9,6 +9,7 @@ import glob
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -40,9 +41,10 @@ DS3_SIX = (
 PAPER_FOUR = ("wifi-tx", "wifi-rx", "range-detection", "pulse-doppler")
 SOCRATES = tuple(f"socrates-{number + 1:02d}" for number in range(10))
 SPLITS = {"train": 32, "test": 16}
-"""Of the random mixes: how many there are."""
+"""Of the random mixes, and of the random chips: how many there are."""
 
-_MIX_SEED = 20_200_514
+_MIX_SEED, _CHIP_SEED = 20_200_514, 20_190_806
+_SLOW_LINK, _SLOW_LINKS = 10, (5, 10, 20, 50, 100)  # bandwidth of `ds3` between CPU cores and FFT, and what it may be
 _MIX_PARTS = 1000  # a mix is in thousandths, so that it is the same on every machine
 _RANGE = re.compile(r"(?P<stem>.+-)(?P<first>[0-9]{1,4})-(?P=stem)?(?P<last>[0-9]{1,4})\Z")
 
@@ -123,7 +125,7 @@ def sets() -> Mapping[str, tuple[str, ...]]:
 
     ``soc-static`` holds the small known ones of the static problem, ``ds3-single``, ``paper-single`` and
     ``big-little-single`` each application alone, ``soc-streams`` the streams, ``mix-train`` and ``mix-test`` random
-    mixes of the six applications of `DS3_SIX`.
+    mixes of the six applications of `DS3_SIX`, ``chip-train`` and ``chip-test`` such mixes on random chips.
     """
     return {
         "soc-static": (*_GRAPHS, *DS3_SIX, *(f"paper-{name}" for name in PAPER_FOUR)),
@@ -131,13 +133,13 @@ def sets() -> Mapping[str, tuple[str, ...]]:
         "paper-single": tuple(f"paper-{name}" for name in PAPER_FOUR),
         "big-little-single": tuple(f"big-little-{name}" for name in DS3_SIX),
         "soc-streams": tuple(_STREAMS),
-        **{f"mix-{split}": tuple(mix_names(split)) for split in SPLITS},
+        **{f"{family}-{split}": tuple(numbered(family, split)) for family in ("mix", "chip") for split in SPLITS},
     }
 
 
-def mix_names(split: str) -> list[str]:
-    """Names of the random mixes of a split: ``mix-train-00`` ..."""
-    return [f"mix-{split}-{number:02d}" for number in range(SPLITS[split])]
+def numbered(family: str, split: str) -> list[str]:
+    """Names of the random mixes or chips of a split: ``mix-train-00`` ..."""
+    return [f"{family}-{split}-{number:02d}" for number in range(SPLITS[split])]
 
 
 def named(text: str) -> list[SocInstance]:
@@ -212,7 +214,8 @@ def _makers() -> Mapping[str, Callable[[str], SocInstance]]:
     found.update((name, _single(name, "three")) for name in SOCRATES)
     found.update((name, _stream) for name in _STREAMS)
     for split in SPLITS:
-        found.update((name, _random_mix) for name in mix_names(split))
+        found.update((name, _random_mix) for name in numbered("mix", split))
+        found.update((name, _random_chip) for name in numbered("chip", split))
     return found
 
 
@@ -249,13 +252,43 @@ def _stream(name: str) -> SocInstance:
 
 
 def _random_mix(name: str) -> SocInstance:
-    """A mix of `DS3_SIX` from the flat Dirichlet distribution, in thousandths."""
+    """A random mix of `DS3_SIX` on the chip as it is."""
+    return _mixture(name, "ds3", _draw_mix(_MIX_SEED, name))
+
+
+def _random_chip(name: str) -> SocInstance:
+    """A random mix of `DS3_SIX` on a chip like `ds3`.
+
+    Of each kind it has one PE up to as many as `ds3`, and another bandwidth between CPU cores or MM and FFT.
+    """
+    split, number = _split_of(name)
+    base = platform("ds3")
+    first = len(DS3_SIX)  # what comes before is drawn for the mix
+    link, *drawn = (float(uniform(_CHIP_SEED, split, number, first + k)) for k in range(1 + len(base.kinds)))
+    slow = _SLOW_LINKS[int(link * len(_SLOW_LINKS))]
+    counts = [1 + int(u * most) for u, most in zip(drawn, np.bincount(base.kind).tolist(), strict=True)]
+    kept = np.concatenate([np.flatnonzero(base.kind == k)[:count] for k, count in enumerate(counts)])
+    bandwidth = base.bandwidth[np.ix_(kept, kept)]
+    bandwidth = np.where(bandwidth == _SLOW_LINK, slow, bandwidth)
+    chip = Platform(name, base.kinds, base.kind[kept], bandwidth, base.memory_bandwidth[kept])
+    whole = _mixture(name, "ds3", _draw_mix(_CHIP_SEED, name))
+    members = tuple(replace(each, times=each.times[:, kept]) for each in whole.applications)
+    return replace(whole, platform=chip, applications=members)
+
+
+def _split_of(name: str) -> tuple[int, int]:
+    """The split and the number of ``mix-train-07`` and the like."""
     _, split, number = name.rsplit("-", 2)
-    row = list(SPLITS).index(split)
-    exponential = [-math.log1p(-float(uniform(_MIX_SEED, row, int(number), k))) for k in range(len(DS3_SIX))]
+    return list(SPLITS).index(split), int(number)
+
+
+def _draw_mix(seed: int, name: str) -> dict[str, float]:
+    """A mix of `DS3_SIX` from the flat Dirichlet distribution, in thousandths."""
+    split, number = _split_of(name)
+    exponential = [-math.log1p(-float(uniform(seed, split, number, k))) for k in range(len(DS3_SIX))]
     parts = [round(_MIX_PARTS * x / sum(exponential)) for x in exponential]
     parts[parts.index(max(parts))] += _MIX_PARTS - sum(parts)
-    return _mixture(name, "ds3", {x: part / _MIX_PARTS for x, part in zip(DS3_SIX, parts, strict=True)})
+    return {x: part / _MIX_PARTS for x, part in zip(DS3_SIX, parts, strict=True)}
 
 
 def _mixture(name: str, platform_name: str, mix: Mapping[str, float]) -> SocInstance:

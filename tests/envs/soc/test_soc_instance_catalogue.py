@@ -120,12 +120,34 @@ def test_streams_have_their_mixes():
 
 def test_random_mixes_are_fixed_and_all_differ():
     mixes = {
-        name: tuple(catalogue.instance(name).mix) for split in catalogue.SPLITS for name in catalogue.mix_names(split)
+        name: tuple(catalogue.instance(name).mix)
+        for split in catalogue.SPLITS
+        for name in catalogue.numbered("mix", split)
     }
     assert len(set(mixes.values())) == len(mixes) == 48
     assert mixes["mix-train-00"] == (0.111, 0.078, 0.574, 0.15, 0.085, 0.002)
     assert mixes["mix-test-00"] == (0.278, 0.364, 0.137, 0.072, 0.118, 0.031)
     assert all(sum(mix) == pytest.approx(1) and min(mix) >= 0 for mix in mixes.values())
+
+
+def test_random_chips_are_like_ds3_and_all_differ():
+    chips = catalogue.named("chip-train") + catalogue.named("chip-test")
+    ds3 = catalogue.platform("ds3")
+    most = np.bincount(ds3.kind)
+    found = set()
+    for instance in chips:
+        counts = np.bincount(instance.platform.kind)
+        assert (counts >= 1).all()
+        assert (counts <= most).all()
+        assert instance.platform.kinds == ds3.kinds
+        fft = int(np.flatnonzero(instance.platform.kind == 3)[0])
+        found.add((*counts.tolist(), int(instance.platform.bandwidth[0, fft]), *instance.mix))
+        assert instance.groups.tolist() == instance.platform.kind.tolist()
+        for mine, base in zip(instance.applications, catalogue.instance("ds3-six").applications, strict=True):
+            assert set(map(tuple, mine.times.T.tolist())) == set(map(tuple, base.times.T.tolist()))
+    assert len(found) == len(chips) == 48
+    assert {x[5] for x in found} == {5, 10, 20, 50, 100}
+    assert (3, 3, 1, 3, 1, 20, 0.042, 0.02, 0.009, 0.295, 0.45, 0.184) in found  # chip-test-00
 
 
 def test_names_sets_and_ranges():
