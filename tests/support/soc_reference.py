@@ -208,10 +208,12 @@ class PlainChip:
         while again:
             self._finish()
             if self.is_over:
+                self._note_ready()
                 return
             self._arrive()
             self._decide(choose)
             self._ask()
+            self._note_ready()
             again = self._start()
 
     def _tick(self) -> None:
@@ -405,16 +407,23 @@ class PlainChip:
     # --- transfers and starts -----------------------------------------------------------------------------------------
 
     def _ask(self) -> None:
-        """Ask for transfers whose producers are finished, by consumer, then by edge; note when data will be ready."""
+        """Under contention, ask for transfers whose producers are finished, by consumer, then by edge."""
+        if self.options["contention"] == "none":
+            return
         waiting = [x for queue in self.queues for x in queue if x.told <= self.now]
         for x in sorted(waiting, key=lambda x: (x.job, x.task)):
             job = self.jobs[x.job]
+            for edge, i, volume in self.incoming[job.application][x.task]:
+                if edge not in x.arrivals and job.tasks[i].finish >= 0:
+                    x.arrivals[edge] = self._arrival(volume, job.tasks[i].pe, x.pe)
+
+    def _note_ready(self) -> None:
+        """Note when data is ready, where that is known."""
+        for x in (x for queue in self.queues for x in queue):
+            job = self.jobs[x.job]
             edges = self.incoming[job.application][x.task]
-            if self.options["contention"] != "none":
-                for edge, i, volume in edges:
-                    if edge not in x.arrivals and job.tasks[i].finish >= 0:
-                        x.arrivals[edge] = self._arrival(volume, job.tasks[i].pe, x.pe)
-            if all(job.tasks[i].finish >= 0 for _, i, _ in edges):
+            asked = self.options["contention"] == "none" or len(x.arrivals) == len(edges)
+            if asked and all(job.tasks[i].finish >= 0 for _, i, _ in edges):
                 x.ready = self._expected_ready(x, x.pe, x.told, {})
 
     def _arrival(self, volume: int, p: int, q: int) -> int:
