@@ -300,7 +300,7 @@ class Run(ABC):
                 "seconds": round(self.counters.seconds, 1),
                 "device": self.device_name(),
                 "validation": {
-                    "worlds": self.config.validation_worlds,
+                    "worlds": self.validation.worlds,
                     "mean_objective": score,
                     "best_rule": self.validation.rule,
                     "best_rule_mean_objective": None if self.validation.rule is None else self.validation.rule_score,

@@ -14,7 +14,14 @@ from ..agents.agent import Agent, Setting
 from ..agents.arena import open_arena
 from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
 from ..agents.memory_mapping.agent import REFERENCE
-from ..agents.memory_mapping.learned_order import PASSES, TRAINING_VARIANTS, OrderPlayer, fresh_row, join_row, split_row
+from ..agents.memory_mapping.learned_order import (
+    TRAINING_PASSES,
+    TRAINING_VARIANTS,
+    OrderPlayer,
+    fresh_row,
+    join_row,
+    split_row,
+)
 from ..agents.memory_mapping.order_agent import MEMORY_MAPPING, OrderAgent, network_card, row_of
 from ..envs.core.errors import FieldError, UserError
 from ..envs.core.files import atomic_write, read_bounded
@@ -50,7 +57,7 @@ class Programs:
 
     def costs(self, chosen: Sequence[int], rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Logarithms of run times over the reference's, float64 [programs, players, variants, passes]."""
-        return np.log(np.array([self.players[k].costs(rows, PASSES) / self.references[k] for k in chosen]))
+        return np.log(np.array([self.players[k].costs(rows, TRAINING_PASSES) / self.references[k] for k in chosen]))
 
 
 class ProgramValidation(Validation):
@@ -65,6 +72,7 @@ class ProgramValidation(Validation):
         self.setting = setting
         self.rule, self.rule_score = "reference", 1.0
         self._programs = Programs(text)
+        self.worlds = len(self._programs.players)
 
     def score(self, agent: Agent) -> float:
         assert isinstance(agent, OrderAgent)

@@ -56,7 +56,7 @@ class Progress:
             self._rule = f"best rule {validation.rule} {validation.rule_score:.4g}"
             self.say(
                 f"{self._config.agent} on {self._config.env}; objective: {objective['name']} ({objective['sense']}); "
-                f"on {self._config.validation_worlds} held-out worlds the {self._rule}"
+                f"on {validation.worlds} held-out worlds the {self._rule}"
             )
 
     def phase(self, name: str) -> None:

@@ -24,6 +24,7 @@ class Validation:
 
     Attributes:
         setting: of the environment.
+        worlds: how many there are.
         rule: the single rule that is best on these worlds, None where the environment has none.
         rule_score: its mean objective.
 
@@ -32,6 +33,7 @@ class Validation:
     """
 
     def __init__(self, env_id: str, options: Mapping[str, Any], worlds: int) -> None:
+        self.worlds = worlds
         self._cases = [Case(None, _RESERVED + int(combine(_TAG, number) >> np.uint64(2))) for number in range(worlds)]
         self._arena = open_arena(env_id, worlds, options)
         self.setting: Setting = self._arena.setting

@@ -28,7 +28,7 @@ from .outlook import FIRST_OPTION, FIXED, GENERAL, SEEN, look_at, outlook_of
 from .search import map_by_row, table_of
 
 HIDDEN = 16
-PASSES = 4
+PASSES, TRAINING_PASSES = 4, 2
 TRAINING_VARIANTS = (
     MapperOptions("contended", minimum=0.0, pin_outputs=False),
     MapperOptions("elapsed", preferred=4.0, minimum=0.0, pin_outputs=False),
@@ -147,21 +147,29 @@ class OrderPlayer:
 
     def costs(self, rows: NDArray[np.float64], passes: int) -> NDArray[np.int64]:
         """Run times of players, int64 [players, variants, passes]."""
-        costs = np.empty((len(rows), len(self._table), passes), dtype=np.int64)
-        for member, row in enumerate(rows):
-            self._play(row, 0.0, np.uint64(0), costs[member])
-        return costs
+        return np.array([self.play(row, passes) for row in rows])
 
-    def play(self, row: NDArray[np.float64], passes: int, noise: float = 0.0, key: int = 0) -> None:
-        """Let a player order the program for each variant, from scores with Gumbel noise on."""
-        self._play(row, noise, np.uint64(key), np.empty((len(self._table), passes), dtype=np.int64))
+    def play(
+        self,
+        row: NDArray[np.float64],
+        passes: int,
+        noise: float = 0.0,
+        key: int = 0,
+        variants: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int64]:
+        """Let a player order the program for some variants, all by default, from scores with Gumbel noise on.
 
-    def _play(self, row: NDArray[np.float64], noise: float, key: np.uint64, costs: NDArray[np.int64]) -> None:
+        Returns:
+            int64 [variants, passes], the run times.
+        """
         mapper = self.mapper
+        chosen = np.arange(len(self._table), dtype=np.int64) if variants is None else variants
+        costs = np.empty((len(chosen), passes), dtype=np.int64)
         play_variants(
-            mapper.program, self._table, self.outlook, row, mapper.mapping, self._room, self._seen, self.first,
-            noise, key, self._by_judge, costs, self._best, self.order,
+            mapper.program, self._table, chosen, self.outlook, row, mapper.mapping, self._room, self._seen, self.first,
+            noise, np.uint64(key), self._by_judge, costs, self._best, self.order,
         )  # fmt: skip
+        return costs
 
     def plan(self) -> MemoryPlan:
         """The best plan so far."""
@@ -185,17 +193,19 @@ def map_first(program, table, outlook, mapping, room, by_judge, first, seen):
 
 @compiled
 def play_variants(
-    program, table, outlook, weights, mapping, room, seen, first, noise, key, by_judge, costs, best, order
+    program, table, variants, outlook, weights, mapping, room, seen, first, noise, key, by_judge, costs, best, order
 ):
-    """Order a program for each variant in some passes, from what was seen in XLA's order on; see `OrderPlayer`.
+    """Order a program for some variants in some passes, from what was seen in XLA's order on; see `OrderPlayer`.
 
     Args:
+        variants: int64, which.
         noise: of the scores (Gumbel's, by `key`).
         costs: int64 [variants, passes], filled with the run times.
         best: int64 [2], the least run time and its variant; made better, and `order` with it.
     """
     count, passes = len(room.scores), costs.shape[1]
-    for row in range(table.shape[0]):
+    for n in range(len(variants)):
+        row = variants[n]
         _set_options(outlook.general, table, row)
         _see_ground(outlook, weights, room.ground)
         for k in range(count):
@@ -210,7 +220,7 @@ def play_variants(
             for k in range(count):
                 room.order[k] = outlook.order[room.ranks[k]]
             cost = map_by_row(program, table, row, mapping, room.order, by_judge)
-            costs[row, number] = cost
+            costs[n, number] = cost
             if cost < best[0]:
                 best[0], best[1] = cost, row
                 for k in range(count):

@@ -130,6 +130,17 @@ class OrderSearch(OrderSearchBase):
         self._history = np.full(_HISTORY, _WORST, dtype=np.int64)
         self._begun = 0
 
+    def begin_from(self, order: NDArray[np.int64], row: int) -> None:
+        """Begin from another order than XLA's, mapped by this variant alone."""
+        mapper = self.mapper
+        self._order[:] = self._best[:] = order
+        score = map_by_row(mapper.program, self._table, row, mapper.mapping, self._order, self._by_judge)
+        self._begun = len(self.variants)
+        self._numbers[_DONE] = self._numbers[_BETTER_AT] = 1
+        self._numbers[_ROW] = self._numbers[_BEST_ROW] = row
+        self._numbers[_SCORE] = self._numbers[_BEST] = score
+        self._history[:] = score
+
     def _work(self, count: int) -> None:
         mapper = self.mapper
         count -= self._begin(count)
