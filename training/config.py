@@ -62,7 +62,7 @@ class TrainConfig:
         imitate_temperature: of a planner's estimates, in units of the reward: how much worse an action may be and still
             count as good.
         foresight: rules and scorers' checkpoints, joined by ``+``: the network sees what each action comes to if they
-            go on from there, and starts from that; by default none.
+            go on from there, and starts from that; by default none. For ppo and alphazero.
         foresight_worlds: worlds imagined for that at each decision; 0 for the one in which nothing unforeseen happens.
         evolve_directions: of a scorer: directions of a generation, which moves its weights along and against each.
         evolve_worlds: of a scorer: fresh worlds of a generation, on which all that come of it are compared.
