@@ -20,13 +20,10 @@ from ..core.errors import FieldError
 from ..core.files import atomic_write
 from ..core.instance import check_header, load_document, require_integer, require_keys, require_list
 from .instance import INELIGIBLE, Application, Platform, SocInstance
+from .options import CONTENTIONS, MEMORIES, OBJECTIVES, RELEASES
 
 FORMAT = "makespan/soc-schedule"
 VERSION = 1
-RELEASES = ("finished", "assigned")
-CONTENTIONS = ("none", "link", "bus")
-MEMORIES = ("direct", "shared")
-OBJECTIVES = ("latency", "makespan", "energy", "edp")
 
 APPLICATION, GENERATED, JOB_FINISH = range(3)
 """Columns of `SocSchedule.jobs`."""

@@ -15,12 +15,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from .instance import INELIGIBLE
+from .options import CONTENTIONS, MEMORIES, RELEASES
 from .schedule import (
     APPLICATION,
-    CONTENTIONS,
     JOB,
-    MEMORIES,
-    RELEASES,
     TASK,
     SocSchedule,
     least_latency,

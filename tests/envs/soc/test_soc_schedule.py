@@ -8,7 +8,8 @@ import pytest
 from makespan.envs.core.errors import UserError
 from makespan.envs.soc.instance import Application, Kind, Platform, SocInstance
 from makespan.envs.soc.measure import graph_of, measure
-from makespan.envs.soc.schedule import OBJECTIVES, SocSchedule, SocSettings, least_latency
+from makespan.envs.soc.options import OBJECTIVES
+from makespan.envs.soc.schedule import SocSchedule, SocSettings, least_latency
 from makespan.envs.soc.validity import validate
 from support.soc_reference import PlainChip, earliest_finish, random_choice, random_instance
 
