@@ -56,7 +56,7 @@ def read_schedule(engine: SocEngine, copy: int) -> SocSchedule:
             if done:
                 entry[2] = max(entry[2], int(task[d.FINISH]))
             if task[d.PHASE] >= d.ASSIGNED and (options.static or task[d.PHASE] != d.DONE):
-                rows.append([int(job[d.NUMBER]), k, *_dates(task, int(clock[d.TIME]), running)])
+                rows.append([int(job[d.NUMBER]), k, *_dates(task, _is_asked_for(engine, copy, s, k))])
         jobs[int(job[d.NUMBER])] = entry
     found = np.array([jobs[number] for number in sorted(jobs)], dtype=np.int64).reshape(-1, 3)
     tasks = np.array(sorted(rows), dtype=np.int64).reshape(-1, 7)
@@ -70,17 +70,28 @@ def read_schedule(engine: SocEngine, copy: int) -> SocSchedule:
     )
 
 
-def _dates(task: NDArray[np.int64], now: int, running: bool) -> list[int]:
-    """(PE, assigned, data ready, start, finish) of a task, -1 for what has not happened.
+def _dates(task: NDArray[np.int64], asked: bool) -> list[int]:
+    """(PE, assigned, data ready, start, finish) of a task, -1 for what is not known.
 
-    At the horizon tasks still finish, but no transfer is asked for.
+    Args:
+        asked: whether all transfers to it have been asked for.
     """
     phase = int(task[d.PHASE])
-    told = task[d.ASSIGNED_AT] < now + running
-    ready = int(task[d.DATA]) if told and task[d.BLOCKERS] == 0 else -1
+    ready = int(task[d.DATA]) if asked and task[d.BLOCKERS] == 0 else -1
     start = int(task[d.START]) if phase in (d.ACTIVE_NOW, d.DONE) else -1
     finish = int(task[d.FINISH]) if phase == d.DONE else -1
     return [int(task[d.ON]), int(task[d.ASSIGNED_AT]), ready, start, finish]
+
+
+def _is_asked_for(engine: SocEngine, copy: int, s: int, k: int) -> bool:
+    """Whether all transfers to task k of job slot s are under way or done, which is in question under contention."""
+    if engine.options.contention == "none":
+        return True
+    problem, state = engine.problem, engine.state
+    app = problem.app[state.job[copy, s, d.APP]]
+    task = problem.task[app[d.FIRST_TASK] + k]
+    first = s * (state.asked.shape[1] // state.job.shape[1]) + int(task[d.FIRST_IN] - app[d.FIRST_OUT_EDGE])
+    return bool(state.asked[copy, first : first + int(task[d.IN])].all())
 
 
 def _settings(engine: SocEngine, copy: int) -> SocSettings:

@@ -346,8 +346,8 @@ def assign(problem, state, i, w, p):
 def expected_data(problem, state, i, x):
     """When all data of assigned task x is expected."""
     task = state.task[i]
-    contended = problem.options[OPT_CONTENTION] != NO_CONTENTION
-    if task[x, BLOCKERS] == 0 and not (contended and task[x, ASSIGNED_AT] >= state.clock[i, TIME]):
+    # Under contention a producer may be done whose transfer is not yet asked for.
+    if task[x, BLOCKERS] == 0 and problem.options[OPT_CONTENTION] == NO_CONTENTION:
         return task[x, DATA]
     return data_date(problem, state, i, x, task[x, ON], task[x, ASSIGNED_AT])
 

@@ -17,7 +17,7 @@ _NOT_OF_THE_CHIP = ("objective", "reward_scale", "mode", "imagined", "window")
 
 
 def play_twins(instance: SocInstance, seed: int, static: bool = False, **options: Any) -> SocEngine:
-    """Play one episode in both, by random choices, and assert that they agree at every decision and in what comes of it.
+    """Play one episode in both by random choices; assert that they agree at every decision and in what comes of it.
 
     Args:
         options: of the environment.

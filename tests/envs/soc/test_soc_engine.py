@@ -115,6 +115,20 @@ def common_options(draw: st.DrawFn, contended: bool = True) -> dict[str, Any]:
     return options
 
 
+def test_a_transfer_whose_producer_has_just_finished_is_expected_before_it_is_asked_for():
+    options = {"scale": 3.0, "queue_cap": 4, "prefill": True, "release": "assigned", "insertion": True}
+    play_twins(random_instance(1), 1, horizon=65, noise=0.4, contention="link", **options)
+
+
+@pytest.mark.parametrize("contention", ["none", "link"])
+def test_a_schedule_says_when_data_was_ready_also_of_the_last_that_were_told_of(contention: str):
+    instance = soc_graphs.instance([[0]], [])
+    engine = play_twins(instance, 0, static=True, overhead_call=0.7, contention=contention)
+    assert engine.schedule(0).tasks.tolist() == [[0, 0, 0, 1, 0, 1, 1]]
+    # The horizon comes before anything is told of.
+    play_twins(random_instance(1), 0, scale=3.0, horizon=4, prefill=True, overhead_call=9.0, contention=contention)
+
+
 SEEDS = st.integers(0, 2**31)
 
 
