@@ -196,6 +196,8 @@ def arrivals_due(problem, state, i):
     """Generate the jobs whose time has come, as far as the cap allows."""
     clock = state.clock[i]
     cap, t = problem.options[OPT_CAP], clock[TIME]
+    if clock[END] == NEVER:  # an imagined world in which nothing more arrives
+        return
     if problem.options[OPT_ARRIVALS] == BACK_TO_BACK:
         first = cap if problem.options[OPT_PREFILL] == 1 else 1
         while clock[GENERATED] < clock[COMPLETED] + first:
@@ -468,7 +470,7 @@ def run_to_decision(problem, state, i, changed):
                 moved = moved or problem.options[OPT_CONTENTION] > 0
             compute_starts(problem, state, i, NONE if moved else changed)
             return
-        if problem.options[OPT_STATIC] == 1 and clock[COMPLETED] == clock[GENERATED]:
+        if clock[END] == NEVER and clock[IN_SYSTEM] == 0:
             clock[STATUS] = FINISHED
             return
         clock[EPOCH] = NONE

@@ -18,6 +18,7 @@ MEMORIES = ("direct", "shared")
 OBJECTIVES = ("latency", "makespan", "energy", "edp")
 REWARD_SCALES = ("instance", "none")
 LEVELS = ("performance", "powersave")
+IMAGINED = ("drain", "horizon")
 MOST = 2**40
 
 
@@ -46,7 +47,8 @@ class SocOptions:
         overhead_call, overhead_task: what a joint decision takes, and each of its tasks, in the clock's unit.
         objective: "latency" (sum over jobs), "makespan", "energy" or "edp" (energy times latency).
         reward_scale: "instance" (rewards are divided by a constant of the instance) or "none".
-        imagined: how far imagined worlds of a stream go; 0: to the horizon.
+        imagined: how far imagined worlds of a stream go: "drain" (nothing more arrives, until all jobs are done),
+            "horizon" (as the episode does), or so much time.
     """
 
     static: bool = False
@@ -70,7 +72,7 @@ class SocOptions:
     overhead_task: float = 0.0
     objective: str = "latency"
     reward_scale: str = "instance"
-    imagined: int = 400
+    imagined: str | int = "drain"
 
     def __post_init__(self) -> None:
         choices = {
@@ -95,7 +97,6 @@ class SocOptions:
             ("queue_cap", 1, 4096),
             ("horizon", 1, MOST),
             ("warmup", 0, MOST),
-            ("imagined", 0, MOST),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -104,6 +105,8 @@ class SocOptions:
             _number(name, getattr(self, name), low)
         self.scales()
         self.noises()
+        if self.imagined not in IMAGINED and not (type(self.imagined) is int and 1 <= self.imagined <= MOST):
+            raise FieldError("option imagined", self.imagined, f"'drain', 'horizon' or an integer from 1 to {MOST}")
         if not self.is_level(self.dvfs):
             raise FieldError("option dvfs", self.dvfs, "'performance', 'powersave' or a number from 0 to 63")
         if self.memory == "shared" and self.release == "assigned":
@@ -160,7 +163,8 @@ class SocOptions:
         options[d.OPT_OVERHEAD] = self.overhead_call > 0.0 or self.overhead_task > 0.0
         options[d.OPT_OBJECTIVE] = OBJECTIVES.index(self.objective)
         options[d.OPT_SCALE] = self.reward_scale == "instance"
-        options[d.OPT_IMAGINED] = self.imagined
+        options[d.OPT_IMAGINED] = self.imagined if isinstance(self.imagined, int) else 0
+        options[d.OPT_DRAIN] = self.imagined == "drain"
         scales, noises = self.scales(), self.noises()
         head = [self.mtbf, self.mttr, self.overhead_call, self.overhead_task, len(scales), len(noises)]
         return options, np.array([*head, *scales, *noises], dtype=np.float64)

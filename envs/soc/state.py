@@ -36,8 +36,9 @@ NONE = -1
     OPT_OBJECTIVE,
     OPT_SCALE,
     OPT_IMAGINED,
+    OPT_DRAIN,
     NUM_OPTIONS,
-) = range(19)
+) = range(20)
 EXPONENTIAL, FIXED, BACK_TO_BACK = range(3)  # values of OPT_ARRIVALS
 NO_CONTENTION, LINK, BUS = range(3)  # values of OPT_CONTENTION
 LATENCY, MAKESPAN, ENERGY, EDP = range(4)  # values of OPT_OBJECTIVE

@@ -28,6 +28,7 @@ from .state import (
     NUMBER,
     OPT_ARRIVALS,
     OPT_DOWN,
+    OPT_DRAIN,
     OPT_IMAGINED,
     OPT_STATIC,
     PAUSED,
@@ -104,18 +105,21 @@ def true_time(problem, state, i, number, k, dummy, mean):
 
 
 @compiled
-def draw_change(problem, state, i, p, since):
-    """Set when PE p, which has been up or down since then, changes."""
+def draw_change(problem, state, i, p, now):
+    """Set when PE p, which is up or down now, changes: later than now."""
     pe = state.pe[i, p]
     seed = state.clock[i, SEED]
     pe[CHANGE] = NEVER
     if problem.options[OPT_DOWN] == 0 or (seed == TYPICAL_SEED and pe[UP] == 1):
         return
     mean = problem.law[MTBF] if pe[UP] == 1 else problem.law[MTTR]
-    length = mean
+    length = np.int64(mean)
     if seed != TYPICAL_SEED:
-        length = -mean * np.log(1.0 - uniform(seed, STREAM_DOWN, p, pe[WINDOW], 1 - pe[UP]))
-    pe[CHANGE] = since + max(np.int64(length), 1)
+        length = np.int64(-mean * np.log(1.0 - uniform(seed, STREAM_DOWN, p, pe[WINDOW], 1 - pe[UP])))
+        if pe[SINCE] < now:
+            # The law has no memory; what has lasted beyond now lasts at least one more, and then as from the start.
+            length += 1
+    pe[CHANGE] = now + max(length, 1)
 
 
 @compiled
@@ -124,16 +128,17 @@ def imagine(problem, state, i, key):
     clock = state.clock[i]
     t = clock[TIME]
     clock[SEED] = TYPICAL_SEED if key == TYPICAL else np.int64(combine(key, clock[STEPS]) >> np.uint64(2))
-    if problem.options[OPT_STATIC] == 0:
+    if problem.options[OPT_DRAIN] == 1:
+        clock[NEXT_ARRIVAL], clock[END] = NEVER, NEVER
+    elif problem.options[OPT_STATIC] == 0:
         if problem.options[OPT_IMAGINED] > 0:
             clock[END] = min(clock[END], t + problem.options[OPT_IMAGINED])
-        if problem.options[OPT_ARRIVALS] == EXPONENTIAL and clock[WAITING] == 0 and clock[NEXT_ARRIVAL] < NEVER:
-            # Gaps have no memory, but for their being rounded down: this instant's arrivals have been seen.
-            clock[NEXT_ARRIVAL] = t + max(draw_gap(problem, state, i, clock[GENERATED]), 1)
+        if problem.options[OPT_ARRIVALS] == EXPONENTIAL and clock[WAITING] == 0:
+            # Gaps have no memory; this instant's arrivals have been seen.
+            clock[NEXT_ARRIVAL] = t + draw_gap(problem, state, i, clock[GENERATED]) + (clock[SEED] != TYPICAL_SEED)
     for p in range(problem.instance[clock[INSTANCE], PES]):
         pe = state.pe[i, p]
         if problem.options[OPT_DOWN] == 1:
-            # Both laws have no memory.
             draw_change(problem, state, i, p, t)
         if pe[RUNS] >= 0:
             redraw_end(problem, state, i, p)
@@ -160,13 +165,30 @@ def redraw_end(problem, state, i, p):
     passed = worked(state, i, p)
     length = max(mean, passed + 1)
     if noise > 0.0 and problem.task[row, DUMMY] == 0 and seed != TYPICAL_SEED:
-        length = passed + 1
-        for attempt in range(_TRIES):
-            u = uniform(seed, _STREAM_AGAIN, job[NUMBER], k, 2 * attempt)
-            v = uniform(seed, _STREAM_AGAIN, job[NUMBER], k, 2 * attempt + 1)
-            drawn = noisy_time(mean, noise, u, v)
-            if drawn > passed:
-                length = drawn
-                break
+        length = longer_time(mean, noise, passed, seed, job[NUMBER], k)
     task = state.task[i, pe[RUNS]]
     pe[TRUE_END] = task[START] + task[PAUSED] + length
+
+
+@compiled
+def longer_time(mean, noise, passed, seed, number, k):
+    """A task's time, by the law of `noisy_time`, given that it is longer than what has passed.
+
+    Far in the tail normal numbers beyond a bound are drawn by rejection from shifted exponential ones (Robert,
+    "Simulation of truncated normal variables", Statistics and Computing 5, 1995).
+    """
+    bound = ((passed + 0.5) / max(mean, 1) - 1.0) / noise
+    rate = 0.5 * (bound + np.sqrt(bound * bound + 4.0))
+    for attempt in range(_TRIES):
+        u = uniform(seed, _STREAM_AGAIN, number, k, 2 * attempt)
+        v = uniform(seed, _STREAM_AGAIN, number, k, 2 * attempt + 1)
+        if bound <= 0.0:
+            drawn = noisy_time(mean, noise, u, v)
+        else:
+            z = bound - np.log(1.0 - u) / rate
+            if v > np.exp(-0.5 * (z - rate) ** 2):
+                continue
+            drawn = np.int64(np.rint(mean * (1.0 + noise * z)))
+        if drawn > passed:
+            return drawn
+    return passed + 1
