@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import torch
 from makespan.agents.agent import Setting
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
+from makespan.agents.checkpoint import load_checkpoint
 from makespan.agents.foresight import PRIOR
+from makespan.agents.learned import find_checkpoint
 from makespan.agents.muzero.agent import NetworkSearchAgent
 from makespan.agents.muzero.network import make_muzero
 from makespan.envs.core.errors import UserError
@@ -170,6 +173,26 @@ def test_goes_on_after_an_interruption(tiny: Tiny, agent: str) -> None:
     damaged.write_bytes(damaged.read_bytes()[:100])
     with pytest.raises(UserError, match="truncated"):
         make_run(config, False, Progress(config, quiet=True))
+
+
+def test_goes_on_with_the_scorers_that_it_began_with(tiny: Tiny, tmp_path: Path) -> None:
+    class Stop(Progress):
+        def trained(self, steps: int, score: float | None) -> None:
+            if steps >= 64:
+                raise Interrupted("enough", by_user=True)
+
+    scorer = shutil.copytree(find_checkpoint("checkpoints/job_shop_scorer"), tmp_path / "scorer")
+    config = tiny(agent="alphazero", foresight=f"lrm+{scorer}", foresight_worlds=0, **SMALL)
+    with pytest.raises(Interrupted):
+        make_run(config, False, Stop(config, quiet=True)).train()
+    shutil.rmtree(scorer)
+    again = make_run(config, False, Progress(config, quiet=True))
+    again.train()
+    assert again.decisions == config.steps
+    weights, _ = load_checkpoint(Path(config.out) / "last")
+    shipped, _ = load_checkpoint(find_checkpoint("checkpoints/job_shop_scorer"))
+    for name, array in shipped.items():
+        np.testing.assert_array_equal(weights[f"foresight.scorer.{name}"], array)
 
 
 def test_the_same_run_is_the_same(tiny: Tiny, tmp_path: Path) -> None:
