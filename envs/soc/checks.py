@@ -69,7 +69,9 @@ def named_edges(
         for side in range(2):
             number = numbers.get(row[side]) if isinstance(row[side], str) else None
             if number is None:
-                raise UnknownNameError(f"task of {source + ': ' if source else ''}{entry}:", str(row[side]), numbers)
+                raise UnknownNameError(
+                    f"task of {source + ': ' if source else ''}{entry}:", str(row[side])[:80], numbers
+                )
             edges[e, side] = number
         volumes[e] = require_integer(f"{entry} volume", row[2], 0, MAX_VOLUME, source)
     return edges, volumes
@@ -97,7 +99,7 @@ def fixed(array: NDArray[Any]) -> NDArray[Any]:
 
 def as_table(value: Any, columns: int | None = None) -> Any:
     """The value; an empty one as an empty table of integers."""
-    if len(np.shape(value)) and len(value) == 0:
+    if isinstance(value, list | tuple | np.ndarray) and len(value) == 0:
         return np.zeros((0, columns) if columns else 0, dtype=np.int64)
     return value
 
@@ -232,7 +234,7 @@ def _cycle(edges: NDArray[np.int64], left: set[int]) -> list[int]:
 def read_mix(mix: Any, count: int) -> NDArray[np.float64]:
     try:
         found = np.array(mix, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise FieldError("mix", mix, f"{count} probabilities") from None
     if found.shape == (0,):
         return np.full(count, 1.0 / count)

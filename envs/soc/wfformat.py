@@ -135,14 +135,15 @@ def _flat_tasks(workflow: Mapping[str, Any], sizes: dict[str, int], source: str 
             place = f"{where}.files[{f}]"
             file = _object(place, file, source)
             link = file.get("link")
-            if link not in files:
+            if not isinstance(link, str) or link not in files:
                 raise FieldError(f"{place}.link", link, "input or output", source)
-            own = str(file.get("path", "")) + _text(f"{place}.name", file.get("name", file.get("id")), source)
+            folder = _text(f"{place}.path", file["path"], source) if file.get("path") else ""
+            own = folder + _text(f"{place}.name", file.get("name", file.get("id")), source)
             if own not in sizes or link == "output":
                 _set_size(sizes, own, file, place, source)
             files[link].append(own)
         own = _text(f"{where}.name", entry.get("name"), source)
-        alias = entry["id"] if isinstance(entry.get("id"), str) else None
+        alias = _text(f"{where}.id", entry["id"], source) if "id" in entry else None
         tasks.append(_task(own, alias, where, entry, entry, list(files.values()), source))
     return tasks
 
@@ -158,7 +159,7 @@ def _task(
 ) -> _Task:
     seconds = ran.get("runtimeInSeconds")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= MAX_TIME:
-        raise FieldError(f"runtimeInSeconds of task {own!r}", seconds, f"a number from 0 to {MAX_TIME}", source)
+        raise FieldError(f"runtimeInSeconds of task {own[:80]!r}", seconds, f"a number from 0 to {MAX_TIME}", source)
     command = ran.get("command")
     program = command.get("program") if isinstance(command, dict) else None
     parents, children = (_list(f"{where}.{key}", entry.get(key, []), source) for key in ("parents", "children"))
@@ -178,7 +179,7 @@ def _wf_edges(tasks: Sequence[_Task], source: str | None) -> list[tuple[int, int
         for key, others in (("parents", task.parents), ("children", task.children)):
             for k, other in enumerate(others):
                 if not isinstance(other, str) or other not in numbers:
-                    where = f"{source + ': ' if source else ''}{task.where}.{key}[{k}] (of task {task.id!r}):"
+                    where = f"{source + ': ' if source else ''}{task.where}.{key}[{k}] (of task {task.id[:80]!r}):"
                     raise UnknownNameError(f"task in {where}", str(other)[:80], numbers)
                 pair = (numbers[other], number) if key == "parents" else (number, numbers[other])
                 found[pair] = None
@@ -206,13 +207,13 @@ def _set_size(sizes: dict[str, int], own: str, entry: Mapping[str, Any], where: 
     size = entry.get("sizeInBytes")
     if isinstance(size, float) and size == int(size):
         size = int(size)
-    sizes[own] = require_integer(f"{where}.sizeInBytes (of file {own!r})", size, 0, MAX_VOLUME, source)
+    sizes[own] = require_integer(f"{where}.sizeInBytes (of file {own[:80]!r})", size, 0, MAX_VOLUME, source)
 
 
 def _duration(task: _Task, per_second: int, source: str | None) -> int:
     """Seconds as integers of a unit, rounded up; 0.003 s are 3 ms, not 4."""
     value = math.ceil(Decimal(str(task.seconds)) * per_second)
-    return require_integer(f"runtimeInSeconds of task {task.id!r} in time units", value, 0, MAX_TIME, source)
+    return require_integer(f"runtimeInSeconds of task {task.id[:80]!r} in time units", value, 0, MAX_TIME, source)
 
 
 def _classes(programs: Sequence[str | None]) -> list[int]:
@@ -285,8 +286,8 @@ def _list(where: str, value: object, source: str | None) -> list[Any]:
 
 
 def _text(where: str, value: object, source: str | None) -> str:
-    if not isinstance(value, str) or not value:
-        raise FieldError(where, value, "a text", source)
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise FieldError(where, value, "a text of printable characters", source)
     return value
 
 

@@ -283,6 +283,9 @@ def test_names_that_wfformat_forbids_are_replaced():
             edited(FLAT, "workflow", "tasks", 0, "files", 1, "sizeInBytes", to=...),
             "FILE: workflow.tasks[0].files[1].sizeInBytes (of file 'x/out') is None, expected an integer from 0",
         ),
+        (edited(FLAT, "workflow", "tasks", 0, "files", 1, "link", to=[]), "files[1].link is [], expected input or"),
+        (edited(FLAT, "workflow", "tasks", 0, "files", 1, "path", to=[1]), "files[1].path is [1], expected a text"),
+        (edited(FLAT, "workflow", "tasks", 0, "id", to="\n"), "workflow.tasks[0].id is '\\n', expected a text"),
         (edited(FLAT, "workflow", "tasks", 0, "runtimeInSeconds", to="1"), "of task 'first' is '1', expected a number"),
     ],
 )

@@ -178,6 +178,8 @@ def test_any_instance_survives_its_text(instance):
         (changed("mix", to=[1]), "FILE: mix is [1.0], expected 2 probabilities, one per application"),
         (changed("mix", to=["a", 1]), "FILE: mix is ['a', 1], expected 2 probabilities"),
         (changed("mix", to=1), "FILE: mix is 1, expected a list"),
+        (changed("mix", to=[10**400, 1]), "expected 2 probabilities"),
+        (changed("jobs", to=[[[], 0]]), "FILE: jobs is [[[], 0]], expected an integer array with 2 dimensions"),
         (changed("jobs", to=[[2, 0]]), "FILE: jobs[0]: application is 2, expected an integer from 0 to 1"),
         (changed("jobs", to=[[0, 0], [0, -1]]), "FILE: jobs[1]: arrival is -1, expected an integer from 0"),
         (changed("jobs", to=[[0, 0, 0]]), "FILE: jobs: shape is (1, 3), expected (1, 2)"),
