@@ -1,4 +1,4 @@
-"""A learned order for the mapper as an agent, alone, with samples, and as the start of a search."""
+"""A learned order for the mapper as an agent: alone, with samples, and as the start of a search."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from ...envs.core.names import Name, check_options
 from ...envs.core.random import combine
 from ...envs.memory_mapping.instance import MemoryInstance
 from ...envs.memory_mapping.schedule import MemoryPlan
-from ..agent import Setting
+from ..agent import Imagine, Report, Setting
 from ..checkpoint import Arrays, load_checkpoint
 from .agent import MappingAgent, search_grid
 from .learned_order import HIDDEN, PASSES, OrderPlayer, join_row, weight_shapes
+from .learned_search import LearnedSearch
 from .outlook import FIXED, GENERAL, SEEN
 
 MEMORY_MAPPING = "makespan/MemoryMapping-v0"
 NOISE = 0.4
-_MOST = 100_000
+_SAMPLED = 8  # variants that samples are drawn by
+_MOST = 10**9
 _LONGEST = 1_000_000
 
 
@@ -36,13 +38,14 @@ class OrderAgent(MappingAgent):
     Args:
         setting: of the environment.
         row: float64 [P], see `makespan.agents.memory_mapping.learned_order`.
-        samples: how often the program is ordered, all but the first time from noised scores.
+        samples: how often the program is ordered, all but the first time from noised scores and by the best variants.
 
     Attributes:
         row: the weights.
     """
 
     name = "mapper-order"
+    improves = True
 
     def __init__(self, setting: Setting, row: NDArray[np.float64], samples: int = 1) -> None:
         super().__init__(setting)
@@ -50,30 +53,79 @@ class OrderAgent(MappingAgent):
 
     def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
         player = OrderPlayer(instance, self._comparable(search_grid()), self._score)
-        player.play(self.row, PASSES)
+        costs = np.minimum(player.play(self.row, PASSES).min(axis=1), player.first)
+        best = np.argsort(costs, kind="stable")[:_SAMPLED].astype(np.int64)
         for number in range(1, self._tries):
-            player.play(self.row, PASSES, NOISE, int(combine(np.uint64(key), number)))
+            player.play(self.row, PASSES, NOISE, int(combine(np.uint64(key), number)), best)
         return player.plan()
+
+    def improve(
+        self, instance: MemoryInstance, imagine: Imagine, seconds: float, report: Report, best: Any = None
+    ) -> None:
+        self._search(instance, self._setting.seed).run(seconds, None, report.found)
+
+    def _search(self, instance: MemoryInstance, key: int) -> LearnedSearch:
+        return LearnedSearch(instance, self._comparable(search_grid()), self._score, key, self.row)
+
+
+class OrderSearchingAgent(OrderAgent):
+    """The same, searching on for each program.
+
+    Args:
+        setting: of the environment.
+        row: as for `OrderAgent`.
+        seconds: wall time for each program; None: no limit.
+        mappings: limit of another kind, how many orders are mapped; None: none.
+    """
+
+    def __init__(self, setting: Setting, row: NDArray[np.float64], seconds: float | None, mappings: int | None) -> None:
+        super().__init__(setting, row)
+        self._seconds, self._mappings = seconds, mappings
+
+    def propose(self, instance: MemoryInstance, key: int) -> MemoryPlan:
+        search = self._search(instance, key)
+        search.run(self._seconds, self._mappings)
+        return search.plan()
 
 
 def load_order_agent(name: Name, folder: Path, setting: Setting) -> OrderAgent:
-    """The agent of a checkpoint: ``checkpoints/memory_mapping_order[:samples=64]``.
+    """The agent of a checkpoint: ``checkpoints/memory_mapping_order[:samples=64|:time=T|:orders=N]``.
 
     Raises:
-        UserError: the checkpoint is damaged or sees other features, an option is wrong, or the environment is another.
+        UserError: the checkpoint is damaged or sees other features, an option is wrong or contradicts another, or the
+            environment is another.
     """
-    check_options(name, "learned order", ("samples",))
+    check_options(name, "learned order", ("samples", "time", "orders"))
     if setting.env_id != MEMORY_MAPPING:
         raise UserError(f"agent {str(name)!r} cannot play {setting.env_id!r}: it orders storages of memory mapping")
-    samples = name.options.get("samples", 1)
-    if isinstance(samples, bool) or not isinstance(samples, int) or not 1 <= samples <= _MOST:
-        raise FieldError("option samples", samples, f"an integer from 1 to {_MOST}")
+    if len(name.options) > 1:
+        raise UserError(f"agent {str(name)!r}: options {' and '.join(name.options)} exclude each other")
     weights, card = load_checkpoint(folder)
     if card["network"] != network_card():
         raise UserError(f"checkpoint {str(folder)!r} holds a learned order of other features or another size")
-    agent = OrderAgent(setting, row_of(weights, str(folder)), samples)
+    row = row_of(weights, str(folder))
+    if name.options and "samples" not in name.options:
+        agent: OrderAgent = OrderSearchingAgent(setting, row, _seconds(name), _count(name, "orders", None))
+    else:
+        agent = OrderAgent(setting, row, _count(name, "samples", 1) or 1)
     agent.name = str(name)
     return agent
+
+
+def _count(name: Name, key: str, default: int | None) -> int | None:
+    value = name.options.get(key, default)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST):
+        raise FieldError(f"option {key}", value, f"an integer from 1 to {_MOST}")
+    return value
+
+
+def _seconds(name: Name) -> float | None:
+    value = name.options.get("time")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
+        raise FieldError("option time", value, f"seconds, above 0 and at most {_LONGEST}")
+    return float(value)
 
 
 def row_of(weights: Arrays, source: str) -> NDArray[np.float64]:
