@@ -82,7 +82,7 @@ class RuleAgent(Agent):
         ordinary = mask.shape[1] - len(self._spec.special_actions)
         open_ = mask.astype(np.bool_)
         # Special actions stay only where nothing else is legal; among them the lowest slot wins.
-        candidates = open_ & (np.arange(mask.shape[1]) < ordinary)
+        candidates = open_ & (np.arange(mask.shape[1]) < (mask.shape[1] if rule.special else ordinary))
         only_special = ~candidates.any(axis=1)
         if rule.conflict_set is not None:
             candidates = within_conflict_set(rule.conflict_set, self._spec, features, nodes, candidates)

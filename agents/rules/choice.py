@@ -32,6 +32,7 @@ def rule_parameters(rules: Sequence[Rule], spec: ObservationSpec) -> NDArray[np.
     table[:, KIND] = BY_KEYS
     for row, rule in zip(table, rules, strict=True):
         row[NUM_KEYS] = len(rule.keys)
+        row[INCLUDE_SPECIAL] = rule.special
         for number, (name, sign) in enumerate(rule.keys):
             row[FIRST_KEY + 2 * number] = _column(rule, spec, name)
             row[FIRST_KEY + 2 * number + 1] = sign
@@ -148,7 +149,8 @@ def choose_by_rule(view, i, where, parameters, key, decision):
     if parameters[RESOURCE] >= 0:
         least, resource = conflict_machine(view, i, where, parameters)
     chosen = -1
-    for a in range(slots - where[NUM_SPECIAL]):
+    compared = slots if parameters[INCLUDE_SPECIAL] == 1 else slots - where[NUM_SPECIAL]
+    for a in range(compared):
         if mask[a] == 0:
             continue
         if least >= 0 and not in_conflict(view, i, where, parameters, a, least, resource):

@@ -33,7 +33,8 @@ class ConflictSet:
 class Rule:
     """A named rule: of the legal actions it takes the one whose keys are smallest, compared in order.
 
-    Ties go to the lowest slot; special actions (WAIT) are taken only where nothing else is legal.
+    Ties go to the lowest slot; special actions (WAIT) are taken only where nothing else is legal, unless the rule says
+    so.
 
     Attributes:
         name: as users write it.
@@ -42,6 +43,7 @@ class Rule:
         conflict_set: restricts the choice first.
         needs: environment options without which the rule has no meaning.
         handful: one of the few that planners play where they are not told which.
+        special: whether special actions are compared like all others.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Rule:
     conflict_set: ConflictSet | None = None
     needs: Mapping[str, OptionValue] | None = None
     handful: bool = False
+    special: bool = False
 
     def __post_init__(self) -> None:
         parsed = parse_name(self.name, "rule")

@@ -14,6 +14,11 @@ _TOPCUOGLU = "Topcuoglu, Hariri & Wu, IEEE TPDS 13(3), 2002"
 _IBARRA = "Ibarra & Kim, Journal of the ACM 24(2), 1977; Maheswaran et al., JPDC 59(2), 1999"
 _BRAUN = "Braun et al., JPDC 61(6), 2001"
 _MACK = "Mack et al., 'Performant, multi-objective scheduling of highly interleaved task graphs', IEEE TPDS 33(9), 2022"
+_HOLD = (
+    ", of the tasks that can start now on the PE where they finish first; where there is none, all are held back until "
+    "something happens, so that none stands in a queue: ours, for hold=1"
+)
+_CONWAY = "Conway, Maxwell & Miller, Theory of Scheduling, 1967"
 
 RULES = (
     Rule(
@@ -93,5 +98,33 @@ RULES = (
         "heft-rt-blind",
         (("mean_time", -1), ("blind_finish_delay", 1)),
         f"the same as coded there, blind for transfers. {_MACK}",
+    ),
+    Rule(
+        "srpt",
+        (("job_work_left", 1), ("finish_delay", 1)),
+        f"shortest remaining processing time: the job with the least work left, then least finish. {_CONWAY}",
+        handful=True,
+    ),
+    Rule(
+        "srpt-hold",
+        (("waits", 1), ("job_work_left", 1), ("finish_delay", 1)),
+        f"shortest remaining processing time{_HOLD}",
+        needs={"hold": True},
+        special=True,
+        handful=True,
+    ),
+    Rule(
+        "heft-hold",
+        (("waits", 1), ("upward_rank", -1), ("finish_delay", 1)),
+        f"greatest upward rank, then least finish{_HOLD}",
+        needs={"hold": True},
+        special=True,
+    ),
+    Rule(
+        "mct-hold",
+        (("waits", 1), ("position", 1), ("finish_delay", 1)),
+        f"tasks in their order, least finish{_HOLD}",
+        needs={"hold": True},
+        special=True,
     ),
 )

@@ -27,6 +27,7 @@ from .state import (
     COMPLETED,
     COST,
     DATA,
+    DEMAND,
     DONE,
     DUMMY,
     EDP,
@@ -36,6 +37,8 @@ from .state import (
     ENERGY_USED,
     EPOCH,
     EXPECTED,
+    FAST_GROUP,
+    FASTEST,
     FINISH,
     FINISHED,
     FIRST_IN,
@@ -48,11 +51,13 @@ from .state import (
     FREE,
     GENERATED,
     HEAD,
+    HOLDS,
     IDLE_POWER,
     ILLEGAL,
     IN,
     IN_SYSTEM,
     INSTANCE,
+    JOB_WORK,
     JOBS,
     KIND_IDLE,
     LAST_FINISH,
@@ -91,6 +96,7 @@ from .state import (
     OPT_CAP,
     OPT_CONTENTION,
     OPT_DOWN,
+    OPT_HOLD,
     OPT_HORIZON,
     OPT_NOISY,
     OPT_OBJECTIVE,
@@ -132,6 +138,7 @@ from .state import (
     UP,
     WAITING,
     WINDOW,
+    WORK_LEFT,
     WORST_POWER,
     WORST_TIME,
 )
@@ -161,7 +168,7 @@ def generate(problem, state, i, app, born):
         s += 1
     job, tasks = state.job[i, s], problem.app[app, TASKS]
     job[ACTIVE], job[APP], job[NUMBER], job[BORN] = 1, app, clock[GENERATED], born
-    job[LEFT], job[EXPECTED] = tasks, born
+    job[LEFT], job[EXPECTED], job[JOB_WORK] = tasks, born, 0
     clock[GENERATED] += 1
     clock[IN_SYSTEM] += 1
     clock[UNASSIGNED] += tasks
@@ -173,7 +180,10 @@ def generate(problem, state, i, app, born):
         one[PHASE], one[ON], one[NEXT] = UNRELEASED, NONE, NONE
         one[PENDING] = one[BLOCKERS] = problem.task[first + k, IN]
         one[DATA], one[START], one[FINISH], one[RELEASE] = born, NEVER, NEVER, NEVER
+        job[JOB_WORK] += problem.task[first + k, FASTEST]
+        state.group[i, problem.task[first + k, FAST_GROUP], DEMAND] += problem.task[first + k, FASTEST]
         touch(state, i, s * room + k)
+    clock[WORK_LEFT] += job[JOB_WORK]
     if problem.options[OPT_CONTENTION] != NO_CONTENTION:
         each = state.asked.shape[1] // state.job.shape[1]
         for slot in range(s * each, (s + 1) * each):
@@ -320,6 +330,8 @@ def finish_task(problem, state, i, p):
                 else:
                     task[other, RELEASE] = memory_date(problem, state, i, other)
     job[LEFT] -= 1
+    job[JOB_WORK] -= own[FASTEST]
+    clock[WORK_LEFT] -= own[FASTEST]
     if job[LEFT] == 0:
         job_done(problem, state, i, s)
 
@@ -450,6 +462,70 @@ def tell(problem, state, i):
 
 
 @compiled
+def can_hold(problem, state, i):
+    """Whether offered tasks may be held back: something else must be under way, or nothing might ever happen."""
+    if problem.options[OPT_HOLD] == 0:
+        return False
+    for p in range(problem.instance[state.clock[i, INSTANCE], PES]):
+        if state.pe[i, p, RUNS] >= 0 or state.pe[i, p, HEAD] >= 0:
+            return True
+    return False
+
+
+@compiled
+def hold(problem, state, i):
+    """Let time pass until a task is done, a job arrives or a PE changes; then go on to the next decision."""
+    clock = state.clock[i]
+    clock[STEPS] += 1
+    clock[HOLDS] += 1
+    news = happened(problem, state, i)
+    releases = NEVER
+    if problem.options[OPT_SHARED] == 1:
+        releases = releases_due(problem, state, i)
+    while clock[STATUS] == RUNNING and happened(problem, state, i) == news:
+        releases = go_on(problem, state, i, releases)
+    if clock[STATUS] == RUNNING:
+        run_to_decision(problem, state, i, NONE)
+
+
+@compiled
+def happened(problem, state, i):
+    """A number that changes when a task is done, a job arrives, a task is offered or a PE changes."""
+    clock = state.clock[i]
+    total = clock[LOGGED] + clock[GENERATED] + clock[OFFERED_COUNT]
+    if problem.options[OPT_DOWN] == 1:
+        for p in range(problem.instance[clock[INSTANCE], PES]):
+            total += 2 * state.pe[i, p, WINDOW] + 1 - state.pe[i, p, UP]
+    return total
+
+
+@compiled
+def go_on(problem, state, i, releases):
+    """Start what can start, and let time pass to what happens next; the episode may end there.
+
+    Args:
+        releases: date of the next release from the shared memory.
+
+    Returns:
+        That date anew.
+    """
+    clock = state.clock[i]
+    clock[EPOCH] = NONE
+    if problem.options[OPT_CONTENTION] != NO_CONTENTION:
+        ask(problem, state, i)
+    if not start_due(problem, state, i):
+        date = min(next_event(problem, state, i), releases)
+        if date >= clock[END]:
+            pass_time(problem, state, i, clock[END])
+            if date == clock[END]:
+                finishes_due(problem, state, i)
+            clock[STATUS] = FINISHED
+            return NEVER
+        pass_time(problem, state, i, date)
+    return settle(problem, state, i)
+
+
+@compiled
 def run_to_decision(problem, state, i, changed):
     """Let time pass until a task is offered and the scheduler free, or the episode ends.
 
@@ -473,20 +549,10 @@ def run_to_decision(problem, state, i, changed):
         if clock[END] == NEVER and clock[IN_SYSTEM] == 0:
             clock[STATUS] = FINISHED
             return
-        clock[EPOCH] = NONE
-        if problem.options[OPT_CONTENTION] != NO_CONTENTION:
-            ask(problem, state, i)
-        if not start_due(problem, state, i):
-            date = min(next_event(problem, state, i), releases)
-            if date >= clock[END]:
-                pass_time(problem, state, i, clock[END])
-                if date == clock[END]:
-                    finishes_due(problem, state, i)
-                clock[STATUS] = FINISHED
-                return
-            pass_time(problem, state, i, date)
         moved = True
-        releases = settle(problem, state, i)
+        releases = go_on(problem, state, i, releases)
+        if clock[STATUS] != RUNNING:
+            return
 
 
 @compiled
@@ -513,6 +579,8 @@ def reset_state(problem, state, i, seed, instance):
             draw_change(problem, state, i, p, 0)
     for k in range(state.active.shape[1]):
         state.active[i, k] = 0
+    for g in range(state.group.shape[1]):
+        state.group[i, g, DEMAND] = 0
     for s in range(state.job.shape[1]):
         for column in range(NUM_JOB):
             state.job[i, s, column] = 0

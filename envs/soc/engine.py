@@ -14,7 +14,7 @@ from ..core.ordered import BEGIN, LEAVE, REWRITE, STEP, OrderedEngine
 from ..core.pack import Pack
 from . import state as d
 from .card import STATIC_OBJECTIVE, STREAM_OBJECTIVE
-from .dynamics import lower_bound, objective, place, reset_state, signature
+from .dynamics import can_hold, hold, lower_bound, objective, place, reset_state, signature
 from .instance import SocInstance
 from .observation import NUM_MEMO, SPEC, View, sizes
 from .observe import update_observation, write_blank
@@ -68,8 +68,19 @@ def chosen_pe(problem, state, i, action):
 
 
 @compiled
+def is_legal(problem, state, i, action):
+    """Whether a running copy may play an action."""
+    if action == slots_per_task(problem, state) * problem.options[d.OPT_WINDOW]:
+        return can_hold(problem, state, i)
+    return chosen_pe(problem, state, i, action) >= 0
+
+
+@compiled
 def advance(problem, state, i, action):
     """Play a legal action of copy i up to the next decision or the end of the episode."""
+    if action == slots_per_task(problem, state) * problem.options[d.OPT_WINDOW]:
+        hold(problem, state, i)
+        return
     place(problem, state, i, action // slots_per_task(problem, state), chosen_pe(problem, state, i, action))
 
 
@@ -85,7 +96,7 @@ def step(problem, state, outcome, i, action):
         return False
     # Time that passed before the first decision belongs to the first step.
     before = clock[d.TIME] if clock[d.STEPS] > 0 else 0
-    if chosen_pe(problem, state, i, action) >= 0:
+    if is_legal(problem, state, i, action):
         advance(problem, state, i, action)
     else:
         clock[d.STATUS] = d.ILLEGAL
@@ -120,7 +131,7 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
 @compiled
 def first_illegal(problem, state, actions):
     for i in range(len(actions)):
-        if state.clock[i, d.STATUS] == d.RUNNING and chosen_pe(problem, state, i, actions[i]) < 0:
+        if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(problem, state, i, actions[i]):
             return i
     return -1
 
@@ -178,7 +189,7 @@ class SocEngine(OrderedEngine):
         self.room = room or Room(*(max(column) for column in zip(*needed, strict=True)))
         jobs, tasks, edges, pes, groups, kinds = self.room
         window = self.options.window
-        actions = window * (1 if self.options.mode == "order" else groups)
+        actions = window * (1 if self.options.mode == "order" else groups) + 1
         super().__init__(num_copies, sizes(jobs, tasks, edges, pes, actions), threads)
         n, slots = num_copies, jobs * tasks
         rows = _LOG_ROWS if record and not self.options.static else 0
@@ -283,6 +294,7 @@ class SocEngine(OrderedEngine):
             "energy": int(clock[d.ENERGY_USED]),
             "utilisation": float(busy.mean()) / passed,
             "decisions": int(clock[d.STEPS]),
+            "holds": int(clock[d.HOLDS]),
         }
         return found
 
@@ -307,7 +319,11 @@ class SocEngine(OrderedEngine):
         slots = self.sizes.actions
         if not 0 <= action < slots:
             return f"actions are 0 to {slots - 1}"
-        each = slots // self.options.window
+        if action == slots - 1:
+            if not self.options.hold:
+                return "HOLD is switched off (hold=False)"
+            return "HOLD needs a task that runs or is assigned"
+        each = (slots - 1) // self.options.window
         w, g = divmod(action, each)
         count = min(int(self.state.clock[copy, d.OFFERED_COUNT]), self.options.window)
         if w >= count:

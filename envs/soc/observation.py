@@ -68,6 +68,7 @@ JOB_FEATURES = (
     _amount("age"),
     _amount("least_latency"),
     _flag("tasks_left"),
+    _amount("work_left"),
     _amount("mean_task_time"),
     Feature("log_tasks", _LOG, 0.0, 16.0),
     _signed("expected_delay"),
@@ -91,6 +92,7 @@ GLOBAL_FEATURES = (
     _flag("insertion"),
     _amount("told_delay"),
     _flag("planned_share"),
+    _amount("work_left", "mean task time, by PEs"),
 )
 GLOBAL_COLUMNS = len(GLOBAL_FEATURES)
 
@@ -138,6 +140,12 @@ ACTION_FEATURES = (
     _amount("finish_over_least"),
     _amount("best_finish_over_least"),
     _amount("end_over_least", "mean task time; of finish_plus_tail"),
+    _amount("job_work_left"),
+    _amount("job_work_over_least"),
+    Feature("waits", "0 for a start now where it finishes first, 0.5 for HOLD, else 1", 0.0, 1.0),
+    _flag("is_hold"),
+    _amount("demand", "mean task time: of unassigned tasks that are fastest here, by PEs of the group"),
+    _amount("fast_demand", "mean task time: the same of the group where the task is fastest"),
 )
 ACTION_COLUMNS = len(ACTION_FEATURES)
 TIME_SCALE = 50.0
@@ -152,6 +160,7 @@ SPEC = ObservationSpec(
     globals=GLOBAL_FEATURES,
     action_nodes=("task", "pe", "job"),
     action_features=ACTION_FEATURES,
+    special_actions=("HOLD",),
     time_scale=TIME_SCALE,
     stochastic=True,
 )

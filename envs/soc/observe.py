@@ -48,6 +48,7 @@ from .state import (
     GROUP_SIZE,
     IN,
     INSTANCE,
+    JOB_WORK,
     LEAST,
     LEFT,
     MEAN,
@@ -194,9 +195,10 @@ def write_job(problem, state, view, i, s):
     out[0] = wide((now - job[BORN]) * measure[PER_TIME])
     out[1] = wide(app[LEAST] * measure[PER_TIME])
     out[2] = job[LEFT] / app[TASKS]
-    out[3] = wide(problem.job_mean[job[APP]] * measure[PER_TIME])
-    out[4] = log_of(app[TASKS])
-    out[5] = signed((job[EXPECTED] - now) * measure[PER_TIME])
+    out[3] = wide(job[JOB_WORK] * measure[PER_TIME])
+    out[4] = wide(problem.job_mean[job[APP]] * measure[PER_TIME])
+    out[5] = log_of(app[TASKS])
+    out[6] = signed((job[EXPECTED] - now) * measure[PER_TIME])
 
 
 @compiled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.compile import compiled
+from .dynamics import can_hold
 from .observation import (
     ACTION_COLUMNS,
     K_ACTION_NODES,
@@ -21,10 +22,12 @@ from .state import (
     BLOCKERS,
     BORN,
     CRITICAL,
+    DEMAND,
     DOWNWARD,
     ELIGIBLE,
-    END,
+    FAST_GROUP,
     FASTEST,
+    FINISH,
     FIRST_KIND,
     FIRST_OUT,
     FIRST_PE,
@@ -37,6 +40,7 @@ from .state import (
     IDLE,
     IN_SYSTEM,
     INSTANCE,
+    JOB_WORK,
     LEAST,
     LEFT,
     LEVEL,
@@ -50,6 +54,7 @@ from .state import (
     OFFERED_COUNT,
     OPT_ASSIGNED,
     OPT_CAP,
+    OPT_HORIZON,
     OPT_INSERTION,
     OPT_ORDER,
     OPT_STATIC,
@@ -76,6 +81,7 @@ from .state import (
     WAITING,
     WANTED,
     WORK,
+    WORK_LEFT,
 )
 from .timeline import task_row
 
@@ -163,26 +169,31 @@ def write_actions(problem, state, view, i):
     room = 1 if order else state.group.shape[1]
     count = min(clock[OFFERED_COUNT], window) if clock[STATUS] == RUNNING else 0
     survey_groups(problem, state, i, count)
-    least_finish, best_rank, least_end = NEVER, 0.0, NEVER
+    least_finish, best_rank, least_end, least_start = NEVER, 0.0, NEVER, NEVER
+    least_work = NEVER
     for w in range(count):
         x = task_row(problem, state, i, state.offered[i, w])
         best_rank = max(best_rank, problem.worth[x, UPWARD])
+        s = state.offered[i, w] // (state.task.shape[1] // state.job.shape[1])
+        least_work = min(least_work, state.job[i, s, JOB_WORK])
         for p in range(row[PES]):
             time = problem.time[x, p]
             if time >= 0:
                 finish = state.first[i, w, p] + time
                 least_finish = min(least_finish, finish)
+                least_start = min(least_start, state.first[i, w, p])
                 least_end = min(least_end, finish + problem.tail[x, p])
     for w in range(count):
-        write_task_slots(problem, state, view, i, w, room, order, least_finish, best_rank, least_end)
+        write_task_slots(problem, state, view, i, w, room, order, least_finish, best_rank, least_end, least_work)
     for slot in range(count * room, view.memo[i, SLOTS_WRITTEN] * room):
         blank_slot(view, i, slot)
     view.memo[i, SLOTS_WRITTEN] = count
+    write_hold(problem, state, view, i, window * room, count, least_start, least_finish)
     write_globals(problem, state, view, i)
 
 
 @compiled
-def write_task_slots(problem, state, view, i, w, room, order, least_finish, best_rank, least_end):
+def write_task_slots(problem, state, view, i, w, room, order, least_finish, best_rank, least_end, least_work):
     """The action slots of the w-th offered task."""
     x = state.offered[i, w]
     row = task_row(problem, state, i, x)
@@ -197,7 +208,7 @@ def write_task_slots(problem, state, view, i, w, room, order, least_finish, best
             elif finish < second:
                 second = finish
     freed = children_freed(problem, state, i, x, row)
-    per_task = w, x, row, best, second, freed, least_finish, best_rank, least_end
+    per_task = w, x, row, best, second, freed, least_finish, best_rank, least_end, least_work
     if order:
         write_slot(problem, state, view, i, w, best_pe(problem, state, i, w, row), per_task)
         return
@@ -214,7 +225,7 @@ def write_task_slots(problem, state, view, i, w, room, order, least_finish, best
 @compiled
 def write_slot(problem, state, view, i, slot, p, per_task):
     """The slot that puts an offered task on PE p."""
-    w, x, row, best, second, freed, least_finish, best_rank, least_end = per_task
+    w, x, row, best, second, freed, least_finish, best_rank, least_end, least_work = per_task
     clock, pe, offsets = state.clock[i], state.pe[i, p], view.offsets
     instance = problem.instance[clock[INSTANCE]]
     s = x // (state.task.shape[1] // state.job.shape[1])
@@ -280,6 +291,41 @@ def write_slot(problem, state, view, i, slot, p, per_task):
     out[40] = wide((finish - least_finish) * per_time)
     out[41] = wide((best - least_finish) * per_time)
     out[42] = wide((finish + tail - least_end) * per_time)
+    out[43] = wide(job[JOB_WORK] * per_time)
+    out[44] = wide((job[JOB_WORK] - least_work) * per_time)
+    out[45] = start > told or finish > best
+    out[46] = 0.0
+    fast = task[FAST_GROUP]
+    fast_size = problem.pe[instance[FIRST_PE] + fast, GROUP_SIZE]
+    out[47] = wide(group[DEMAND] * per_time / max(size, 1))
+    out[48] = wide(state.group[i, fast, DEMAND] * per_time / max(fast_size, 1))
+
+
+@compiled
+def write_hold(problem, state, view, i, slot, count, least_start, least_finish):
+    """The slot that holds the offered tasks back."""
+    blank_slot(view, i, slot)
+    if count == 0 or not can_hold(problem, state, i):
+        return
+    clock = state.clock[i]
+    instance, now = problem.instance[clock[INSTANCE]], clock[TIME]
+    per_time = problem.measure[clock[INSTANCE], PER_TIME]
+    idle, next_finish = 0, NEVER
+    for p in range(instance[PES]):
+        pe = state.pe[i, p]
+        if pe[RUNS] >= 0:
+            next_finish = min(next_finish, state.task[i, pe[RUNS], FINISH])
+        else:
+            idle += pe[QUEUED] == 0
+    view.bytes[i, view.offsets[K_MASK] + slot] = 1
+    at = view.offsets[K_ACTIONS] + slot * ACTION_COLUMNS
+    out = view.floats[i, at : at + ACTION_COLUMNS]
+    out[5] = wide((least_start - now) * per_time)
+    out[6] = wide((next_finish - now) * per_time) if next_finish < NEVER else 0.0
+    out[8] = wide((least_finish - now) * per_time)
+    out[35] = share(idle / instance[PES])
+    out[45] = 0.5
+    out[46] = 1.0
 
 
 @compiled
@@ -292,7 +338,7 @@ def write_globals(problem, state, view, i):
         pe = state.pe[i, p]
         active += pe[RUNS] >= 0
         delay += max(pe[FREE] - now, 0)
-    out = view.floats[i, view.offsets[K_GLOBALS] : view.offsets[K_GLOBALS] + 16]
+    out = view.floats[i, view.offsets[K_GLOBALS] : view.offsets[K_GLOBALS] + 17]
     static = problem.options[OPT_STATIC] == 1
     out[0] = log_of(clock[OFFERED_COUNT])
     out[1] = clock[OFFERED_COUNT] > problem.options[OPT_WINDOW]
@@ -300,7 +346,8 @@ def write_globals(problem, state, view, i):
     out[3] = clock[WAITING]
     out[4] = active / row[PES]
     out[5] = wide(delay * per_time / row[PES])
-    out[6] = 1.0 if static else share((clock[END] - now) / max(clock[END], 1))
+    horizon = problem.options[OPT_HORIZON]
+    out[6] = 1.0 if static else share((horizon - now) / horizon)
     out[7] = 0.0 if static else wide(measure[WORK] / (real[GAP] * row[PES]))
     out[8] = share(real[NOISE])
     out[9] = min(measure[LOG_TASKS], 16.0)
@@ -313,3 +360,4 @@ def write_globals(problem, state, view, i):
     for s in range(state.job.shape[1]):
         total += problem.app[state.job[i, s, APP], TASKS] * state.job[i, s, 0]
     out[15] = share(1.0 - clock[UNASSIGNED] / max(total, 1))
+    out[16] = wide(clock[WORK_LEFT] * per_time / row[PES])

@@ -31,6 +31,8 @@ class SocOptions:
         mode: "pairs" (actions are offered tasks with groups of PEs) or "order" (offered tasks; the PE of least expected
             finish takes them).
         release: a task is offered when its predecessors are "finished" or "assigned".
+        hold: whether offered tasks may be held back until a task is done, a job arrives or a PE changes (action HOLD);
+            DS3 assigns all of them at once.
         insertion: whether a task may take a gap of its PE's expected timeline, or is appended.
         window: offered tasks that can be chosen at a time.
         scale: mean gap between arrivals; several joined by + (``40+60+100``): each episode draws one.
@@ -54,6 +56,7 @@ class SocOptions:
     static: bool = False
     mode: str = "pairs"
     release: str = "finished"
+    hold: bool = False
     insertion: bool = False
     window: int = 12
     scale: str | float = 100.0
@@ -87,7 +90,7 @@ class SocOptions:
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise FieldError(f"option {name}", getattr(self, name), " or ".join(repr(a) for a in allowed))
-        for name in ("static", "insertion", "prefill"):
+        for name in ("static", "hold", "insertion", "prefill"):
             value = getattr(self, name)
             if value not in (0, 1):
                 raise FieldError(f"option {name}", value, "true or false")
@@ -164,6 +167,7 @@ class SocOptions:
         options[d.OPT_OBJECTIVE] = OBJECTIVES.index(self.objective)
         options[d.OPT_SCALE] = self.reward_scale == "instance"
         options[d.OPT_IMAGINED] = self.imagined if isinstance(self.imagined, int) else 0
+        options[d.OPT_HOLD] = self.hold
         options[d.OPT_DRAIN] = self.imagined == "drain"
         scales, noises = self.scales(), self.noises()
         head = [self.mtbf, self.mttr, self.overhead_call, self.overhead_task, len(scales), len(noises)]
@@ -178,7 +182,18 @@ STATIC_DEFAULTS = {
     "objective": "makespan",
 }
 """What `makespan/StaticDag-v0` has in place of the defaults of a stream."""
-STREAM_ONLY = ("scale", "arrivals", "queue_cap", "prefill", "horizon", "warmup", "imagined", "release", "memory")
+STREAM_ONLY = (
+    "scale",
+    "arrivals",
+    "queue_cap",
+    "prefill",
+    "horizon",
+    "warmup",
+    "imagined",
+    "release",
+    "memory",
+    "hold",
+)
 """Options that have no meaning where all jobs are there at once."""
 
 

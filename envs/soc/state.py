@@ -37,8 +37,9 @@ NONE = -1
     OPT_SCALE,
     OPT_IMAGINED,
     OPT_DRAIN,
+    OPT_HOLD,
     NUM_OPTIONS,
-) = range(20)
+) = range(21)
 EXPONENTIAL, FIXED, BACK_TO_BACK = range(3)  # values of OPT_ARRIVALS
 NO_CONTENTION, LINK, BUS = range(3)  # values of OPT_CONTENTION
 LATENCY, MAKESPAN, ENERGY, EDP = range(4)  # values of OPT_OBJECTIVE
@@ -82,9 +83,9 @@ FIRST_POWER, KIND_IDLE, KIND_SIZE, NUM_KIND = range(4)
 FIRST_TASK, TASKS, FIRST_OUT_EDGE, EDGES, LEAST, NUM_APP = range(6)
 
 # --- columns of Problem.task ------------------------------------------------------------------------------------------
-# FIRST_OUT, OUT, FIRST_IN, IN: rows of the edge tables and their numbers. FASTEST is the least time, ELIGIBLE a count
-# of PEs, CRITICAL whether the task is on CPOP's critical path, PROCESSOR the PE of that path (-1 where it cannot run).
-FIRST_OUT, OUT, FIRST_IN, IN, FASTEST, ELIGIBLE, DUMMY, CRITICAL, PROCESSOR, NUM_TASK_DATA = range(10)
+# FIRST_OUT, OUT, FIRST_IN, IN: rows of the edge tables and their numbers. FASTEST is the least time, FAST_GROUP the
+# first group that has it, ELIGIBLE a count of PEs, CRITICAL whether the task is on CPOP's critical path, PROCESSOR the PE of that path (-1 where it cannot run).
+FIRST_OUT, OUT, FIRST_IN, IN, FASTEST, FAST_GROUP, ELIGIBLE, DUMMY, CRITICAL, PROCESSOR, NUM_TASK_DATA = range(11)
 
 # --- columns of Problem.worth (float64), of a task --------------------------------------------------------------------
 MEAN, LEAST_TIME, MEDIAN, UPWARD, DOWNWARD, LEVEL, MEAN_OCT, SPREAD, NUM_WORTH = range(9)
@@ -93,6 +94,7 @@ MEAN, LEAST_TIME, MEDIAN, UPWARD, DOWNWARD, LEVEL, MEAN_OCT, SPREAD, NUM_WORTH =
 # NEXT_ARRIVAL is hidden; WAITING says that the generator waits at the cap. EPOCH is when the present joint decision
 # began, TOLD_AT when its tasks are told of, TAKEN how many of it are assigned. COST is the integral of the jobs in the
 # system. END is the horizon of this copy. TOUCHED counts `State.touched`, UNASSIGNED tasks of the jobs in the system.
+# HOLDS counts decisions to hold; WORK_LEFT adds up the least times of the tasks in the system that are not done.
 (
     SEED,
     STATUS,
@@ -120,16 +122,18 @@ MEAN, LEAST_TIME, MEDIAN, UPWARD, DOWNWARD, LEVEL, MEAN_OCT, SPREAD, NUM_WORTH =
     LOGGED,
     TOUCHED,
     UNASSIGNED,
+    HOLDS,
+    WORK_LEFT,
     NUM_CLOCK,
-) = range(27)
+) = range(29)
 RUNNING, FINISHED, ILLEGAL = range(3)  # values of STATUS
 
 # --- columns of State.real (float64) ----------------------------------------------------------------------------------
 GAP, NOISE, SLOWDOWN_SUM, NUM_REAL = range(4)
 
 # --- columns of State.job ---------------------------------------------------------------------------------------------
-# EXPECTED is the latest expected finish of its assigned tasks.
-ACTIVE, APP, NUMBER, BORN, LEFT, EXPECTED, UNRELEASED_WORK, NUM_JOB = range(8)
+# EXPECTED is the latest expected finish of its assigned tasks, JOB_WORK the least times of its tasks that are not done.
+ACTIVE, APP, NUMBER, BORN, LEFT, EXPECTED, JOB_WORK, NUM_JOB = range(8)
 
 # --- columns of State.task --------------------------------------------------------------------------------------------
 # PENDING counts what keeps a task from being offered, BLOCKERS its unfinished predecessors. READY is the earliest start
@@ -149,8 +153,10 @@ LOG_JOB, LOG_TASK, LOG_PE, LOG_ASSIGNED, LOG_DATA, LOG_START, LOG_FINISH, LOG_AP
 
 BINS_PER_OCTAVE, BINS = 16, 640  # of the histogram of latencies
 
-# --- columns of State.group, scratch of whoever writes observations ---------------------------------------------------
-IDLE, SOONEST, WANTED, NUM_GROUP = range(4)
+# --- columns of State.group -------------------------------------------------------------------------------------------
+# DEMAND adds up the least times of the tasks in the system that are not assigned and fastest in this group; the others
+# are scratch of whoever writes observations.
+DEMAND, IDLE, SOONEST, WANTED, NUM_GROUP = range(5)
 
 
 class Problem(NamedTuple):
@@ -195,7 +201,7 @@ class State(NamedTuple):
     task: NDArray[np.int64]  # [n, J * T, NUM_TASK]
     link: NDArray[np.int64]  # [n, L], when each link is free
     asked: NDArray[np.int8]  # [n, J * E or J], which edges' transfers have been asked for, where that matters
-    group: NDArray[np.int64]  # [n, G, NUM_GROUP], scratch
+    group: NDArray[np.int64]  # [n, G, NUM_GROUP]
     touched: NDArray[np.int64]  # [n, J * T], task slots whose phase has changed since the observation was written
     flag: NDArray[np.int8]  # [n, J * T], whether a task slot is among them
     bins: NDArray[np.int32]  # [n, BINS], histogram of latencies

@@ -153,7 +153,7 @@ def _add(
     jobs[:, 0] += counts["app"]
     rows["job"].append(jobs)
     for program in programs:
-        _add_program(rows, counts, program, room.pes)
+        _add_program(rows, counts, program, room.pes, instance.groups)
     rows["mix"].append(_cumulative(instance.mix))
     rows["job_mean"].append(np.array([program.measures.mean_time.mean() for program in programs]))
     times = np.concatenate([program.graph.times for program in programs])
@@ -211,7 +211,9 @@ def _add_kinds(
     return float(np.mean(busy))
 
 
-def _add_program(rows: dict[str, list[NDArray]], counts: dict[str, int], program: Program, room: int) -> None:
+def _add_program(
+    rows: dict[str, list[NDArray]], counts: dict[str, int], program: Program, room: int, groups: NDArray[np.int64]
+) -> None:
     """Append an application with its tasks and edges."""
     graph, measures = program.graph, program.measures
     tasks, pes = graph.times.shape
@@ -222,6 +224,7 @@ def _add_program(rows: dict[str, list[NDArray]], counts: dict[str, int], program
     data[:, d.FIRST_IN], data[:, d.IN] = counts["edge"] + graph.first_in[:-1], np.diff(graph.first_in)
     able = graph.times != INELIGIBLE
     data[:, d.FASTEST] = measures.least_time
+    data[:, d.FAST_GROUP] = groups[np.where(able, graph.times, _MOST_TIME).argmin(axis=1)]
     data[:, d.ELIGIBLE] = able.sum(axis=1)
     data[:, d.DUMMY] = ~((graph.times > 0).any(axis=1))
     data[:, d.CRITICAL] = program.critical

@@ -12,8 +12,11 @@ from .state import (
     BORN,
     BUS,
     DATA,
+    DEMAND,
     DONE,
     EXPECTED,
+    FAST_GROUP,
+    FASTEST,
     FINISH,
     FIRST_BAND,
     FIRST_IN,
@@ -339,6 +342,7 @@ def assign(problem, state, i, w, p):
             if task[y, PHASE] == DONE:
                 send(problem, state, i, y, x, problem.in_volume[e])
     clock[UNASSIGNED] -= 1
+    state.group[i, problem.task[row, FAST_GROUP], DEMAND] -= problem.task[row, FASTEST]
     withdraw(problem, state, i, w)
 
 
