@@ -39,12 +39,24 @@ def draw_pictures(folder: Path, report: Report) -> tuple[list[str], list[str]]:
         raise UserError(f"cannot write to {str(folder)!r}: {error.strerror or error}") from None
     drawn, remarks = ["pictures/comparison.png"], []
     save(figure, folder / drawn[0])
+    drawn += _draw_sweeps(folder, report)
     for agent in dict.fromkeys((report.plan.reference, _best(report.tables[0]))):
         try:
             drawn.append(_draw_schedule(folder, report, agent))
         except UserError as error:
             remarks.append(f"No picture of a schedule of {agent}: {error}.")
     return drawn, remarks
+
+
+def _draw_sweeps(folder: Path, report: Report) -> list[str]:
+    """Draw how the agents compare over each swept option that takes several numbers. Returns paths in the folder."""
+    from .sweep_picture import draw_sweep, swept_options
+
+    options = swept_options(report.tables) if len(report.tables) > 1 else []
+    drawn = [f"pictures/sweep-{option}.png" for option in options]
+    for option, path in zip(options, drawn, strict=True):
+        save(draw_sweep(report.tables, option), folder / path)
+    return drawn
 
 
 def compare(tables: list[Table] | Any) -> Figure:
