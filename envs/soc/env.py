@@ -21,6 +21,8 @@ from .tables import Room, room_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from .known import Bounds
+
 Given = str | SocInstance | Sequence[str | SocInstance]
 
 
@@ -207,6 +209,35 @@ class StaticDagEnv(SocDagEnv):
         "objective": StaticEngine.objective,
     }
     make_engine: ClassVar[Any] = staticmethod(make_static)
+
+    def bound(self, instance: SocInstance | str) -> float | None:
+        """What no makespan of an instance is below; none where tasks may turn out shorter than they are on the mean."""
+        options = self._soc.options
+        if options.objective != "makespan" or options.noisy:
+            return None
+        return float(self._bounds(instance).lower)
+
+    def best_known(self, instance: SocInstance | str) -> float | None:
+        """The least makespan known of an instance, where nothing lengthens it."""
+        options = self._soc.options
+        plain = options.dvfs == "performance" and options.contention == "none" and not options.uncertain
+        if options.objective != "makespan" or not plain or options.overhead_call or options.overhead_task:
+            return None
+        upper = self._bounds(instance).upper
+        return None if upper is None else float(upper)
+
+    def _bounds(self, instance: SocInstance | str) -> Bounds:
+        from .known import bounds  # only here: it reads a file, and few ask for bounds
+
+        if isinstance(instance, str):
+            source = self._soc.source
+            instance = source.instance(source.index(instance))
+        return bounds(instance)
+
+    @property
+    def _soc(self) -> SocEngine:
+        assert isinstance(self.engine, SocEngine)
+        return self.engine
 
 
 class SocDagVectorEnv(SchedulingVectorEnv):

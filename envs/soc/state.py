@@ -84,7 +84,8 @@ FIRST_TASK, TASKS, FIRST_OUT_EDGE, EDGES, LEAST, NUM_APP = range(6)
 
 # --- columns of Problem.task ------------------------------------------------------------------------------------------
 # FIRST_OUT, OUT, FIRST_IN, IN: rows of the edge tables and their numbers. FASTEST is the least time, FAST_GROUP the
-# first group that has it, ELIGIBLE a count of PEs, CRITICAL whether the task is on CPOP's critical path, PROCESSOR the PE of that path (-1 where it cannot run).
+# first group that has it, ELIGIBLE a count of PEs, CRITICAL whether the task is on CPOP's critical path, PROCESSOR the
+# PE of that path (-1 where it cannot run).
 FIRST_OUT, OUT, FIRST_IN, IN, FASTEST, FAST_GROUP, ELIGIBLE, DUMMY, CRITICAL, PROCESSOR, NUM_TASK_DATA = range(11)
 
 # --- columns of Problem.worth (float64), of a task --------------------------------------------------------------------
