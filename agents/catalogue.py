@@ -302,6 +302,8 @@ def _without_cp_sat(setting: Setting) -> str | None:
     """Why the exact solver cannot plan for this setting, or its plan cannot be kept."""
     if setting.env_id == MEMORY_MAPPING:
         return None
+    if setting.env_id == STATIC_DAG:
+        return _without_makespan(setting)
     if setting.stochastic and setting.env_id == "makespan/JobShop-v0":
         return (
             "breakdowns that nobody can foresee cannot be planned for; use law=none (or windows with known_windows), "
@@ -324,6 +326,8 @@ def _without_plan(setting: Setting) -> str | None:
 def _make_cp_sat(name: Name, setting: Setting) -> Agent:
     if setting.env_id == MEMORY_MAPPING:
         from .exact.memory_agent import MemoryCpSatAgent as CpSatAgent
+    elif setting.env_id == STATIC_DAG:
+        from .soc.agent import DagCpSatAgent as CpSatAgent
     else:
         from .exact.agent import CpSatAgent
 
@@ -460,6 +464,63 @@ def _make_game_search(name: Name, setting: Setting) -> Agent:
     return GameSearchAgent(setting, *_limits(name, "plays"))
 
 
+STATIC_DAG = "makespan/StaticDag-v0"
+
+
+def _not_static_dag(setting: Setting) -> str | None:
+    """Why no plan made beforehand can be carried out to the letter."""
+    if setting.env_id != STATIC_DAG:
+        return "it is no static DAG scheduling"
+    if setting.stochastic:
+        return "nobody can foresee under these options how a plan ends; play a rule of the environment"
+    if setting.options.get("contention", "none") != "none":
+        return "its plans know of no transfers that wait for others; use contention=none"
+    if setting.options.get("overhead_call", 0) or setting.options.get("overhead_task", 0):
+        return "whole plans are not charged for decisions; use no overhead"
+    return None
+
+
+def _without_makespan(setting: Setting) -> str | None:
+    obstacle = _not_static_dag(setting)
+    if obstacle is None and setting.options.get("objective", "makespan") != "makespan":
+        return "it makes the makespan least; use objective=makespan"
+    return obstacle
+
+
+def _make_list(name: Name, setting: Setting) -> Agent:
+    from .soc.agent import ListAgent
+    from .soc.lists import RULES
+
+    rule = _choice(name, "rule", list(RULES))
+    if "insertion" in name.options and RULES[rule].appends:
+        raise UserError(f"agent {name.base!r}: rule {rule!r} knows no insertion")
+    return ListAgent(setting, rule, _flag(name, "insertion", True) if "insertion" in name.options else None)
+
+
+def _make_lookahead_heft(name: Name, setting: Setting) -> Agent:
+    from .soc.agent import ListAgent
+
+    return ListAgent(setting, "lookahead-heft", _flag(name, "insertion", True))
+
+
+def _make_best_of_lists(name: Name, setting: Setting) -> Agent:
+    from .soc.agent import BestOfListsAgent
+
+    return BestOfListsAgent(setting)
+
+
+def _make_dag_search(name: Name, setting: Setting) -> Agent:
+    from .soc.agent import DagSearchAgent
+
+    return DagSearchAgent(setting, *_limits(name, "changes"))
+
+
+def _make_dag_ga(name: Name, setting: Setting) -> Agent:
+    from .soc.agent import DagGeneticAgent
+
+    return DagGeneticAgent(setting, *_limits(name, "generations"))
+
+
 def _appraises_nothing(setting: Setting) -> str | None:
     if setting.stochastic:
         return "nobody can foresee under these options how a schedule ends"
@@ -488,6 +549,11 @@ _KINDS = {
     "best-of-orders": _Kind(("time", "orders"), _make_best_of_orders, _not_memory_mapping),
     "order-search": _Kind(("time", "orders"), _make_order_search, _not_memory_mapping),
     "game-search": _Kind(("time", "plays"), _make_game_search, _not_memory_mapping),
+    "list": _Kind(("rule", "insertion"), _make_list, _not_static_dag),
+    "lookahead-heft": _Kind(("insertion",), _make_lookahead_heft, _not_static_dag),
+    "best-of-lists": _Kind((), _make_best_of_lists, _not_static_dag),
+    "dag-search": _Kind(("time", "changes"), _make_dag_search, _without_makespan),
+    "dag-ga": _Kind(("time", "generations"), _make_dag_ga, _without_makespan),
     "hybrid": _Kind(("of",), _make_hybrid, _appraises_nothing),
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),

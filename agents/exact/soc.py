@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from ...envs.core.errors import FieldError
 from ...envs.soc.instance import SocInstance
 from ...envs.soc.measure import measure
-from ..soc.bounds import heads, path_bound, work_bound
-from ..soc.lists import EARLIEST_FINISH, Lists, schedule_list
+from ..soc.bounds import heads, lower_bound
+from ..soc.lists import EARLIEST_FINISH, NO_TABLE, Lists, schedule_list
 from ..soc.problem import Plan, Problem, Room, problem_of
 from .job_shop import cp_sat
 
@@ -93,7 +93,7 @@ def solve_soc(
     elif len(start.pe) != len(problem.arrival):
         raise FieldError("start", len(start.pe), f"a plan of {len(problem.arrival)} tasks")
     tail = measure(problem.graph).tail
-    bound = max(path_bound(problem, tail), work_bound(problem))
+    bound = lower_bound(problem, tail)
     if start.makespan <= bound:
         return SocResult(start, bound, "optimal", time.perf_counter() - began)
     model = _Model(cp, problem, instance.groups, tail, bound, start)
@@ -204,7 +204,7 @@ class _Model:
         starts = np.array([values["s", i] for i in range(len(self.on))])
         ends = starts + problem.graph.times[np.arange(len(starts)), room.chosen]
         room.list[:] = np.lexsort((problem.position, ends, starts))
-        schedule_list(problem, room, np.zeros((0, 0)), EARLIEST_FINISH, False)
+        schedule_list(problem, room, NO_TABLE, EARLIEST_FINISH, False)
         return room.plan()
 
     # --- tasks and PEs ------------------------------------------------------------------------------------------------

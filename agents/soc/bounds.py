@@ -1,17 +1,13 @@
-"""Lower bounds on the makespan of the static problem."""
+"""Lower bounds on the makespan of the static problem, as `makespan.envs.soc.bounds`, at any level of the PEs."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
 
+from ...envs.soc.bounds import fractional_load
 from ...envs.soc.measure import measure
 from .problem import Problem
-
-_ROUNDING = 1e-6  # of a solver, relative to the bound
 
 
 def heads(problem: Problem) -> NDArray[np.int64]:
@@ -30,10 +26,7 @@ def heads(problem: Problem) -> NDArray[np.int64]:
 
 
 def path_bound(problem: Problem, tail: NDArray[np.int64] | None = None) -> int:
-    """The longest that any job takes by itself from its arrival on, on as many PEs as it likes.
-
-    The recursion of PEFT's optimistic costs with the transfer times of the pairs themselves; at least the longest path
-    of least times.
+    """The latest that any job ends by itself, on as many PEs as it likes.
 
     Args:
         tail: of `makespan.envs.soc.measure.measure`, where it is known.
@@ -45,28 +38,11 @@ def path_bound(problem: Problem, tail: NDArray[np.int64] | None = None) -> int:
 
 
 def work_bound(problem: Problem) -> int:
-    """The least load of the fullest PE if tasks could be split between PEs, from the first arrival on.
-
-    A linear program; tasks with the same times are one row of it.
-    """
-    times, count = np.unique(problem.graph.times, axis=0, return_counts=True)
-    rows, columns = np.nonzero(times >= 0)
-    amounts = times[rows, columns].astype(np.float64)
-    pairs, pes = len(rows), times.shape[1]
-    number = np.arange(pairs)
-    load = np.zeros((pes, pairs + 1))
-    load[columns, number] = amounts
-    load[:, -1] = -1.0
-    whole = np.zeros((len(times), pairs + 1))
-    whole[rows, number] = 1.0
-    cost = np.zeros(pairs + 1)
-    cost[-1] = 1.0
-    found = linprog(cost, A_ub=load, b_ub=np.zeros(pes), A_eq=whole, b_eq=count.astype(np.float64))
-    if not found.success:  # then nothing is known
-        return 0
-    return int(problem.arrival.min()) + math.ceil(found.fun * (1.0 - _ROUNDING) - _ROUNDING)
+    """The least load of the fullest PE if tasks could be split between PEs, from the first arrival on."""
+    times = problem.graph.times
+    return int(problem.arrival.min()) + fractional_load(times, np.ones(len(times), dtype=np.int64))
 
 
-def lower_bound(problem: Problem) -> int:
+def lower_bound(problem: Problem, tail: NDArray[np.int64] | None = None) -> int:
     """No plan is shorter."""
-    return max(path_bound(problem), work_bound(problem))
+    return max(path_bound(problem, tail), work_bound(problem))

@@ -88,18 +88,19 @@ class Lists:
         self.room.priority[:] = priority
         order_by_priority(self.problem, self.room)
         self.room.chosen[:] = NONE if fixed is None else fixed
-        table = self.measures.oct if choice == FINISH_PLUS_OCT else _NO_TABLE
+        table = self.measures.oct if choice == FINISH_PLUS_OCT else NO_TABLE
         schedule_list(self.problem, self.room, table, choice, insertion)
 
 
-_NO_TABLE = np.zeros((0, 0))
+NO_TABLE = np.zeros((0, 0))
+"""In place of an optimistic cost table where none is looked at."""
 
 
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
 def _heft(lists: Lists, insertion: bool, key: int) -> None:
-    heft(lists.problem, lists.room, _NO_TABLE, insertion)
+    heft(lists.problem, lists.room, NO_TABLE, insertion)
 
 
 def _cpop(lists: Lists, insertion: bool, key: int) -> None:
@@ -134,7 +135,7 @@ def critical_path_pe(problem: Problem, priority: NDArray[np.float64]) -> NDArray
 
 def _lookahead(lists: Lists, insertion: bool, key: int) -> None:
     lists.room.priority[:] = lists.measures.upward_rank
-    schedule_with_lookahead(lists.problem, lists.room, _NO_TABLE, insertion)
+    schedule_with_lookahead(lists.problem, lists.room, NO_TABLE, insertion)
 
 
 def _by_priority(priority: Callable[[Lists], NDArray[np.float64]], choice: int) -> Callable[[Lists, bool, int], None]:
@@ -151,7 +152,7 @@ def _at_run_time(priority: Callable[[Lists], NDArray[np.float64]], choice: int) 
 
     def run(lists: Lists, insertion: bool, key: int) -> None:
         lists.room.priority[:] = priority(lists)
-        schedule_epochs(lists.problem, lists.room, _NO_TABLE, choice, insertion)
+        schedule_epochs(lists.problem, lists.room, NO_TABLE, choice, insertion)
 
     return run
 
@@ -182,7 +183,7 @@ def _by_pairs(kind: int) -> Callable[[Lists, bool, int], None]:
 
 def _random(lists: Lists, insertion: bool, key: int) -> None:
     draw_list(lists.problem, lists.room, np.uint64(key))
-    schedule_list(lists.problem, lists.room, _NO_TABLE, EARLIEST_FINISH, insertion)
+    schedule_list(lists.problem, lists.room, NO_TABLE, EARLIEST_FINISH, insertion)
 
 
 class ListRule(NamedTuple):
