@@ -85,17 +85,41 @@ def _players(plan: Plan, number: int, variant: Variant, store: Store) -> list[_P
     ]
     if not any(missing):
         return []
-    arenas = _Arenas(plan, variant)
-    agents = [make_agent(text, arenas.setting) if missing[a] else None for a, text in enumerate(plan.agents)]
-    doubles = [partial(make_agent, text, arenas.setting) for text in plan.agents]
-    return [_Player(number, a, agent, doubles[a], arenas) for a, agent in enumerate(agents) if agent is not None]
+    measured = variant.measured
+    common = _Arenas(plan, variant, dict.fromkeys(measured, 0.0))
+    agents = [make_agent(text, common.setting) if missing[a] else None for a, text in enumerate(plan.agents)]
+    players = []
+    for a, (text, agent) in enumerate(zip(plan.agents, agents, strict=True)):
+        if agent is None:
+            continue
+        arenas = common
+        if measured:
+            spent = _microseconds(common, partial(make_agent, text, common.setting), plan.cases[0])
+            arenas = _Arenas(plan, variant, dict.fromkeys(measured, spent))
+            agent = make_agent(text, arenas.setting)
+        players.append(_Player(number, a, agent, partial(make_agent, text, arenas.setting), arenas))
+    return players
+
+
+def _microseconds(arenas: _Arenas, make: Callable[[], Agent], case: Case) -> float:
+    """Time per decision of an agent that plays one world at a time, once its code is compiled and loaded."""
+    for _ in range(2):
+        agent = make()
+        episodes = play(arenas.get(agent.samples), agent, [case])
+    return round(1e6 * sum(episode.seconds for episode in episodes) / max(episodes[0].decisions, 1), 3)
 
 
 class _Arenas:
-    """Arenas of one variant, by their number of copies; the last one is kept."""
+    """Arenas of one variant, by their number of copies; the last one is kept.
 
-    def __init__(self, plan: Plan, variant: Variant) -> None:
-        self._variant = variant
+    Args:
+        plan: says the agents' seed and their device.
+        variant: what is played.
+        measured: options that an agent's own time sets, by their values.
+    """
+
+    def __init__(self, plan: Plan, variant: Variant, measured: dict[str, float]) -> None:
+        self._variant, self.measured = variant, measured
         self._seed, self._device = plan.request.agent_seed, plan.request.device
         self._last = self._open(1)
         self.setting: Setting = self._last.setting
@@ -106,7 +130,8 @@ class _Arenas:
         return self._last
 
     def _open(self, copies: int) -> Arena:
-        return open_arena(self._variant.env_id, copies, self._variant.arena_options, self._seed, self._device)
+        options = {**self._variant.arena_options, **self.measured}
+        return open_arena(self._variant.env_id, copies, options, self._seed, self._device)
 
 
 class _Player:
@@ -165,6 +190,8 @@ class _Player:
         row = make_row(variant, plan.agents[self._index], agent, episode, verdict, stochastic)
         row["seconds_per_decision"] = episode.seconds / episode.decisions if episode.decisions else None
         row["batch"] = cases * agent.samples
+        if self._arenas.measured:
+            row["measured"] = dict(self._arenas.measured)
         return {key: row[key] for key in ROW_KEYS} | row
 
 

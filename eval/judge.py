@@ -47,7 +47,7 @@ class Judge:
 
     def __init__(self, variant: Variant) -> None:
         self.variant = variant
-        self._env: Any = make_single(variant.env_id, variant.options).unwrapped
+        self._env: Any = make_single(variant.env_id, variant.plain_options).unwrapped
         self.sense = str(self._env.metadata["objective"]["sense"])
         self.can_validate = hasattr(self._env, "validate") and hasattr(self._env, "schedule")
         self._known: dict[str, tuple[Any, float | None, float | None]] = {}

@@ -25,6 +25,10 @@ LARGEST_AGENT_SEED = 2**62
 _LONGEST = 1_000_000
 
 
+MEASURED = "measured"
+"""Value of an environment's option that stands for an agent's own time per decision, microseconds, played alone."""
+
+
 @dataclass(frozen=True)
 class Request:
     """An evaluation as it was asked for.
@@ -80,11 +84,21 @@ class Variant:
         env_id: the registered id.
         options: as given, sweeps included; plain values.
         arena_options: those with which it is played: with room for all instances.
+        measured: those that stand for each agent's own time (value `MEASURED`).
     """
 
     env_id: str
     options: dict[str, OptionValue]
     arena_options: dict[str, Any]
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        return tuple(key for key, value in self.options.items() if value == MEASURED)
+
+    @property
+    def plain_options(self) -> dict[str, Any]:
+        """The options with no time for what is measured."""
+        return {**self.options, **dict.fromkeys(self.measured, 0)}
 
     def __str__(self) -> str:
         return ":".join([self.env_id, *(f"{key}={_text(value)}" for key, value in self.options.items())])
@@ -143,7 +157,7 @@ def make_plan(request: Request) -> Plan:
             "of the environment"
         )
     # Made once for each choice of options, so that a wrong value is met before anything is played.
-    envs = [_make(env_id, choice) for choice in choices]
+    envs = [_make(env_id, Variant(env_id, choice, {}).plain_options) for choice in choices]
     objective = _objective(envs[0])
     instances = resolve_instances(envs[0], request.instances)
     arena_options = [{**choice, **_room(env_id, request.instances, instances)} for choice in choices]
