@@ -42,15 +42,16 @@ RULES = (
     ),
     Rule(
         "dls",
-        (("dynamic_level", -1),),
+        (("dynamic_level", -1), ("finish_delay", 1)),
         "dynamic level scheduling: static level less the earliest start, plus median less own time. "
         "Sih & Lee, IEEE TPDS 4(2), 1993",
         handful=True,
     ),
     Rule(
         "etf",
-        (("start_delay", 1), ("static_level", -1)),
-        "earliest task first, by start; ties by static level. Hwang, Chow, Anger & Lee, SIAM J. Computing 18(2), 1989",
+        (("start_delay", 1), ("static_level", -1), ("finish_delay", 1)),
+        "earliest task first, by start; ties by static level, then least finish. "
+        "Hwang, Chow, Anger & Lee, SIAM J. Computing 18(2), 1989",
     ),
     Rule(
         "min-min",
@@ -76,13 +77,14 @@ RULES = (
     ),
     Rule(
         "met",
-        (("position", 1), ("time", 1)),
-        f"minimum execution time: tasks in their order, least time; of PEs that are alike the first free. {_BRAUN}",
+        (("position", 1), ("time", 1), ("finish_delay", 1)),
+        f"minimum execution time: tasks in their order, least time; of equals the least finish. {_BRAUN}",
     ),
     Rule(
         "olb",
-        (("position", 1), ("free_delay", 1)),
-        f"opportunistic load balancing: tasks in their order, the PE that is free first. {_BRAUN}",
+        (("position", 1), ("free_delay", 1), ("finish_delay", 1)),
+        f"opportunistic load balancing: tasks in their order, the PE that is free first, of equals the least finish. "
+        f"{_BRAUN}",
     ),
     Rule(
         "stf",

@@ -266,7 +266,9 @@ def write_slot(problem, state, view, i, slot, p, per_task):
     out[16] = wide(worth[DOWNWARD] * per_time)
     out[17] = wide((worth[UPWARD] + worth[DOWNWARD]) * per_time)
     out[18] = task[CRITICAL]
-    out[19] = task[CRITICAL] == 1 and task[PROCESSOR] >= 0 and task[PROCESSOR] != p
+    # A slot stands for a group: of PEs that are alike any is as good for the critical path.
+    processor = task[PROCESSOR]
+    out[19] = processor >= 0 and problem.pe[instance[FIRST_PE] + processor, PE_GROUP] != data[PE_GROUP]
     out[20] = wide(worth[LEVEL] * per_time)
     out[21] = signed((worth[LEVEL] - (max(arrive, free) - now) + worth[MEDIAN] - time) * per_time)
     out[22] = wide(worth[MEAN_OCT] * per_time)

@@ -69,28 +69,31 @@ class Program(NamedTuple):
 def critical_path(application: Application, graph: Graph, measures: Measures) -> tuple[NDArray[np.int64], int]:
     """CPOP's critical path, bool [T], and the PE that takes it (Topcuoglu, Hariri & Wu 2002, section 4.2).
 
-    From the entry of greatest priority on (upward rank plus downward rank) the successor of greatest priority. The PE
-    is the one that runs all of the path in the least time; where none can run all, the one that runs most of it.
+    From the entry of greatest priority on (upward rank plus downward rank) the successor of greatest priority, of
+    equals the first in topological order, which leaves out nothing of the path. The PE is the one that runs all of the
+    path in the least time; where none can run all, the one that runs most of it.
     """
     priority = measures.upward_rank + measures.downward_rank
+    position = np.argsort(graph.order)
     critical = np.zeros(application.num_tasks, dtype=np.int64)
     entries = np.flatnonzero(np.diff(graph.first_in) == 0)
-    task = int(entries[_greatest(priority[entries])])
+    task = _first_greatest(entries, priority, position)
     while True:
         critical[task] = 1
         following = graph.out_task[graph.first_out[task] : graph.first_out[task + 1]]
         if len(following) == 0:
             break
-        task = int(following[_greatest(priority[following])])
+        task = _first_greatest(following, priority, position)
     times = application.times[critical == 1]
     missing = (times == INELIGIBLE).sum(axis=0)
     total = np.where(times == INELIGIBLE, 0, times).sum(axis=0)
     return critical, int(np.lexsort((total, missing))[0])
 
 
-def _greatest(values: NDArray[np.float64]) -> int:
-    """The first of the greatest values, up to rounding."""
-    return int(np.flatnonzero(values >= values.max() - 1e-9)[0])
+def _first_greatest(tasks: NDArray[np.int64], priority: NDArray[np.float64], position: NDArray[np.int64]) -> int:
+    """Of the tasks of greatest priority, up to rounding, the first in topological order."""
+    greatest = tasks[priority[tasks] >= priority[tasks].max() - 1e-9]
+    return int(greatest[np.argmin(position[greatest])])
 
 
 def program_of(application: Application, platform: Platform) -> Program:
