@@ -280,10 +280,10 @@ class SocEngine(OrderedEngine):
         found = {
             "status": status,
             "finished": status == "finished",
-            "mean_latency": int(clock[d.LATENCY_SUM]) / measured if measured else 0.0,
-            "latency_p95": self._quantile(copy, 0.95),
+            "mean_latency": int(clock[d.LATENCY_SUM]) / measured if measured else None,
+            "latency_p95": self._quantile(copy, 0.95) if measured else None,
             "latency_max": int(clock[d.LATENCY_MAX]),
-            "mean_slowdown": float(real[d.SLOWDOWN_SUM]) / measured if measured else 0.0,
+            "mean_slowdown": float(real[d.SLOWDOWN_SUM]) / measured if measured else None,
             "measured": measured,
             "generated": int(clock[d.GENERATED]),
             "completed": int(clock[d.COMPLETED]),
@@ -307,8 +307,6 @@ class SocEngine(OrderedEngine):
     def _quantile(self, copy: int, share: float) -> float:
         """A quantile of the latencies, to a sixteenth of an octave."""
         bins = self.state.bins[copy].cumsum()
-        if bins[-1] == 0:
-            return 0.0
         place = int(np.searchsorted(bins, share * bins[-1]))
         return float(2.0 ** ((place + 0.5) / d.BINS_PER_OCTAVE) - 1.0)
 
