@@ -1,0 +1,139 @@
+"""Tables and pictures of streams on a chip, from an evaluation's folder.
+
+``python docs/chips.py results/soc --page docs/soc_results.md --table load`` writes a table between the marks of that
+name: a row per agent, a column per choice of the swept options, each with the objective's mean difference to the
+reference, the mean latency and the jobs completed. ``--pareto docs/images/pareto.png`` draws mean latency against
+energy per completed job instead, a line per agent over the levels of the sweep ``dvfs``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from makespan.eval.pictures import new_figure, save
+from makespan.eval.statistics import Bootstrap, relative
+
+from results import rewrite
+
+Rows = list[dict[str, Any]]
+_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#4D4D4D")
+_MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*", "<", ">", "p")
+
+
+def read(folder: Path) -> Rows:
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+def swept(rows: Rows) -> list[str]:
+    """The options that differ between rows."""
+    names = rows[0]["env_options"].keys()
+    return [name for name in names if len({row["env_options"][name] for row in rows}) > 1]
+
+
+def by(rows: Rows, options: list[str]) -> dict[tuple[Any, ...], dict[str, Rows]]:
+    """Rows by the values of options, then by agent, each in the order in which they stand."""
+    found: dict[tuple[Any, ...], dict[str, Rows]] = {}
+    for row in rows:
+        key = tuple(row["env_options"][name] for name in options)
+        found.setdefault(key, defaultdict(list))[row["agent"]].append(row)
+    return found
+
+
+def mean(rows: Rows, name: str) -> float:
+    """Of a metric, over the worlds that have one."""
+    values = [row["metrics"][name] for row in rows if row["metrics"][name] is not None]
+    return float(np.mean(values)) if values else float("nan")
+
+
+def costs(rows: Rows) -> np.ndarray[Any, Any]:
+    return np.array([row["objective"] for row in rows], dtype=np.float64)
+
+
+def per_cent(share: float | None) -> str:
+    return "–" if share is None else f"{100.0 * share:+.1f}"
+
+
+def cell(rows: Rows, reference: Rows) -> str:
+    """Difference to the reference with its interval; mean latency; completed jobs."""
+    told = f"{mean(rows, 'mean_latency'):.0f} / {mean(rows, 'completed'):.1f}"
+    if rows[0]["agent"] == reference[0]["agent"]:
+        return f"{told} (reference)"
+    bootstrap = Bootstrap([row["instance"] for row in reference])
+    found = bootstrap.estimates({"": relative(costs(rows), costs(reference))})[""]
+    return f"{per_cent(found.mean)} [{per_cent(found.low)}, {per_cent(found.high)}]; {told}"
+
+
+def table(rows: Rows, reference: str | None, agents: list[str]) -> str:
+    """All agents under all choices of the swept options."""
+    options = swept(rows)
+    blocks = by(rows, options)
+    names = agents or list(next(iter(blocks.values())))
+    reference = reference or names[0]
+    titles = [", ".join(f"{k} {v}" for k, v in zip(options, key, strict=True)) or "all worlds" for key in blocks]
+    lines = [f"| agent | {' | '.join(titles)} |", "| --- |" + " --- |" * len(titles)]
+    for agent in names:
+        cells = [cell(block[agent], block[reference]) if agent in block else "–" for block in blocks.values()]
+        lines.append(f"| `{agent}` | {' | '.join(cells)} |")
+    worlds = len(next(iter(blocks.values()))[reference])
+    lines += [
+        "",
+        f"Per cent by which the sum of latencies differs from `{reference}` on the same {worlds} worlds, with 95 % "
+        "bootstrap intervals; mean latency in µs of completed jobs after the warm-up / completed jobs.",
+    ]
+    return "\n".join(lines)
+
+
+def pareto(rows: Rows, target: Path) -> None:
+    """Mean latency against energy per completed job, a line per agent over the levels."""
+    figure = new_figure(8.0, 5.0)
+    axes = figure.add_subplot(1, 1, 1)
+    blocks = by(rows, ["dvfs"])
+    for number, agent in enumerate(next(iter(blocks.values()))):
+        points = []
+        for block in blocks.values():
+            mine = block[agent]
+            energy = np.mean([row["metrics"]["energy"] / max(row["metrics"]["completed"], 1) for row in mine]) / 1e3
+            points.append((mean(mine, "mean_latency"), float(energy)))
+        style = {"color": _COLOURS[number % len(_COLOURS)], "marker": _MARKERS[number % len(_MARKERS)]}
+        axes.plot([x for x, _ in points], [y for _, y in points], label=agent, linewidth=1.2, markersize=6, **style)
+        if number == 0:
+            for (x, y), (level,) in zip(points, blocks, strict=True):
+                axes.annotate(f"dvfs={level}", (x, y), textcoords="offset points", xytext=(6, 6), fontsize=8)
+    axes.set_xlabel("mean latency of completed jobs, µs")
+    axes.set_ylabel("energy per completed job, µJ")
+    axes.grid(linewidth=0.4, color="#CCCCCC")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.legend(fontsize=8, frameon=False)
+    figure.tight_layout()
+    save(figure, target)
+
+
+def main() -> None:
+    """Write the table between the marks, or the picture."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--page", type=Path)
+    parser.add_argument("--table")
+    parser.add_argument("--reference")
+    parser.add_argument("--agents", default="")
+    parser.add_argument("--pareto", type=Path)
+    given = parser.parse_args()
+    rows = read(given.folder)
+    if given.pareto:
+        pareto(rows, given.pareto)
+        return
+    text = table(rows, given.reference, [name for name in given.agents.split(",") if name])
+    if given.page:
+        rewrite(given.page, given.table, text)
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
