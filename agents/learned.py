@@ -98,6 +98,20 @@ def load_scorer(name: Name, setting: Setting) -> tuple[Arrays, ScorerAgent]:
     return arrays, scorer_agent(str(name), arrays, setting.spec, str(folder))
 
 
+def load_tree(name: Name, setting: Setting) -> Agent:
+    """A tree's checkpoint, or one of `das`, as an agent.
+
+    Raises:
+        UserError: see `load_agent`; or the checkpoint is not a tree's.
+    """
+    from .tree.agent import tree_agent
+
+    check_options(name, "tree", ())
+    folder = find_checkpoint(name.base)
+    arrays, card = load_for(folder, setting.spec)
+    return tree_agent(str(name), card["network"], arrays, setting, str(folder))
+
+
 def scorer_agent(
     name: str, weights: Arrays, spec: ObservationSpec, source: str, noise: float = 0.0, samples: int = 1
 ) -> ScorerAgent:
@@ -222,6 +236,8 @@ def load_agent(name: Name, setting: Setting) -> Agent:
         from .memory_mapping.order_agent import load_order_agent
 
         return load_order_agent(name, folder, setting)
+    if kind in ("tree", "das"):
+        return load_tree(name, setting)
     if _simulations(name, kind):
         return _load_search(name, setting, folder)
     plain = {key: value for key, value in name.options.items() if key != "simulations"}

@@ -16,6 +16,8 @@ AGENTS = {
     "muzero": "muzero",
     "alphazero": "muzero",
     "mapper-order": "mapper-order",
+    "tree": "tree",
+    "das": "das",
 }
 """Agents that can be trained, and the network of each."""
 ALGORITHMS = {
@@ -23,6 +25,8 @@ ALGORITHMS = {
     "es": ("scorer", "mapper-order"),
     "self-label": ("graph", "attention", "hierarchical", "scorer"),
     "search": ("muzero",),
+    "dagger": ("tree",),
+    "compare": ("das",),
 }
 """How agents are trained, and the networks that each can train."""
 ENCODERS = ("graph", "attention", "slots")
@@ -44,6 +48,9 @@ class TrainConfig:
             validation and saving.
             "mapper-order", the order in which memory mapping's mapper places storages, trains as "scorer" does; its
             `instances` are needed, and its decisions are mappings.
+            "tree", a decision tree that imitates (`imitate` is needed), and "das", a tree that says which of two rules
+            decides, for which the options ``tree_*``, ``das_*``, `label_worlds`, `imitate_temperature` and those on
+            budget, validation and saving count.
         out: folder of the run.
         seed: of everything random in it.
         algorithm: "ppo", "es", or "self-label": the best of many plans that the policy draws is what it learns; by
@@ -71,6 +78,11 @@ class TrainConfig:
         label_worlds: of self-labelling: fresh worlds of a round.
         label_tries: of self-labelling: plans drawn at each decision of a world, or at its start where nobody can look
             ahead.
+        tree_depth: of trees: comparisons on the way to a leaf, at most; by default 12, and 4 for das.
+        tree_leaves: of trees: leaves at most; by default 512, and 16 for das.
+        tree_share: of trees: share of a round's decisions that are labelled; by default all, and a tenth for das.
+        das_fast: of das: the rule that decides where the tree does not ask for the other.
+        das_slow: of das: the other rule.
         encoder: of muzero and alphazero: "graph", "attention", or "slots" (features of action slots and globals alone,
             many times faster).
         simulations: of muzero and alphazero: evaluations of each search.
@@ -118,6 +130,11 @@ class TrainConfig:
     evolve_rate: float = 0.06
     label_worlds: int = 64
     label_tries: int = 32
+    tree_depth: int | None = None
+    tree_leaves: int | None = None
+    tree_share: float | None = None
+    das_fast: str = "met"
+    das_slow: str = "min-min"
     encoder: str = "graph"
     simulations: int = 16
     unroll: int = 5
@@ -159,8 +176,13 @@ class TrainConfig:
         for name in ("instances", "held_out", "start", "imitate", "foresight"):
             if not isinstance(getattr(self, name), str | None):
                 raise FieldError(f"option {name}", getattr(self, name), "a text or nothing")
+        for name in ("das_fast", "das_slow"):
+            if not isinstance(getattr(self, name), str):
+                raise FieldError(f"option {name}", getattr(self, name), "the name of a rule")
         for name, low, high in _RANGES:
             value = getattr(self, name)
+            if value is None and name in _AGENTS_OWN:
+                continue
             whole = isinstance(low, int)
             kinds = int if whole else int | float
             if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
@@ -170,7 +192,13 @@ class TrainConfig:
         if self.trainer == "es" and self.imitate is not None:
             expected = "nothing by evolution; algorithm self-label can imitate"
             raise FieldError("option imitate", self.imitate, expected)
-        if AGENTS[self.agent] in ALGORITHMS["es"] and self.foresight is not None:
+        if self.trainer == "compare" and self.imitate is not None:
+            raise FieldError("option imitate", self.imitate, "nothing for agent 'das', which compares two rules")
+        if self.trainer == "dagger" and self.imitate is None:
+            raise FieldError("option imitate", None, "an agent that the tree is to imitate")
+        if self.trainer in _TREE_TRAINERS and self.start is not None:
+            raise FieldError("option start", self.start, "nothing for trees, which are fitted anew in each round")
+        if (AGENTS[self.agent] in ALGORITHMS["es"] or self.trainer in _TREE_TRAINERS) and self.foresight is not None:
             raise FieldError("option foresight", self.foresight, f"nothing for agent {self.agent!r}")
         if self.foresight is not None and self.start is not None:
             raise FieldError("option start", self.start, "nothing with foresight")
@@ -187,7 +215,8 @@ class TrainConfig:
         """The algorithm that trains."""
         if self.algorithm is not None:
             return self.algorithm
-        return {"scorer": "es", "mapper-order": "es", "muzero": "search"}.get(AGENTS[self.agent], "ppo")
+        usual = {"scorer": "es", "mapper-order": "es", "muzero": "search", "tree": "dagger", "das": "compare"}
+        return usual.get(AGENTS[self.agent], "ppo")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -225,6 +254,9 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("evolve_rate", 0.0, 1e3),
     ("label_worlds", 1, 65_536),
     ("label_tries", 1, 65_536),
+    ("tree_depth", 1, 64),
+    ("tree_leaves", 2, 16_384),
+    ("tree_share", 1e-6, 1.0),
     ("simulations", 1, 100_000),
     ("unroll", 1, 1000),
     ("bootstrap", 1, 100_000),
@@ -248,6 +280,8 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
     ("save_every", 0.0, 1e9),
     ("threads", 0, 1024),
 )
+_AGENTS_OWN = ("tree_depth", "tree_leaves", "tree_share")  # options of which None is the agent's own default
+_TREE_TRAINERS = ("dagger", "compare")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Train an agent: by PPO, evolution strategies, self-labelling or search."""
+"""Train an agent: by PPO, evolution strategies, self-labelling, search, or as a tree that is fitted to labels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .muzero import MuZeroRun
 from .ppo import PPORun
 from .progress import Progress
 from .self_label import SelfLabelRun
+from .tree import DasRun, ImitationRun
 
 
 def make_run(config: TrainConfig, overwrite: bool, progress: Progress) -> Run:
@@ -20,7 +21,14 @@ def make_run(config: TrainConfig, overwrite: bool, progress: Progress) -> Run:
     Raises:
         UserError: see `Run`.
     """
-    kinds = {"es": EvolutionRun, "ppo": PPORun, "search": MuZeroRun, "self-label": SelfLabelRun}
+    kinds: dict[str, type[Run]] = {
+        "es": EvolutionRun,
+        "ppo": PPORun,
+        "search": MuZeroRun,
+        "self-label": SelfLabelRun,
+        "dagger": ImitationRun,
+        "compare": DasRun,
+    }
     kind = MapperOrderRun if config.agent == "mapper-order" else kinds[config.trainer]
     return kind(config, overwrite, progress)
 
