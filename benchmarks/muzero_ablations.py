@@ -41,7 +41,9 @@ class Options:
     Attributes:
         out: folder of the runs and of ``rows.json``.
         problems: of those above.
+        agents: who is trained.
         minutes: wall time of each training.
+        steps: decisions of each training at most.
         seeds: of the trainings.
         reanalysis: kept states that are searched anew for every new decision.
         simulations: of the searches at play; the policy alone is played in any case.
@@ -52,7 +54,9 @@ class Options:
 
     out: Path
     problems: tuple[str, ...] = tuple(PROBLEMS)
+    agents: tuple[str, ...] = ("alphazero", "muzero")
     minutes: float = 5.0
+    steps: int = 10**12
     seeds: tuple[int, ...] = (0,)
     reanalysis: tuple[float, ...] = (0.0, 1.0)
     simulations: tuple[int, ...] = (8, 16, 32, 64, 128)
@@ -78,6 +82,7 @@ def trained(problem: str, agent: str, reanalysis: float, seed: int, options: Opt
         str(folder),
         seed,
         instances=instances,
+        steps=options.steps,
         minutes=options.minutes,
         encoder="slots",
         reanalysis=reanalysis,
@@ -122,7 +127,7 @@ def measure(options: Options) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(target.read_text()) if target.is_file() else []
     for problem in options.problems:
         rule, reference = best_rule(problem, options.worlds)
-        for agent in ("alphazero", "muzero"):
+        for agent in options.agents:
             for reanalysis in options.reanalysis:
                 for seed in options.seeds:
                     folder = trained(problem, agent, reanalysis, seed, options)
