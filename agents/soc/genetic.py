@@ -2,7 +2,7 @@
 
 An individual is a priority for each task; tasks are placed as by HEFT.
 Real-coded ("random keys", Bean, ORSA Journal on Computing 6(2), 1994), with pymoo's single-objective GA (simulated
-binary crossover, polynomial mutation). The first population holds the ranks that list rules order by.
+binary crossover, polynomial mutation). The first population holds the orders of the list rules' plans.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...envs.core.compile import compiled
 from ...envs.core.errors import MissingExtraError
 from ...envs.soc.instance import SocInstance
 from .bounds import lower_bound
-from .lists import EARLIEST_FINISH, NO_TABLE, NONE, Lists, order_by_priority, schedule_list
+from .lists import EARLIEST_FINISH, NO_TABLE, NONE, RULES, Lists, order_by_priority, schedule_list
 from .problem import Plan
 
 POPULATION = 60
@@ -40,10 +40,11 @@ class GeneticSearch:
     def __init__(self, instance: SocInstance, levels: tuple[int, ...] = (), key: int = 0) -> None:
         self._pymoo = load_pymoo()
         self._lists = Lists(instance, levels)
-        self._lists.room.chosen[:] = NONE
+        self._key = key
         self.bound = lower_bound(self._lists.problem, self._lists.measures.tail)
-        self._best_priority = self._ranks()[0]
-        self.best, self._key = self._evaluate(self._best_priority[None])[0], key
+        self._first = self._ranks()
+        makespans = self._evaluate(self._first)
+        self.best, self._best_priority = int(makespans.min()), self._first[makespans.argmin()]
 
     def plan(self) -> Plan:
         """The best plan so far."""
@@ -91,22 +92,24 @@ class GeneticSearch:
     def _begin(self) -> Any:
         """pymoo's algorithm on keys between 0 and 1."""
         tasks, rng = len(self._lists.problem.arrival), np.random.default_rng(self._key)
-        first = np.concatenate([self._ranks(), rng.random((max(POPULATION - 4, 0), tasks))])
+        first = np.concatenate([self._first, rng.random((POPULATION - len(self._first), tasks))])
         problem = self._pymoo.Problem(n_var=tasks, n_obj=1, xl=0.0, xu=1.0)
         algorithm = self._pymoo.GA(pop_size=POPULATION, sampling=first, eliminate_duplicates=True)
         algorithm.setup(problem, termination=("n_gen", 10**9), seed=self._key % 2**31, verbose=False)
         return algorithm
 
     def _ranks(self) -> NDArray[np.float64]:
-        """float64 [4, N], what HEFT, PEFT and CPOP order by, and the longest path without transfers; from 0 to 1."""
-        measures = self._lists.measures
-        rows = [
-            measures.upward_rank,
-            measures.mean_oct,
-            measures.upward_rank + measures.downward_rank,
-            measures.static_level,
-        ]
-        return np.array([row / max(row.max(), 1.0) for row in rows])
+        """float64 [R, N], from 0 to 1: what HEFT orders by, and the order in which each rule's plan starts tasks."""
+        lists = self._lists
+        rank = lists.measures.upward_rank
+        rows = [rank / max(rank.max(), 1.0)]
+        for name in RULES:
+            plan = lists.plan(name, key=self._key)
+            row = np.empty(len(rank))
+            row[np.lexsort((lists.problem.position, plan.finish, plan.start))] = np.linspace(1.0, 0.0, len(rank))
+            rows.append(row)
+        lists.room.chosen[:] = NONE
+        return np.array(rows)
 
     def _evaluate(self, priorities: NDArray[np.float64]) -> NDArray[np.int64]:
         """int64 [n], the makespans of some individuals."""
