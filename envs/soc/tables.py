@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -292,7 +293,9 @@ def _check_length(
     each = slowest + moved
     if options.static:
         jobs = instance.jobs
-        end = int(each[jobs[:, 0]].sum()) + int(jobs[:, 1].max())
+        tasks = sum(programs[a].application.num_tasks for a in jobs[:, 0].tolist())
+        told = math.ceil(options.overhead_call + tasks * options.overhead_task)
+        end = int(each[jobs[:, 0]].sum()) + max(int(jobs[:, 1].max()), told)
         worst = end if options.objective == "makespan" else end * len(jobs)
     else:
         end = options.horizon
