@@ -194,8 +194,6 @@ class TrainConfig:
             raise FieldError("option imitate", self.imitate, expected)
         if self.trainer == "compare" and self.imitate is not None:
             raise FieldError("option imitate", self.imitate, "nothing for agent 'das', which compares two rules")
-        if self.trainer == "dagger" and self.imitate is None:
-            raise FieldError("option imitate", None, "an agent that the tree is to imitate")
         if self.trainer in _TREE_TRAINERS and self.start is not None:
             raise FieldError("option start", self.start, "nothing for trees, which are fitted anew in each round")
         if (AGENTS[self.agent] in ALGORITHMS["es"] or self.trainer in _TREE_TRAINERS) and self.foresight is not None:

@@ -27,7 +27,7 @@ from ..agents.rules.rule import named_rule
 from ..agents.tree.agent import DasAgent, TreeAgent
 from ..agents.tree.arrays import LEAF, Tree, read_tree, single_leaf
 from ..agents.tree.inputs import join_inputs, slot_extremes, slot_inputs
-from ..envs.core.errors import MissingExtraError, UserError
+from ..envs.core.errors import FieldError, MissingExtraError, UserError
 from ..envs.core.files import atomic_write, read_bounded
 from ..envs.core.player import play_out
 from ..envs.core.random import combine
@@ -327,10 +327,11 @@ class ImitationRun(TreeRun):
     """
 
     def prepare(self) -> None:
-        super().prepare()
         config, spec = self.config, self.spec
+        if config.imitate is None:
+            raise FieldError("option imitate", None, "an agent that the tree is to imitate")
+        super().prepare()
         self._sample = Sample(len(spec.action_features), 2 * len(spec.action_features) + len(spec.globals))
-        assert config.imitate is not None
         self._teacher = make_chooser(config.imitate, self._arena.setting)
         if self._teacher.samples > 1:
             raise UserError(f"agent {config.imitate!r} tries each world several times, so it cannot be imitated")
