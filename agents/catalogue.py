@@ -208,7 +208,7 @@ def _rollout_bases(name: Name, setting: Setting) -> list[Agent]:
     from .rules.agent import RuleAgent
 
     if "of" in name.options:
-        bases = make_bases(str(name.options["of"]), setting, f"option of of agent {name.base!r}")
+        bases = make_bases(str(name.options["of"]), setting, f"option of of agent {name.base!r}", trees=True)
         return [base.agent for base in bases]
     if _without_rules(setting):
         raise UserError("agent 'rollout' needs option of, the path of a scorer, where an environment has no rules")

@@ -23,6 +23,7 @@ from .scorer.choice import join_row, weight_shapes
 if TYPE_CHECKING:
     from .networks.common import SlotNetwork
 
+_TREES = ("tree", "das")  # kinds of networks that are trees
 SIMULATIONS = 32  # of a search, where a network was trained by search
 
 
@@ -96,6 +97,15 @@ def load_scorer(name: Name, setting: Setting) -> tuple[Arrays, ScorerAgent]:
     if card["network"].get("kind") != "scorer":
         raise UserError(f"checkpoint {str(folder)!r} holds a {card['agent']}, expected a scorer")
     return arrays, scorer_agent(str(name), arrays, setting.spec, str(folder))
+
+
+def holds_tree(name: Name) -> bool:
+    """Whether a checkpoint is a tree's, or one of `das`.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    return load_checkpoint(find_checkpoint(name.base))[1]["network"].get("kind") in _TREES
 
 
 def load_tree(name: Name, setting: Setting) -> Agent:
@@ -236,7 +246,7 @@ def load_agent(name: Name, setting: Setting) -> Agent:
         from .memory_mapping.order_agent import load_order_agent
 
         return load_order_agent(name, folder, setting)
-    if kind in ("tree", "das"):
+    if kind in _TREES:
         return load_tree(name, setting)
     if _simulations(name, kind):
         return _load_search(name, setting, folder)

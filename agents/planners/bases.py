@@ -1,4 +1,4 @@
-"""Bases: who goes on after an action in playouts, by name: rules of the environment and trained scorers."""
+"""Bases: who goes on after an action in playouts, by name: rules of the environment, trained scorers and trees."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Base(NamedTuple):
     Attributes:
         name: of the rule; ``scorer`` for a trained one, numbered from the second on.
         agent: plays in compiled code.
-        weights: of a scorer, so that whoever depends on it can keep it; empty for rules.
+        weights: of a scorer, so that whoever depends on it can keep it; empty for rules and trees.
     """
 
     name: str
@@ -29,13 +29,14 @@ class Base(NamedTuple):
     weights: Arrays
 
 
-def make_bases(names: str, setting: Setting, where: str) -> list[Base]:
+def make_bases(names: str, setting: Setting, where: str, trees: bool = False) -> list[Base]:
     """Bases by their names, joined by ``+``: rules, and paths of scorers' checkpoints (with a slash).
 
     Args:
         names: ``spt+checkpoints/job_shop_scorer``.
         setting: of the environment.
         where: what the names stand in, for the message.
+        trees: whether paths of trees are taken, too.
 
     Raises:
         UserError: a rule is unknown or has no meaning here, a checkpoint is no scorer's or is given options, or a name
@@ -47,9 +48,12 @@ def make_bases(names: str, setting: Setting, where: str) -> list[Base]:
     bases: list[Base] = []
     for name, path in zip(base_names(names), given, strict=True):
         if "/" in path:
-            from ..learned import load_scorer
+            from ..learned import holds_tree, load_scorer, load_tree
 
             checkpoint = parse_name(path, "agent")
+            if trees and holds_tree(checkpoint):
+                bases.append(Base(name, load_tree(checkpoint, setting), {}))
+                continue
             check_options(checkpoint, "scorer", ())
             weights, agent = load_scorer(checkpoint, setting)
             bases.append(Base(name, agent, weights))
