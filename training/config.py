@@ -12,6 +12,7 @@ AGENTS = {
     "graph-ppo": "graph",
     "attention-ppo": "attention",
     "deepsocs": "hierarchical",
+    "slots-ppo": "slots",
     "scorer": "scorer",
     "muzero": "muzero",
     "alphazero": "muzero",
@@ -21,9 +22,9 @@ AGENTS = {
 }
 """Agents that can be trained, and the network of each."""
 ALGORITHMS = {
-    "ppo": ("graph", "attention", "hierarchical"),
+    "ppo": ("graph", "attention", "hierarchical", "slots"),
     "es": ("scorer", "mapper-order"),
-    "self-label": ("graph", "attention", "hierarchical", "scorer"),
+    "self-label": ("graph", "attention", "hierarchical", "slots", "scorer"),
     "search": ("muzero",),
     "dagger": ("tree",),
     "compare": ("das",),
@@ -39,10 +40,10 @@ class TrainConfig:
 
     Attributes:
         env: the environment with its options, ``makespan/JobShop-v0:p=0.005:law=bernoulli``.
-        agent: "graph-ppo", "attention-ppo" or "deepsocs" (a network of tasks, jobs and all of them), by PPO unless
-            `algorithm` says otherwise; "scorer", by evolution strategies, for which of what follows only the options
-            ``evolve_*`` count, and those on budget, validation and saving (the networks' other ones are ignored,
-            `imitate` and `foresight` refused).
+        agent: "graph-ppo", "attention-ppo", "deepsocs" (a network of tasks, jobs and all of them) or "slots-ppo"
+            (which sees the action slots and the globals alone), by PPO unless `algorithm` says otherwise; "scorer", by
+            evolution strategies, for which of what follows only the options ``evolve_*`` count, and those on budget,
+            validation and saving (the networks' other ones are ignored, `imitate` and `foresight` refused).
             "muzero" and "alphazero", by search on the model that they learn or on the imagined engine, for which the
             options from `encoder` to `reanalysis` count, `gamma`, `gradient_norm`, and those on size, batches, budget,
             validation and saving.

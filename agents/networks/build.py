@@ -13,11 +13,13 @@ from .common import SlotNetwork
 from .graph import GraphConfig, GraphNetwork
 from .hierarchical import HierarchicalConfig, HierarchicalNetwork
 from .prior import PriorNetwork
+from .slots import SlotsConfig, SlotsNetwork
 
 _KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "graph": (GraphNetwork, GraphConfig),
     "attention": (AttentionNetwork, AttentionConfig),
     "hierarchical": (HierarchicalNetwork, HierarchicalConfig),
+    "slots": (SlotsNetwork, SlotsConfig),
 }
 
 
