@@ -216,6 +216,15 @@ def log_of(value):
     return min(np.log1p(max(value, 0.0)), 16.0)
 
 
+LOGS = np.log1p(np.arange(256.0))
+
+
+@compiled
+def log_count(count):
+    """`log_of` an integer that is mostly small."""
+    return LOGS[count] if 0 <= count < 256 else log_of(count)
+
+
 @compiled
 def share(value):
     return min(max(value, 0.0), 1.0)

@@ -21,7 +21,7 @@ from .observation import (
     PE_COLUMNS,
     PES_WRITTEN,
     TASK_COLUMNS,
-    log_of,
+    log_count,
     signed,
     wide,
 )
@@ -129,17 +129,37 @@ def write_task(problem, state, view, i, x):
     one = state.task[i, x]
     at = offsets[K_TASK] + x * TASK_COLUMNS
     out = view.floats[i, at : at + TASK_COLUMNS]
-    view.bytes[i, offsets[K_TASK_MASK] + x] = one[PHASE] != ABSENT
-    belongs, runs = offsets[K_BELONGS] + x, offsets[K_RUNS] + x
+    s, runs = x // (slots // state.job.shape[1]), offsets[K_RUNS] + x
     if one[PHASE] == ABSENT:
+        view.bytes[i, offsets[K_TASK_MASK] + x] = 0
         for column in range(TASK_COLUMNS):
             out[column] = 0.0
+        belongs = offsets[K_BELONGS] + x
         view.integers[i, belongs] = view.integers[i, belongs + slots] = NONE
         view.integers[i, runs] = view.integers[i, runs + slots] = NONE
         return
     row = task_row(problem, state, i, x)
+    if view.bytes[i, offsets[K_TASK_MASK] + x] == 0 or view.owner[i, s] != state.job[i, s, NUMBER]:
+        write_new_task(problem, state, view, i, x, row)
+    out[FIRST_DYNAMIC] = log_count(one[BLOCKERS])
+    for phase in range(5):
+        out[FIRST_DYNAMIC + 1 + phase] = one[PHASE] == UNRELEASED + phase
+    placed = one[PHASE] >= ASSIGNED
+    per_time = problem.measure[state.clock[i, INSTANCE], PER_TIME]
+    out[16] = wide(problem.time[row, one[ON]] * per_time) if placed else 0.0
+    view.integers[i, runs] = x if placed else NONE
+    view.integers[i, runs + slots] = one[ON] if placed else NONE
+
+
+@compiled
+def write_new_task(problem, state, view, i, x, row):
+    """What does not change of task slot x while its job stays."""
+    slots, offsets = state.task.shape[1], view.offsets
+    at = offsets[K_TASK] + x * TASK_COLUMNS
+    out = view.floats[i, at : at + TASK_COLUMNS]
     per_time = problem.measure[state.clock[i, INSTANCE], PER_TIME]
     task, worth = problem.task[row], problem.worth[row]
+    view.bytes[i, offsets[K_TASK_MASK] + x] = 1
     out[0] = wide(worth[MEAN] * per_time)
     out[1] = wide(task[FASTEST] * per_time)
     out[2] = wide(worth[SPREAD] * per_time)
@@ -148,17 +168,11 @@ def write_task(problem, state, view, i, x):
     out[5] = task[ELIGIBLE] / problem.instance[state.clock[i, INSTANCE], PES]
     out[6] = task[CRITICAL]
     out[7] = task[DUMMY]
-    out[8] = log_of(task[IN])
-    out[9] = log_of(task[OUT])
-    out[FIRST_DYNAMIC] = log_of(one[BLOCKERS])
-    for phase in range(5):
-        out[FIRST_DYNAMIC + 1 + phase] = one[PHASE] == UNRELEASED + phase
-    placed = one[PHASE] >= ASSIGNED
-    out[16] = wide(problem.time[row, one[ON]] * per_time) if placed else 0.0
+    out[8] = log_count(task[IN])
+    out[9] = log_count(task[OUT])
+    belongs = offsets[K_BELONGS] + x
     view.integers[i, belongs] = x
     view.integers[i, belongs + slots] = x // (slots // state.job.shape[1])
-    view.integers[i, runs] = x if placed else NONE
-    view.integers[i, runs + slots] = one[ON] if placed else NONE
 
 
 @compiled
@@ -169,14 +183,21 @@ def write_job(problem, state, view, i, s):
     room = state.task.shape[1] // state.job.shape[1]
     edges = edge_room(view)
     each = edges // state.job.shape[1]
+    at_row = offsets[K_JOB] + s * JOB_COLUMNS
+    out = view.floats[i, at_row : at_row + JOB_COLUMNS]
     if owner != view.owner[i, s]:
         view.owner[i, s] = owner
         view.bytes[i, offsets[K_JOB_MASK] + s] = owner >= 0
         at = offsets[K_PRECEDES] + s * each
         for e in range(each):
             view.integers[i, at + e] = view.integers[i, at + edges + e] = NONE
+        for column in range(JOB_COLUMNS):
+            out[column] = 0.0
         if owner >= 0:
-            app = problem.app[job[APP]]
+            app, per_time = problem.app[job[APP]], problem.measure[clock[INSTANCE], PER_TIME]
+            out[1] = wide(app[LEAST] * per_time)
+            out[4] = wide(problem.job_mean[job[APP]] * per_time)
+            out[5] = log_count(app[TASKS])
             e = 0
             for k in range(app[TASKS]):
                 task = problem.task[app[FIRST_TASK] + k]
@@ -184,21 +205,13 @@ def write_job(problem, state, view, i, s):
                     view.integers[i, at + e] = s * room + k
                     view.integers[i, at + edges + e] = s * room + problem.out_task[out_edge]
                     e += 1
-    at = offsets[K_JOB] + s * JOB_COLUMNS
-    out = view.floats[i, at : at + JOB_COLUMNS]
     if owner < 0:
-        for column in range(JOB_COLUMNS):
-            out[column] = 0.0
         return
-    measure, app = problem.measure[clock[INSTANCE]], problem.app[job[APP]]
-    now = clock[TIME]
-    out[0] = wide((now - job[BORN]) * measure[PER_TIME])
-    out[1] = wide(app[LEAST] * measure[PER_TIME])
-    out[2] = job[LEFT] / app[TASKS]
-    out[3] = wide(job[JOB_WORK] * measure[PER_TIME])
-    out[4] = wide(problem.job_mean[job[APP]] * measure[PER_TIME])
-    out[5] = log_of(app[TASKS])
-    out[6] = signed((job[EXPECTED] - now) * measure[PER_TIME])
+    per_time, now = problem.measure[clock[INSTANCE], PER_TIME], clock[TIME]
+    out[0] = wide((now - job[BORN]) * per_time)
+    out[2] = job[LEFT] / problem.app[job[APP], TASKS]
+    out[3] = wide(job[JOB_WORK] * per_time)
+    out[6] = signed((job[EXPECTED] - now) * per_time)
 
 
 @compiled
@@ -214,7 +227,7 @@ def write_pes(problem, state, view, i):
         out[0] = pe[UP]
         out[1] = pe[RUNS] >= 0
         out[2] = wide((pe[FREE] - now) * measure[PER_TIME])
-        out[3] = log_of(pe[QUEUED])
+        out[3] = log_count(pe[QUEUED])
         if view.memo[i, PES_WRITTEN] == 0:
             view.bytes[i, offsets[K_PE_MASK] + p] = 1
             data = problem.pe[row[FIRST_PE] + p]

@@ -12,7 +12,7 @@ from .observation import (
     K_MASK,
     SLOTS_WRITTEN,
     WIDE,
-    log_of,
+    log_count,
     share,
     signed,
     wide,
@@ -260,7 +260,7 @@ def write_slot(problem, state, view, i, slot, p, per_task):
     out[10] = wide((arrive - now) * per_time)
     out[11] = wide((free - now) * per_time)
     out[12] = signed((start - free) * per_time)
-    out[13] = log_of(pe[QUEUED] + (pe[RUNS] >= 0))
+    out[13] = log_count(pe[QUEUED] + (pe[RUNS] >= 0))
     out[14] = wide((max(told, free) + time - now) * per_time)
     out[15] = wide(worth[UPWARD] * per_time)
     out[16] = wide(worth[DOWNWARD] * per_time)
@@ -281,8 +281,8 @@ def write_slot(problem, state, view, i, slot, p, per_task):
     out[29] = job[LEFT] / max(problem.app[job[APP], TASKS], 1)
     out[30] = wide((finish + tail - job[BORN] - least_latency) * per_time)
     out[31] = w / max(problem.options[OPT_WINDOW], 1)
-    out[32] = log_of(task[OUT])
-    out[33] = log_of(freed)
+    out[32] = log_count(task[OUT])
+    out[33] = log_count(freed)
     out[34] = task[ELIGIBLE] / instance[PES]
     out[35] = share(group[IDLE] / max(size, 1))
     out[36] = wide((group[SOONEST] - now) * per_time)
@@ -342,7 +342,7 @@ def write_globals(problem, state, view, i):
         delay += max(pe[FREE] - now, 0)
     out = view.floats[i, view.offsets[K_GLOBALS] : view.offsets[K_GLOBALS] + 17]
     static = problem.options[OPT_STATIC] == 1
-    out[0] = log_of(clock[OFFERED_COUNT])
+    out[0] = log_count(clock[OFFERED_COUNT])
     out[1] = clock[OFFERED_COUNT] > problem.options[OPT_WINDOW]
     out[2] = share(clock[IN_SYSTEM] / max(problem.options[OPT_CAP], 1))
     out[3] = clock[WAITING]
@@ -353,7 +353,7 @@ def write_globals(problem, state, view, i):
     out[7] = 0.0 if static else wide(measure[WORK] / (real[GAP] * row[PES]))
     out[8] = share(real[NOISE])
     out[9] = min(measure[LOG_TASKS], 16.0)
-    out[10] = log_of(row[PES])
+    out[10] = log_count(row[PES])
     out[11] = static
     out[12] = problem.options[OPT_ASSIGNED]
     out[13] = problem.options[OPT_INSERTION]
