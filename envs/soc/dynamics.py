@@ -189,7 +189,7 @@ def generate(problem, state, i, app, born):
         for slot in range(s * each, (s + 1) * each):
             state.asked[i, slot] = 0
     for k in range(tasks):
-        if state.task[i, s * room + k, PENDING] == 0:
+        if state.task[i, s * room + k, BLOCKERS] == 0:
             release(problem, state, i, s * room + k)
 
 
@@ -300,7 +300,9 @@ def finish_task(problem, state, i, p):
     s = x // room
     job = state.job[i, s]
     pe[RUNS], pe[TRUE_END] = NONE, NEVER
-    pe[BUSY] += t - task[x, START] - task[x, PAUSED]
+    pe[BUSY] += t - task[x, START]
+    if problem.options[OPT_DOWN] == 1:
+        pe[BUSY] -= task[x, PAUSED]
     if pe[HEAD] < 0:
         pe[FREE] = t
     change_power(problem, state, i, p, -1)
@@ -322,13 +324,11 @@ def finish_task(problem, state, i, p):
         touch(state, i, other)
         if task[other, PHASE] == ASSIGNED and plain:
             send(problem, state, i, x, other, problem.out_volume[e])
-        if problem.options[OPT_ASSIGNED] == 0:
-            task[other, PENDING] -= 1
-            if task[other, PENDING] == 0:
-                if problem.options[OPT_SHARED] == 0:
-                    release(problem, state, i, other)
-                else:
-                    task[other, RELEASE] = memory_date(problem, state, i, other)
+        if problem.options[OPT_ASSIGNED] == 0 and task[other, BLOCKERS] == 0:
+            if problem.options[OPT_SHARED] == 0:
+                release(problem, state, i, other)
+            else:
+                task[other, RELEASE] = memory_date(problem, state, i, other)
     job[LEFT] -= 1
     job[JOB_WORK] -= own[FASTEST]
     clock[WORK_LEFT] -= own[FASTEST]

@@ -11,12 +11,25 @@ from ..core.arena import Arena, Field
 from ..core.compile import compiled
 from ..core.engine import Kernels
 from ..core.ordered import BEGIN, LEAVE, REWRITE, STEP, OrderedEngine
-from ..core.pack import Pack
+from ..core.pack import Pack, prefetch
 from . import state as d
 from .card import STATIC_OBJECTIVE, STREAM_OBJECTIVE
 from .dynamics import can_hold, hold, lower_bound, objective, place, reset_state, signature
 from .instance import SocInstance
-from .observation import NUM_MEMO, SPEC, View, sizes
+from .observation import (
+    ACTION_COLUMNS,
+    GLOBAL_COLUMNS,
+    K_ACTION_NODES,
+    K_ACTIONS,
+    K_GLOBALS,
+    K_MASK,
+    K_PE,
+    K_PRECEDES,
+    NUM_MEMO,
+    SPEC,
+    View,
+    sizes,
+)
 from .observe import update_observation, write_blank
 from .observe_actions import best_of_group, best_pe, write_actions
 from .options import SocOptions
@@ -30,6 +43,8 @@ from .world import imagine
 
 STATUS_NAMES = ("running", "finished", "illegal")
 _LOG_ROWS = 65_536
+_CACHE_BYTES = 4 * 2**20
+_FEW = 8
 
 
 class Orders(NamedTuple):
@@ -38,6 +53,7 @@ class Orders(NamedTuple):
     order: NDArray[np.int64]  # [n]
     seed: NDArray[np.int64]  # [n]
     chosen: NDArray[np.int64]  # [n], index of the instance
+    ahead: NDArray[np.int64]  # [1], how many items of a copy's state to ask for ahead; 0: nothing
 
 
 @compiled
@@ -119,6 +135,11 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
         order = orders.order[i]
         changed = order != LEAVE
         if order == STEP:
+            if orders.ahead[0] > 0:
+                if i + 2 < high:
+                    look_ahead(state, view, i + 2, orders.ahead[0])
+                if i + 1 < high:
+                    look_at_queues(state, i + 1)
             changed = step(problem, state, outcome, i, actions[i])
         elif order == BEGIN:
             reset_state(problem, state, i, orders.seed[i], orders.chosen[i])
@@ -126,6 +147,34 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
             write_blank(problem, state, view, i)
         if changed:
             update_observation(problem, state, view, i)
+
+
+@compiled
+def look_ahead(state, view, i, items):
+    """Ask for what a step of copy i reads and writes wherever it goes: all but tasks, edges and later offers."""
+    offsets, pes = view.offsets, state.pe.shape[1]
+    prefetch(state.clock, i, 0, items)
+    prefetch(state.offered, i, 0, _FEW)
+    prefetch(state.first, i, 0, pes)
+    prefetch(state.arrive, i, 0, pes)
+    prefetch(state.touched, i, 0, 2 * _FEW)
+    prefetch(state.flag, i, 0, state.flag.shape[1])
+    prefetch(view.floats, i, offsets[K_PE], offsets[K_PRECEDES])
+    prefetch(view.floats, i, offsets[K_GLOBALS], offsets[K_GLOBALS] + GLOBAL_COLUMNS)
+    prefetch(view.integers, i, offsets[K_ACTION_NODES], offsets[K_ACTION_NODES] + 3 * state.group.shape[1])
+    slots = offsets[K_ACTIONS]
+    prefetch(view.floats, i, slots, slots + ACTION_COLUMNS * state.group.shape[1])
+    prefetch(view.bytes, i, offsets[K_MASK], view.bytes.shape[1])
+
+
+@compiled
+def look_at_queues(state, i):
+    """Ask for the tasks that copy i's PEs run or run next."""
+    for p in range(state.pe.shape[1]):
+        for column in (d.RUNS, d.HEAD):
+            x = state.pe[i, p, column]
+            if x >= 0:
+                prefetch(state.task, i, x * d.NUM_TASK, x * d.NUM_TASK + 8)
 
 
 @compiled
@@ -197,6 +246,7 @@ class SocEngine(OrderedEngine):
         self._arena = Arena(
             n,
             {
+                "task": Field((slots, d.NUM_TASK)),  # first: its rows are lines of memory
                 "clock": Field((d.NUM_CLOCK,)),
                 "real": Field((d.NUM_REAL,), np.float64),
                 "pe": Field((pes, d.NUM_PE)),
@@ -204,11 +254,10 @@ class SocEngine(OrderedEngine):
                 "job": Field((jobs, d.NUM_JOB)),
                 "memo": Field((NUM_MEMO,)),
                 "owner": Field((jobs,)),
+                "group": Field((groups, d.NUM_GROUP)),
                 "offered": Field((slots,)),
                 "first": Field((window, pes)),
                 "arrive": Field((window, pes)),
-                "group": Field((groups, d.NUM_GROUP)),
-                "task": Field((slots, d.NUM_TASK)),
                 "touched": Field((slots,)),
                 "flag": Field((slots,), np.int8),
                 "link": Field((pes * pes if contended else 1,)),
@@ -225,7 +274,11 @@ class SocEngine(OrderedEngine):
         self.problem = Pack(self._known_tables())
         self.state, self.view = Pack(state), Pack(view)
         self.chosen = np.full(n, -1, dtype=np.int64)
-        self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen))
+        # What fits into the cache is at hand anyway.
+        large = self._arena.memory.nbytes + block.memory.nbytes > _CACHE_BYTES
+        items = (self._arena.positions["offered"] - self._arena.positions["clock"]) // arrays["clock"].itemsize
+        ahead = np.array([items * large], dtype=np.int64)
+        self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen, ahead))
 
     def _known_tables(self) -> Problem:
         if self._tables is None or len(self._tables.instance) < len(self.source.instances):

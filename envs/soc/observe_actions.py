@@ -149,8 +149,10 @@ def children_freed(problem, state, i, x, row):
 
 @compiled
 def blank_slot(view, i, slot):
-    """An action slot that refers to nothing."""
+    """An action slot that refers to nothing; one that is no choice is blank already."""
     offsets = view.offsets
+    if view.bytes[i, offsets[K_MASK] + slot] == 0:
+        return
     at = offsets[K_ACTIONS] + slot * ACTION_COLUMNS
     for column in range(ACTION_COLUMNS):
         view.floats[i, at + column] = 0.0

@@ -137,11 +137,13 @@ GAP, NOISE, SLOWDOWN_SUM, NUM_REAL = range(4)
 ACTIVE, APP, NUMBER, BORN, LEFT, EXPECTED, JOB_WORK, NUM_JOB = range(8)
 
 # --- columns of State.task --------------------------------------------------------------------------------------------
-# PENDING counts what keeps a task from being offered, BLOCKERS its unfinished predecessors. READY is the earliest start
-# that its job's arrival and the scheduler allow, DATA when all that is under way has arrived.
-# START and FINISH are expected, true once they have happened. NEXT is the next of its PE's queue. RELEASE is when the
-# inputs of a task are in shared memory. PAUSED is for how long a running task has been held up by repairs.
-PHASE, ON, PENDING, BLOCKERS, READY, DATA, START, FINISH, NEXT, RELEASE, ASSIGNED_AT, PAUSED, NUM_TASK = range(13)
+# BLOCKERS counts unfinished predecessors, PENDING unassigned ones. READY is the earliest start that its job's arrival
+# and the scheduler allow, DATA when all that is under way has arrived. START and FINISH are expected, true once they
+# have happened. NEXT is the next of its PE's queue. RELEASE is when the inputs of a task are in shared memory. PAUSED
+# is for how long a running task has been held up by repairs. The first eight fill one line of memory, the others
+# begin the next.
+PHASE, ON, BLOCKERS, READY, DATA, START, FINISH, NEXT, PENDING, RELEASE, ASSIGNED_AT, PAUSED = range(12)
+NUM_TASK = 16
 ABSENT, UNRELEASED, OFFERED, ASSIGNED, ACTIVE_NOW, DONE = range(6)  # values of PHASE
 
 # --- columns of State.pe ----------------------------------------------------------------------------------------------
