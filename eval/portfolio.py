@@ -8,7 +8,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from ..agents.agent import Setting
-from ..agents.catalogue import MEMORY_MAPPING, known_agents
+from ..agents.catalogue import MEMORY_MAPPING, STATIC_DAG, known_agents
 from ..agents.checkpoint import CARD
 
 PORTFOLIO = "portfolio"
@@ -18,7 +18,10 @@ _SAMPLING_SHARE = 0.1
 # What improves schedules, in turn, with its share of the time that is left by then: what is small is proved optimal by
 # the first; larger shops are the searches' business.
 _SOLVERS = (("cp-sat", 0.1), ("iterated-greedy", 0.6), ("lns", 1.0), ("cp-sat", 1.0))
-_MAPPERS = (("order-search", 0.7), ("game-search", 1.0))  # of memory mapping
+_TURNS = {
+    MEMORY_MAPPING: (("order-search", 0.7), ("game-search", 1.0)),
+    STATIC_DAG: (("best-of-lists", 0.1), ("cp-sat", 0.3), ("dag-search", 1.0)),
+}
 
 
 class Stage(NamedTuple):
@@ -52,7 +55,7 @@ def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[S
     if "tuned-xla" in known:
         yield Stage("tuned-xla", options)
     best = next(checkpoints, None)
-    turns = _MAPPERS if setting.env_id == MEMORY_MAPPING else _SOLVERS
+    turns = _TURNS.get(setting.env_id, _SOLVERS)
     solvers = [Stage(name, options, share) for name, share in turns if name in known]
     if best is not None:
         from ..agents.scorer.choice import TEMPERATURE

@@ -23,6 +23,7 @@ from makespan.envs.memory_mapping.catalogue import named
 from makespan.envs.memory_mapping.env import MemoryMappingEnv
 from makespan.envs.memory_mapping.run_time import run_times
 from makespan.envs.memory_mapping.validity import validate as validate_plan
+from makespan.envs.soc.validity import validate as validate_chip
 from makespan.eval import optimise as module
 from makespan.eval.optimise import make_task, optimise
 
@@ -210,6 +211,17 @@ def test_memory_mapping_has_a_portfolio_of_its_own(monkeypatch: pytest.MonkeyPat
     assert validate_plan(solution.schedule) == []
     for agent in ("keep-first", "tuned-xla"):
         assert solution.objective <= makespan.solve("alexnet_b8_64m", agent, env=MEMORY_MAPPING).objective
+
+
+def test_plans_of_dags_are_proved_where_they_are_small_and_searched_where_not() -> None:
+    small = makespan.solve("topcuoglu", env="makespan/StaticDag-v0", seconds=20)
+    assert (small.objective, small.optimal) == (73, True)
+    large = makespan.solve("random:tasks=40:pes=4:count=1:seed=3", env="makespan/StaticDag-v0", seconds=6)
+    assert {"best-of-lists", "dag-search"} & {improvement.agent for improvement in large.history}
+    assert validate_chip(large.schedule) == []
+    assert large.schedule.makespan == large.objective
+    assert large.bound is not None
+    assert large.objective >= large.bound
 
 
 class ThreeJobs(gymnasium.Env):  # type: ignore[type-arg]
