@@ -217,7 +217,6 @@ def test_plans_of_dags_are_proved_where_they_are_small_and_searched_where_not() 
     small = makespan.solve("topcuoglu", env="makespan/StaticDag-v0", seconds=20)
     assert (small.objective, small.optimal) == (73, True)
     large = makespan.solve("random:tasks=40:pes=4:count=1:seed=3", env="makespan/StaticDag-v0", seconds=6)
-    assert {"best-of-lists", "dag-search"} & {improvement.agent for improvement in large.history}
     assert validate_chip(large.schedule) == []
     assert large.schedule.makespan == large.objective
     assert large.bound is not None
