@@ -64,19 +64,20 @@ class Foresight:
     Attributes:
         spec: what the observation holds with the features added.
         sign: of the objective as a cost (see `Setting.sign`).
+        worlds: K, as given.
     """
 
     def __init__(self, bases: Sequence[Base], setting: Setting, worlds: int) -> None:
         self._playouts = Playouts([base.agent for base in bases], setting)
         check_worlds(worlds, setting)
-        self._worlds = worlds
+        self.worlds = worlds
         self._bases = list(bases)
         self.sign = setting.sign
         self.spec = foresight_spec(setting.spec, [base.name for base in bases])
 
     def described(self) -> dict[str, Any]:
         """What a card says of it."""
-        return {"of": [base.name for base in self._bases], "worlds": self._worlds}
+        return {"of": [base.name for base in self._bases], "worlds": self.worlds}
 
     def arrays(self) -> Arrays:
         """What a checkpoint must hold of it."""
@@ -110,7 +111,7 @@ class Foresight:
             keys, decisions: uint64 and int64 [n], what the imagined worlds are drawn from.
             scales: float64 [n], the reward scales, where they are known already.
         """
-        worlds = draw_worlds(keys ^ _TAG, decisions, self._worlds)
+        worlds = draw_worlds(keys ^ _TAG, decisions, self.worlds)
         copies, actions = np.nonzero(mask)
         found = self._playouts.costs(imagine, copies, actions, worlds).mean(axis=2)
         running = np.flatnonzero(mask.any(axis=1))
@@ -146,6 +147,13 @@ class Foresight:
         Copies whose episode has ended keep what was played.
         """
         return self._playouts.note(imagine, copies, actions)
+
+    def follow(
+        self, imagine: Imagine, copies: NDArray[np.int64], plans: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """What plans cost, and what becomes of them, from the present on, if nothing unforeseen happens any more: costs
+        float64 [k] and plans int64 [k, P]. Where a plan says nothing, the first base goes on."""
+        return self._playouts.follow(imagine, copies, plans)
 
     def blind(self, observation: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """One copy's observation with features of zero: where there is no present to look ahead from."""

@@ -12,7 +12,7 @@ from ...envs.core.random import TYPICAL
 from ..agent import Agent, Imagine, Observation, Setting
 from ..planners.playouts import MEMORY
 from ..streams import Streams
-from .kept import KeptPlans
+from .kept import Best, KeptPlans
 from .playouts import PlayoutSearch
 from .search import Found, Searcher
 
@@ -100,12 +100,21 @@ class NetworkSearch:
     ) -> None:
         self.network, self._searcher, self._learned, self._gamma = network, searcher, learned, gamma
         self._foresight = foresight
-        self._open_loop = setting.stochastic
+        typical = foresight is not None and foresight.worlds == 0
+        self._stochastic = setting.stochastic
+        self._open_loop = setting.stochastic and not typical
 
     @property
     def finds_plans(self) -> bool:
-        """Whether searches find whole plans that can be kept: with foresight, where nothing is random."""
+        """Whether searches find whole plans that can be kept: with foresight, in worlds without chance."""
         return self._foresight is not None and not self._open_loop
+
+    def renew(self, kept: KeptPlans, imagine: Imagine, copies: NDArray[np.int64]) -> None:
+        """Work out anew what the plans of copies come to, where something unforeseen may have happened."""
+        known = copies[np.isfinite(kept.costs[copies])]
+        if self._stochastic and len(known):
+            assert self._foresight is not None
+            kept.renew(known, Best(*self._foresight.follow(imagine, known, kept.plans[known])))
 
     def search(
         self,
@@ -198,6 +207,10 @@ class NetworkSearchAgent(Agent):
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
         actions: NDArray[np.int64] = mask.argmax(axis=1).astype(np.int64)
         keys, decisions = self._streams.of(len(mask))
+        choosing = np.flatnonzero(mask.sum(axis=1) > 1)
+        if self._kept is not None:
+            assert self._imagine is not None
+            self._search.renew(self._kept, self._imagine, choosing)
         # All copies together, as policies are played (see `legal_scores`), except where nobody has a choice.
         for low in range(0, len(mask), self._room):
             rows = slice(low, low + self._room)
@@ -209,7 +222,6 @@ class NetworkSearchAgent(Agent):
         decisions += 1
         if self._kept is not None:
             assert self._imagine is not None
-            choosing = np.flatnonzero(mask.sum(axis=1) > 1)
             if len(choosing):
                 actions[choosing] = self._kept.follow(choosing, self._imagine)
             self._kept.advance(np.flatnonzero(mask.any(axis=1)))

@@ -19,7 +19,7 @@ from ...envs.core.engine import BatchEngine, Outcome
 from ..agent import Imagine, Observation
 from ..foresight import Foreseen, Foresight
 from ..networks.common import SlotNetwork, to_tensors
-from ..planners.playouts import world_keys
+from ..planners.playouts import draw_worlds, world_keys
 from .kept import Best
 from .search import Evaluation, Model, Simulation
 from .tree import choose_at_root, choose_below, note_edge
@@ -34,7 +34,9 @@ def evaluate(
 
 
 class ImaginedModel(Model):
-    """States are copies of an engine: row s * B + b of a pool holds node s of root b. For worlds without chance.
+    """States are copies of an engine: row s * B + b of a pool holds node s of root b.
+
+    For worlds without chance, and for foresight in the one in which nothing unforeseen happens: search is there, too.
 
     Args:
         network: values states and scores slots.
@@ -65,8 +67,8 @@ class ImaginedModel(Model):
 
     def begin(self, nodes: int) -> Evaluation:
         count = len(self._copies)
-        worlds = np.zeros((count, 1), dtype=np.uint64)
-        world_keys(self._keys, self._decisions, worlds)
+        typical = self._foresight is not None and self._foresight.worlds == 0
+        worlds = draw_worlds(self._keys, self._decisions, 0 if typical else 1)
         roots = self._imagine(self._copies, worlds[:, 0])
         # The rows of later nodes are written when their parents' are copied there.
         self._pool = roots._empty_like(count * nodes)

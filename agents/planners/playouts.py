@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
+from ...envs.core.engine import BatchEngine
 from ...envs.core.errors import FieldError, UserError
 from ...envs.core.planned import NO_ACTION, plan_room, play_planned
 from ...envs.core.player import play_out
@@ -132,16 +133,11 @@ class Playouts:
         for agent in self._agents:
             engine = imagine(copies, keys)
             running = engine.is_running()
-            lists = engine.kernels.follow_plan is None
             engine.step(actions, check=False)
-            agent.begin(np.arange(len(copies), dtype=np.int64), [], keys, None)
-            choice = agent.compiled_choice(len(copies))
-            assert choice is not None
             nothing = np.full((len(copies), plan_room(engine)), NO_ACTION, dtype=np.int64)
-            _, plans, _ = play_planned(engine, *choice[:4], nothing, np.zeros(len(copies), dtype=np.int64))
-            if lists:
+            costs, plans = self._play_planned(engine, agent, nothing, 0)
+            if engine.kernels.follow_plan is None:
                 plans[running] = np.concatenate([actions[:, None], plans[:, :-1]], axis=1)[running]
-            costs = self._sign * engine.objectives().astype(np.float64)
             if best is None:
                 best = costs, plans
             else:
@@ -149,3 +145,24 @@ class Playouts:
                 best[0][better], best[1][better] = costs[better], plans[better]
         assert best is not None
         return best
+
+    def follow(
+        self, imagine: Imagine, copies: NDArray[np.int64], plans: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Costs float64 [P] and what becomes of plans int64 [P, ...] that copies follow from now on.
+
+        Nothing unforeseen happens. Where a plan says nothing, the first agent goes on.
+        """
+        engine = imagine(copies, np.full(len(copies), TYPICAL))
+        return self._play_planned(engine, self._agents[0], plans, np.iinfo(np.int64).max)
+
+    def _play_planned(
+        self, engine: BatchEngine, agent: Agent, plans: NDArray[np.int64], until: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """Costs and plans of all copies of an engine, which follow plans for so many decisions, then the agent."""
+        count = engine.num_copies
+        agent.begin(np.arange(count, dtype=np.int64), [], np.full(count, TYPICAL), None)
+        choice = agent.compiled_choice(count)
+        assert choice is not None
+        _, noted, _ = play_planned(engine, *choice[:4], plans, np.full(count, until))
+        return self._sign * engine.objectives().astype(np.float64), noted

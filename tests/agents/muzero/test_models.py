@@ -202,6 +202,35 @@ def test_the_best_plan_that_was_found_is_followed(env: str, options: dict[str, A
     assert falls > 0, "later searches find better plans"
 
 
+def test_under_breakdowns_the_plan_is_followed_that_is_best_if_nothing_more_happens() -> None:
+    """What it costs is worked out anew at each decision, and no action is foreseen to cost less."""
+    arena = open_arena(ENV, 4, {**NOISY, "instance": "random:size=4x4"}, device="cpu")
+    assert isinstance(arena, EngineArena)
+    foresight = make_foresight("lrm+spt", 0, arena.setting)
+    network = make_muzero(foresight.spec, {"encoder": "slots", "width": 16, "dynamics": 0, "prior": PRIOR}).eval()
+    search = NetworkSearch(network, Searcher(SearchConfig(4)), arena.setting, False, 1.0, foresight)
+    agent = NetworkSearchAgent("search", search, False)
+    arena.reset([Case(None, seed) for seed in range(4)])
+    copies, none = np.arange(4, dtype=np.int64), np.zeros(4, dtype=np.int64)
+    agent.begin(copies, [], copies.astype(np.uint64), arena.imagine())
+    kept, rises = agent._kept, 0
+    assert kept is not None
+    while arena.running().any():
+        imagine, mask = arena.imagine(), arena.masks().copy()
+        assert imagine is not None
+        before = kept.costs.copy()
+        foreseen = foresight.look(imagine, arena.observation(), mask, none.astype(np.uint64), none).costs
+        actions = agent.act(arena.observation(), mask)
+        choosing = np.flatnonzero(mask.sum(axis=1) > 1)
+        assert (kept.costs[choosing] <= foreseen[choosing]).all()
+        assert mask[choosing, actions[choosing]].all()
+        known, _ = foresight.follow(imagine, choosing, kept.plans[choosing])
+        assert (known <= kept.costs[choosing]).all(), "an order, begun anew, may lose time that was wasted"
+        rises += int((kept.costs[choosing] > before[choosing]).sum())
+        arena.step(actions)
+    assert rises > 0, "breakdowns delay plans"
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_the_learned_model_follows_the_network(encoder: str) -> None:
     """The values and logits that a search sees are those of unrolling the network by hand."""
