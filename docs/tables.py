@@ -12,9 +12,11 @@ from pathlib import Path
 
 import feature_meanings
 import memory_mapping_meanings
+import soc_meanings
 from makespan.agents.rules.job_shop import RULES
 from makespan.agents.rules.memory_mapping import RULES as MEMORY_RULES
 from makespan.agents.rules.rule import Rule
+from makespan.agents.rules.soc import RULES as SOC_RULES
 from makespan.envs.core.card import dataclass_options
 from makespan.envs.core.spec import Feature, ObservationSpec
 from makespan.envs.job_shop.catalogue import catalogue
@@ -24,6 +26,8 @@ from makespan.envs.job_shop.options import JobShopOptions
 from makespan.envs.memory_mapping.catalogue import SPLITS, suite
 from makespan.envs.memory_mapping.observation import SPEC as MEMORY_SPEC
 from makespan.envs.memory_mapping.options import MemoryOptions
+from makespan.envs.soc.observation import SPEC as SOC_SPEC
+from makespan.envs.soc.options import SocOptions
 
 Meanings = Mapping[tuple[str, str], str]
 
@@ -130,6 +134,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "observation": partial(observation, MEMORY_SPEC, memory_mapping_meanings.MEANINGS),
         "rules": partial(rules, MEMORY_RULES),
         "programs": programs,
+    },
+    "environments/soc.md": {
+        "options": partial(options, SocOptions),
+        "observation": partial(observation, SOC_SPEC, soc_meanings.MEANINGS),
+        "rules": partial(rules, SOC_RULES),
     },
     "agents.md": {"rules": partial(rules, RULES)},
 }
