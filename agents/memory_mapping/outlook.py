@@ -6,7 +6,7 @@ All features are shares of the program's own sizes and times, so that one set of
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,11 +119,11 @@ def _features(
     of, t = program.storage, program.instruction
     used = np.maximum(np.bincount(of, minlength=count), 1)
 
-    def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def summed(values: NDArray[Any]) -> NDArray[Any]:
         return np.bincount(of, weights=values, minlength=count)
 
-    def some(flags: NDArray[np.bool_]) -> NDArray[np.float64]:
-        return summed(flags.astype(np.float64)) > 0
+    def some(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return summed(flags) > 0
 
     memory = np.bincount(t, weights=program.hbm, minlength=instructions)
     slack = np.maximum(memory - program.compute, 0.0)
