@@ -39,6 +39,7 @@ from .validation import refuse_strange_objectives
 MAX_BYTES = 2**30
 MAX_ROWS = 100_000  # that a tree is fitted to: about ten seconds with a hundred and sixty inputs
 _LEAST_ROWS = 4  # in a leaf: fewer are noise
+_NOISY_SHARE = 0.02  # of all rows, in a leaf of das, whose labels are of one world each
 
 
 class Labels(NamedTuple):
@@ -147,6 +148,7 @@ def fit_tree(
     weights: NDArray[np.float32],
     depth: int,
     leaves: int,
+    least_rows: int,
     seed: int,
 ) -> Tree:
     """The tree of least weighted squared error that CART finds (Breiman, Friedman, Olshen & Stone, 1984), best first.
@@ -157,12 +159,13 @@ def fit_tree(
         inputs: float32 [R, inputs].
         targets, weights: float32 [R].
         depth, leaves: at most.
+        least_rows: in a leaf.
         seed: which of equally good splits is taken.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    regressor = _regressor()(max_depth=depth, max_leaf_nodes=leaves, min_samples_leaf=_LEAST_ROWS, random_state=seed)
+    regressor = _regressor()(max_depth=depth, max_leaf_nodes=leaves, min_samples_leaf=least_rows, random_state=seed)
     found = regressor.fit(inputs, targets, sample_weight=weights).tree_
     leaf = found.children_left == -1
     # Rounded down: a float32 number is at most the threshold if and only if it is at most this.
@@ -261,11 +264,14 @@ class TreeRun(Run):
         labels = self._sample.labels
         if labels.weights.any():
             inputs = self._joined(labels)
-            self.tree = fit_tree(
-                inputs, labels.targets, labels.weights, self._depth, self._leaves, self.config.seed + self._round
-            )
+            least, seed = self._least_rows(len(inputs)), self.config.seed + self._round
+            self.tree = fit_tree(inputs, labels.targets, labels.weights, self._depth, self._leaves, least, seed)
         self.logger.record("tree/leaves", self.tree.leaves)
         self.logger.record("tree/decisions", len(labels.counts))
+
+    def _least_rows(self, rows: int) -> int:
+        """In a leaf of a tree that is fitted to so many rows."""
+        return _LEAST_ROWS
 
     def _begin_round(self, arena: Arena) -> np.random.Generator:
         """Reset an arena to a round's worlds; returns the round's randomness."""
@@ -514,6 +520,9 @@ class DasRun(TreeRun):
             play_out(engine, *rule.compiled_choice(len(copies[part])), observe=False)
             costs[part] = self._arena.setting.sign * engine.objectives()
         return costs
+
+    def _least_rows(self, rows: int) -> int:
+        return max(_LEAST_ROWS, round(_NOISY_SHARE * rows))
 
     def _note(self, state: NDArray[np.float32], gain: NDArray[np.float64], ranks: NDArray[np.float64]) -> None:
         """Add states to the sample, with what the slow rule gains in each."""

@@ -235,8 +235,13 @@ def test_a_spec_without_features() -> None:
     spec = ObservationSpec((), (), (Feature("room"),), (), (), ("stop",))
     setting = Setting("test/None-v0", spec, {"name": "cost", "unit": "1", "sense": "min"})
     leaf = single_leaf(1.0)
-    split = Tree(*(np.array(array, kind.dtype) for array, kind in zip(
-        ([0, -1, -1], [0.5, 0, 0], [1, -1, -1], [2, -1, -1], [0, 1, -1]), leaf, strict=True)))  # fmt: skip
+    split = Tree(
+        np.array([0, -1, -1], np.int32),
+        np.array([0.5, 0, 0], np.float32),
+        np.array([1, -1, -1], np.int32),
+        np.array([2, -1, -1], np.int32),
+        np.array([0, 1, -1], np.float32),
+    )
     observation = {"actions/features": np.zeros((2, 3, 0), np.float32), "globals": np.array([[0.0], [1.0]], np.float32)}
     mask = np.array([[0, 1, 1], [1, 0, 1]], dtype=np.int8)
     for tree in (leaf, split):

@@ -156,7 +156,7 @@ def test_das_takes_the_better_rule(tiny: Tiny, fast: str, slow: str, better: str
     """Where the chip is loaded `min-min` is far better than `olb`, whichever of the two is called fast."""
     config = tiny(
         env=SOC, instances="mix-train", agent="das", das_fast=fast, das_slow=slow, label_worlds=8, steps=4_000,
-        validation_worlds=8, tree_share=0.05,
+        validation_worlds=8,
     )  # fmt: skip
     train(config, quiet=True)
     run = quiet_run(config)
@@ -209,7 +209,7 @@ def test_thresholds_are_those_of_the_fit_for_every_float32() -> None:
     rng = np.random.default_rng(0)
     values = (np.float32(2.0).view(np.int32) + np.arange(64, dtype=np.int32)).view(np.float32)
     inputs, targets = np.repeat(values, 4)[:, None], np.repeat(rng.integers(0, 2, 64), 4).astype(np.float32)
-    tree = fit_tree(inputs, targets, np.ones(256, np.float32), 32, 64, 0)
+    tree = fit_tree(inputs, targets, np.ones(256, np.float32), 32, 64, 1, 0)
     node = np.zeros(256, dtype=int)
     for _ in range(tree.depth):
         goes = np.where(inputs[:, 0] <= tree.threshold[node], tree.left[node], tree.right[node])
