@@ -19,7 +19,7 @@ _SAMPLING_SHARE = 0.1
 # the first; larger shops are the searches' business.
 _SOLVERS = (("cp-sat", 0.1), ("iterated-greedy", 0.6), ("lns", 1.0), ("cp-sat", 1.0))
 _TURNS = {
-    MEMORY_MAPPING: (("order-search", 0.7), ("game-search", 1.0)),
+    MEMORY_MAPPING: (("checkpoints/memory_mapping_order", 0.4), ("order-search", 0.7), ("game-search", 1.0)),
     STATIC_DAG: (("best-of-lists", 0.1), ("cp-sat", 0.3), ("dag-search", 1.0)),
 }
 
@@ -40,7 +40,7 @@ class Stage(NamedTuple):
 
 def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[Stage]) -> Iterator[Stage]:
     """Every rule once, and the tuned mapper of compilers; the trained scorer that is best here, sampled for a tenth of
-    the time; solvers and searches for the rest.
+    the time; solvers and searches for the rest, a learned order for the mapper first where there is one.
 
     Without solvers the scorer goes on to sample, or else random play.
 
@@ -56,7 +56,7 @@ def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[S
         yield Stage("tuned-xla", options)
     best = next(checkpoints, None)
     turns = _TURNS.get(setting.env_id, _SOLVERS)
-    solvers = [Stage(name, options, share) for name, share in turns if name in known]
+    solvers = [Stage(name, options, share) for name, share in turns if name in known or "/" in name]
     if best is not None:
         from ..agents.scorer.choice import TEMPERATURE
 
