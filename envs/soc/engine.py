@@ -39,7 +39,7 @@ from .source import InstanceSource
 from .state import Problem, State, is_running
 from .tables import Room, build, room_of
 from .timeline import task_row
-from .world import imagine
+from .world import imagine, worked
 
 STATUS_NAMES = ("running", "finished", "illegal")
 _LOG_ROWS = 65_536
@@ -327,9 +327,7 @@ class SocEngine(OrderedEngine):
         clock, real = self.state.clock[copy], self.state.real[copy]
         status = STATUS_NAMES[int(clock[d.STATUS])]
         measured = int(clock[d.MEASURED])
-        row = self.problem.instance[int(clock[d.INSTANCE])]
         passed = max(int(clock[d.TIME]), 1)
-        busy = self.state.pe[copy, : int(row[d.PES]), d.BUSY]
         found = {
             "status": status,
             "finished": status == "finished",
@@ -346,7 +344,7 @@ class SocEngine(OrderedEngine):
             "latency_sum": int(clock[d.COST]),
             "energy": int(clock[d.ENERGY_USED]),
             "edp": int(clock[d.ENERGY_USED]) * int(clock[d.COST]) // d.EDP_UNIT,
-            "utilisation": float(busy.mean()) / passed,
+            "utilisation": float(self.utilisation(copy).mean()),
             "decisions": int(clock[d.STEPS]),
             "holds": int(clock[d.HOLDS]),
         }
@@ -355,8 +353,11 @@ class SocEngine(OrderedEngine):
     def utilisation(self, copy: int) -> NDArray[np.float64]:
         """float64 [P], share of the time that each PE has worked."""
         clock = self.state.clock[copy]
-        pes = int(self.problem.instance[int(clock[d.INSTANCE]), d.PES])
-        return self.state.pe[copy, :pes, d.BUSY] / max(int(clock[d.TIME]), 1)
+        pes = self.state.pe[copy, : int(self.problem.instance[int(clock[d.INSTANCE]), d.PES])]
+        busy = pes[:, d.BUSY].copy()
+        for p in np.flatnonzero(pes[:, d.RUNS] >= 0):
+            busy[p] += worked(self.state, copy, int(p))
+        return busy / max(int(clock[d.TIME]), 1)
 
     def _quantile(self, copy: int, share: float) -> float:
         """A quantile of the latencies, to a sixteenth of an octave."""

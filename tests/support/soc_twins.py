@@ -53,6 +53,7 @@ def play_twins(instance: SocInstance, seed: int, static: bool = False, **options
     assert clock[d.COST] == chip.objective("latency")
     assert clock[d.LAST_FINISH] == chip.objective("makespan")
     assert clock[d.ENERGY_USED] == chip.objective("energy")
+    np.testing.assert_allclose(engine.utilisation(0) * max(chip.now, 1), chip.busy)
     expected = chip.objective(engine.options.objective)
     assert engine.objectives()[0] == expected
     if decisions:

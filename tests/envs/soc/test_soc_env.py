@@ -209,7 +209,7 @@ def test_metrics_are_those_of_the_schedule():
         assert metrics["decisions"] == step
         assert one.engine.utilisation(0).mean() == pytest.approx(metrics["utilisation"])
         assert schedule.value_of(one.engine.options.objective) == info["objective"]
-        assert one.read_schedule(schedule.to_dict()) == schedule
+        assert one.read_schedule(schedule.to_dict()).to_dict() == schedule.to_dict()
 
 
 def test_what_is_said_of_measured_jobs_is_nothing_where_there_is_none():

@@ -13,21 +13,21 @@ from makespan.envs.soc.env import make_static, make_stream
 from support.trajectories import golden
 
 GOLDEN = {
-    "default": "bcaf5d0b715901c0",
-    "full": "281fccc47f83283f",
-    "noise": "956ca7381e379a5a",
-    "down": "9966e1460cfba43a",
-    "order": "defa00dc5749577c",
-    "hold": "c1b29f9eb9215c70",
-    "assigned": "d1f17a0d32090622",
-    "bus": "d320b3915b4928a2",
-    "shared": "23ba3b3012afc3d1",
-    "overhead": "929404011d8c1fbc",
-    "energy": "daa910d1075e2960",
-    "static": "351cb93c396ea445",
-    "static-named": "dea69f2104869b89",
-    "static-appended": "87f3d9d70d3643cf",
-    "static-uncertain": "80a3bdda3649715e",
+    "default": "4fae41137a7df824",
+    "full": "2c0d0919254b439e",
+    "noise": "4f8587d4447a7d84",
+    "down": "6c4ce4e958bc128f",
+    "order": "c9c43c2f7ff8c1ff",
+    "hold": "5bdf87ab5f919760",
+    "assigned": "7ff90473719396d0",
+    "bus": "fed862d0fa24f0e3",
+    "shared": "b97ed648198491e6",
+    "overhead": "7e373ee83ca7cafa",
+    "energy": "3ef583af8d7b42b1",
+    "static": "ca8218a9e1f1ffdb",
+    "static-named": "86fbc278e177d1ad",
+    "static-appended": "3fe8f3aad092ebea",
+    "static-uncertain": "bc1d398dc17be0c7",
 }
 
 SHORT: dict[str, Any] = {"horizon": 1000, "warmup": 100, "scale": 60.0}
