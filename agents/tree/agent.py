@@ -50,8 +50,8 @@ class TreeAgent(Agent):
 class DasAgent(Agent):
     """At each decision a tree over the globals names the rule that decides: the slow one where it says more than 0.
 
-    Goksoy, Hassan, Krishnakumar, Marculescu, Akoglu & Ogras, "DAS: Dynamic adaptive scheduling for energy-efficient
-    heterogeneous SoCs", IEEE Embedded Systems Letters 14(1), 2022.
+    After Goksoy et al., "DAS: Dynamic adaptive scheduling for energy-efficient heterogeneous SoCs", IEEE Embedded
+    Systems Letters, 2022, cited from memory.
 
     Args:
         name: how tables call it.
