@@ -267,7 +267,8 @@ class SocEngine(OrderedEngine):
         )
         arrays = self._arena.arrays
         log = np.zeros((n, rows, d.NUM_LOG), dtype=np.int64)
-        state = State(**{name: log if name == "log" else arrays[name] for name in State._fields})
+        fields: dict[str, Any] = {name: log if name == "log" else arrays[name] for name in State._fields}
+        state = State(**fields)
         block = self.block
         view = View(block.floats, block.integers, block.bytes, self.layout.offsets, arrays["memo"], arrays["owner"])
         self._tables = tables

@@ -88,12 +88,8 @@ def graph_of(application: Application, platform: Platform) -> Graph:
 def measure(graph: Graph) -> Measures:
     """Ranks, levels and bounds of all tasks."""
     tasks, pes = graph.times.shape
-    result = Measures(
-        *(np.zeros(tasks) for _ in range(6)),
-        np.zeros((tasks, pes)),
-        np.zeros(tasks),
-        np.zeros((tasks, pes), dtype=np.int64),
-    )
+    columns = [np.zeros(tasks) for _ in range(6)]
+    result = Measures._make([*columns, np.zeros((tasks, pes)), np.zeros(tasks), np.zeros((tasks, pes), dtype=np.int64)])
     fill_measures(*graph, *result, np.zeros(pes, dtype=np.int64))
     return result
 

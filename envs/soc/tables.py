@@ -119,7 +119,7 @@ def build(instances: Sequence[SocInstance], options: SocOptions, room: Room) -> 
         UserError: what an episode may add up does not fit 52 bits.
     """
     rows: dict[str, list[NDArray]] = {name: [] for name in d.Problem._fields[2:]}
-    counts = dict.fromkeys(("pe", "kind", "power", "band", "app", "job", "task", "edge"), 0)
+    counts: dict[str, int] = dict.fromkeys(("pe", "kind", "power", "band", "app", "job", "task", "edge"), 0)
     for instance in instances:
         _add(rows, counts, instance, options, room)
     given, law = options.compiled()

@@ -149,7 +149,8 @@ def _plan(seed: int, options: dict[str, Any]) -> None:
     play_twins(either_instance(seed), seed % 1000, static=True, **options)
 
 
-MANY = settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+MANY = settings(max_examples=1500, deadline=None, suppress_health_check=SLOW, print_blob=True)
 FEW = settings(MANY, max_examples=25)
 
 

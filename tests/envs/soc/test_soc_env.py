@@ -15,6 +15,7 @@ from makespan.cli.main import main
 from makespan.envs.core.errors import UserError
 from makespan.envs.soc import state as d
 from makespan.envs.soc.catalogue import named
+from makespan.envs.soc.engine import SocEngine
 from makespan.envs.soc.env import (
     SocDagEnv,
     SocDagVectorEnv,
@@ -193,7 +194,11 @@ def test_rewards_sum_to_minus_the_objective():
 
 
 def test_metrics_are_those_of_the_schedule():
-    for env, options in ((SocDagEnv, {"horizon": 1500, "warmup": 100}), (StaticDagEnv, {"instance": SMALL})):
+    kinds: list[tuple[Any, dict[str, Any]]] = [
+        (SocDagEnv, {"horizon": 1500, "warmup": 100}),
+        (StaticDagEnv, {"instance": SMALL}),
+    ]
+    for env, options in kinds:
         one = env(**options)
         _, info = one.reset(seed=3)
         ended, step = False, 0
@@ -207,6 +212,7 @@ def test_metrics_are_those_of_the_schedule():
             tolerance = 0.05 if name == "latency_p95" else 1e-9
             assert metrics[name] == pytest.approx(value, rel=tolerance), name
         assert metrics["decisions"] == step
+        assert isinstance(one.engine, SocEngine)
         assert one.engine.utilisation(0).mean() == pytest.approx(metrics["utilisation"])
         assert schedule.value_of(one.engine.options.objective) == info["objective"]
         assert one.read_schedule(schedule.to_dict()).to_dict() == schedule.to_dict()
@@ -335,6 +341,7 @@ def test_instances_by_names_and_objects_in_a_list():
 
 def test_room_may_be_larger_than_needed():
     env = SocDagEnv(**SHORT, max_jobs=20, max_tasks=50, max_pes=30)
+    assert isinstance(env.engine, SocEngine)
     assert env.engine.room[:2] == (20, 50)
     _, info = env.reset(seed=1)
     plain = SocDagEnv(**SHORT)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from makespan.agents.arena import Case, open_arena, play
+from makespan.agents.arena import Case, EngineArena, open_arena, play
 from makespan.agents.catalogue import make_agent
+from makespan.envs.core.engine import BatchEngine
 from makespan.envs.core.random import TYPICAL
 from makespan.envs.soc import state as d
 from makespan.envs.soc.engine import SocEngine
@@ -24,11 +25,11 @@ ONE_TASK = soc_graphs.instance([[20, 20, 20]], [])
 EVERYTHING: dict[str, Any] = {"scale": 12.0, "queue_cap": 4, "noise": "0.3+0.6", "mtbf": 40.0, "mttr": 9.0}
 
 
-def first_legal(engine: SocEngine) -> NDArray[np.int64]:
+def first_legal(engine: BatchEngine) -> NDArray[np.int64]:
     return engine.masks.argmax(axis=1)
 
 
-def play_on(engine: SocEngine) -> SocEngine:
+def play_on(engine: BatchEngine) -> BatchEngine:
     """Play to the end by first legal actions."""
     while engine.is_running().any():
         engine.step(first_legal(engine), check=False)
@@ -48,7 +49,7 @@ def assert_alike(one: NDArray[np.int64], other: NDArray[np.int64], bounds: tuple
     assert (abs(a - b) < 5 * error + 1e-3).all(), (a, b)
 
 
-def imagined_of(engine: SocEngine, copies: NDArray[np.int64]) -> SocEngine:
+def imagined_of(engine: SocEngine, copies: NDArray[np.int64]) -> BatchEngine:
     """Worlds as the first of some copies of one history imagines them."""
     return engine.imagine(np.full(len(KEYS), copies[0]), KEYS)
 
@@ -186,22 +187,20 @@ def test_nothing_of_the_hidden_seed_is_left(options: dict[str, Any]):
 @pytest.mark.parametrize("agent", ["rollout:of=min-min+met:worlds=4", "rollout:of=heft:worlds=2"])
 def test_a_plan_does_not_depend_on_the_hidden_future(agent: str):
     """The first decision of worlds that only differ in what is to come."""
-    instance = random_instance(5)
+    instance = soc_graphs.random_instance(np.random.default_rng(2), 6, 3)  # one application: all begin alike
     options = {"instance": instance, "prefill": True, "queue_cap": 3, "horizon": 120, **EVERYTHING, "noise": 0.6}
-    chosen = set()
-    for seed in range(6):
+    chosen: dict[bytes, list[int]] = {}
+    for seed in range(8):
         arena = open_arena("makespan/SocDag-v0", 1, options)
         player = make_agent(agent, arena.setting)
         arena.reset([Case(None, seed)])
-        engine = arena.engine  # type: ignore[attr-defined]
-        first_app = engine.state.job[0, :, d.APP].copy()
-        if seed == 0:
-            expected = first_app
-        if not np.array_equal(first_app, expected):
-            continue
+        assert isinstance(arena, EngineArena)
         player.begin(np.arange(1), [None], np.array([9], dtype=np.uint64), arena.imagine())
-        chosen.add(int(player.act(arena.observation(), arena.masks())[0]))
-    assert len(chosen) == 1
+        action = int(player.act(arena.observation(), arena.masks())[0])
+        chosen.setdefault(arena.engine.block.memory.tobytes(), []).append(action)
+    alike = max(chosen.values(), key=len)
+    assert len(alike) > 4
+    assert len(set(alike)) == 1
 
 
 def test_an_imagined_world_is_a_function_of_its_key_and_leaves_the_true_one_alone():

@@ -103,7 +103,7 @@ def test_a_play_that_was_not_watched_is_seen_as_one_that_was(options: dict[str, 
 @MODEST
 @given(SEEDS, st.sampled_from([*STREAMS, *PLANS]))
 def test_observations_lie_in_their_space_and_padding_is_zero(seed: int, options: dict[str, Any]):
-    room = {"max_jobs": 7, "max_tasks": 11, "max_edges": 70, "max_pes": 9, "max_groups": 8}
+    room: dict[str, Any] = {"max_jobs": 7, "max_tasks": 11, "max_edges": 70, "max_pes": 9, "max_groups": 8}
     if options in PLANS:
         engine = make_static(1, random_instance(seed), **options, **room)
     else:
@@ -237,7 +237,7 @@ class Checker:
                 assert tasks["active"][slot] == (x.start >= 0 and x.finish < 0)
                 assert tasks["assigned"][slot] == (x.pe >= 0 and x.start < 0)
                 assert tasks["offered"][slot] == (x in chip.offered)
-                assert runs_on.get(slot, -1) == x.pe
+                assert runs_on.get(int(slot), -1) == x.pe
                 incoming = chip.incoming[chip.jobs[j].application][k]
                 missing = sum(chip.jobs[j].tasks[i].finish < 0 for _, i, _ in incoming)
                 assert tasks["log_missing"][slot] == pytest.approx(math.log1p(missing))
@@ -292,8 +292,8 @@ def test_all_features_move():
         for key in NAMES:
             array = engine.block.views[key]
             flat = array.reshape(-1, array.shape[-1])
-            low[key] = np.minimum(low.get(key, flat[0]), flat.min(axis=0))
-            high[key] = np.maximum(high.get(key, flat[0]), flat.max(axis=0))
+            low[key] = np.minimum(low[key], flat.min(axis=0)) if key in low else flat.min(axis=0)
+            high[key] = np.maximum(high[key], flat.max(axis=0)) if key in high else flat.max(axis=0)
         engine.step(choose(rng, engine.masks))
     still = [
         f"{key}.{feature.name}"
