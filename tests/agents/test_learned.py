@@ -122,7 +122,12 @@ def test_what_ships_is_found_from_anywhere(saved: Path, tmp_path: Path, monkeypa
 SHIPPED = sorted(path.parent for path in Path(str(resources.files("makespan.checkpoints"))).glob("*/card.json"))
 
 
-UNSEEN = {JOB_SHOP: "random:size=7x6", MEMORY_MAPPING: "random:size=200:count=8:seed=7"}
+UNSEEN = {
+    JOB_SHOP: "random:size=7x6",
+    MEMORY_MAPPING: "random:size=200:count=8:seed=7",
+    "makespan/SocDag-v0": "mix-test-00,mix-test-01",
+    "makespan/StaticDag-v0": "random:tasks=40:count=8:seed=77",
+}
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
