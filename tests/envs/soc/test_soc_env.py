@@ -161,7 +161,7 @@ LEGAL: list[tuple[Any, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("make, options", LEGAL, ids=str)
+@pytest.mark.parametrize("make, options", LEGAL, ids=lambda given: getattr(given, "__name__", str(given)))
 def test_an_illegal_action_returns_less_than_any_episode_of_legal_ones(make: Any, options: dict[str, Any]):
     engine = make(8, **options)
     engine.reset(np.arange(8))
