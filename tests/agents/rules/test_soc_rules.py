@@ -135,9 +135,9 @@ def test_latencies_of_single_jobs(application: str, met: int, min_min: int):
 
 
 def test_latencies_of_single_jobs_that_hang_on_ties():
-    """DS3 takes ready tasks in the order in which they became ready, this engine by arrival, rank and number.
+    """This engine takes tasks that tie by arrival, rank and number.
 
-    DS3's order gives 69 and 69 on WiFi-TX, 307 and 301 on WiFi-RX, 608 and 284 on pulse Doppler.
+    Another order, which is not known, gave 69 and 69 on WiFi-TX, 307 and 301 on WiFi-RX, 608 and 284 on pulse Doppler.
     """
     assert (single_job("paper-wifi-tx", "met"), single_job("paper-wifi-tx", "min-min")) == (72, 69)
     assert (single_job("wifi-rx", "met"), single_job("wifi-rx", "min-min")) == (291, 291)  # 288 is the optimum
