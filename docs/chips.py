@@ -1,9 +1,9 @@
 """Tables and pictures of streams on a chip, from an evaluation's folder.
 
 ``python docs/chips.py results/soc --page docs/soc_results.md --table load`` writes a table between the marks of that
-name: a row per agent, a column per choice of the swept options, each with the objective's mean difference to the
-reference, the mean latency and the jobs completed. ``--pareto docs/images/pareto.png`` draws mean latency against
-energy per completed job instead, a line per agent over the levels of the sweep ``dvfs``.
+name: a row per agent and choice of the other swept options, a column per value of the first, each with the objective's
+mean difference to the reference, the mean latency and the jobs completed. ``--pareto docs/images/pareto.png`` draws
+mean latency against energy per completed job instead, a line per agent over the levels of the sweep ``dvfs``.
 """
 
 from __future__ import annotations
@@ -69,17 +69,25 @@ def cell(rows: Rows, reference: Rows) -> str:
 
 
 def table(rows: Rows, reference: str | None, agents: list[str]) -> str:
-    """All agents under all choices of the swept options."""
-    options = swept(rows)
-    blocks = by(rows, options)
-    names = agents or list(next(iter(blocks.values())))
+    """All agents: a column for each value of the first swept option, a block of rows for each choice of the others."""
+    first, *others = swept(rows) or ["horizon"]
+    columns = list(dict.fromkeys(row["env_options"].get(first) for row in rows))
+    names = agents or list(dict.fromkeys(row["agent"] for row in rows))
     reference = reference or names[0]
-    titles = [", ".join(f"{k} {v}" for k, v in zip(options, key, strict=True)) or "all worlds" for key in blocks]
-    lines = [f"| agent | {' | '.join(titles)} |", "| --- |" + " --- |" * len(titles)]
-    for agent in names:
-        cells = [cell(block[agent], block[reference]) if agent in block else "–" for block in blocks.values()]
-        lines.append(f"| `{agent}` | {' | '.join(cells)} |")
-    worlds = len(next(iter(blocks.values()))[reference])
+    titles = [f"{first} {value}" for value in columns]
+    lines = [f"| {', '.join([*others, 'agent'])} | {' | '.join(titles)} |", "| --- |" + " --- |" * len(titles)]
+    for choice, block in by(rows, others).items():
+        told = "".join(f"{value}, " for value in choice)
+        for agent in names:
+            cells = []
+            for value in columns:
+                mine, yours = (
+                    [row for row in block[name] if row["env_options"].get(first) == value]
+                    for name in (agent, reference)
+                )
+                cells.append(cell(mine, yours) if mine else "–")
+            lines.append(f"| {told}`{agent}` | {' | '.join(cells)} |")
+    worlds = len(rows) // len({(row["agent"], str(row["env_options"])) for row in rows})
     lines += [
         "",
         f"Per cent by which the sum of latencies differs from `{reference}` on the same {worlds} worlds, with 95 % "
