@@ -107,8 +107,15 @@ def pareto(rows: Rows, target: Path) -> None:
             mine = block[agent]
             energy = np.mean([row["metrics"]["energy"] / max(row["metrics"]["completed"], 1) for row in mine]) / 1e3
             points.append((mean(mine, "mean_latency"), float(energy)))
-        style = {"color": _COLOURS[number % len(_COLOURS)], "marker": _MARKERS[number % len(_MARKERS)]}
-        axes.plot([x for x, _ in points], [y for _, y in points], label=agent, linewidth=1.2, markersize=6, **style)
+        axes.plot(
+            [x for x, _ in points],
+            [y for _, y in points],
+            label=agent,
+            linewidth=1.2,
+            markersize=6,
+            color=_COLOURS[number % len(_COLOURS)],
+            marker=_MARKERS[number % len(_MARKERS)],
+        )
         if number == 0:
             for (x, y), (level,) in zip(points, blocks, strict=True):
                 axes.annotate(f"dvfs={level}", (x, y), textcoords="offset points", xytext=(6, 6), fontsize=8)

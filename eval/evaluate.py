@@ -103,9 +103,10 @@ def _players(plan: Plan, number: int, variant: Variant, store: Store) -> list[_P
 
 def _microseconds(arenas: _Arenas, make: Callable[[], Agent], case: Case) -> float:
     """Time per decision of an agent that plays one world at a time, once its code is compiled and loaded."""
-    for _ in range(2):
-        agent = make()
-        episodes = play(arenas.get(agent.samples), agent, [case])
+    agent = make()
+    arena = arenas.get(agent.samples)
+    play(arena, agent, [case])
+    episodes = play(arena, make(), [case])
     return round(1e6 * sum(episode.seconds for episode in episodes) / max(episodes[0].decisions, 1), 3)
 
 

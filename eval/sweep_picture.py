@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..envs.core.names import OptionValue
@@ -19,7 +20,7 @@ _MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*", "<", ">", "p")
 _WIDTH, _HEIGHT, _LINE_OF_LEGEND = 9.0, 3.6, 0.22
 
 
-def swept_options(tables: list[Table]) -> list[str]:
+def swept_options(tables: Sequence[Table]) -> list[str]:
     """The options of which the tables' variants have several numbers, those with most of them first."""
     names = tables[0].variant.options.keys()
     values = {name: list(dict.fromkeys(table.variant.options[name] for table in tables)) for name in names}
@@ -27,7 +28,7 @@ def swept_options(tables: list[Table]) -> list[str]:
     return sorted(numeric, key=lambda name: -len(values[name]))
 
 
-def draw_sweep(tables: list[Table], option: str) -> Figure:
+def draw_sweep(tables: Sequence[Table], option: str) -> Figure:
     """A panel for each choice of the other options: a line per agent over the option, with its interval as a band.
 
     What is drawn is the mean difference to the reference over the same worlds, in per cent.
@@ -74,9 +75,8 @@ def _draw_panel(axes: Axes, tables: list[Table], option: str) -> None:
             linewidth=1.4,
             label=line.agent,
         )
-        axes.fill_between(
-            xs, *([100.0 * _bound(one, side) for _, one in kept] for side in ("low", "high")), color=colour, alpha=0.12
-        )
+        low, high = ([100.0 * _bound(one, side) for _, one in kept] for side in ("low", "high"))
+        axes.fill_between(xs, low, high, color=colour, alpha=0.12)
     axes.set_xticks(places, [f"{x:g}" for x in places])
     axes.grid(axis="y", linewidth=0.4, color="#CCCCCC")
     for side in ("top", "right"):

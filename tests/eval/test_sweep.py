@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from makespan.envs.core.errors import UserError
 from makespan.eval.evaluate import evaluate
@@ -26,9 +27,9 @@ def test_a_line_for_each_agent_over_each_number_and_a_panel_for_each_choice_of_t
     for panel, noise in zip(figure.axes, (0, 0.5), strict=True):
         lines = {line.get_label(): line for line in panel.lines}
         assert list(lines) == ["mct", "met"]
-        assert lines["met"].get_xdata().tolist() == [30, 40, 50]
+        assert np.asarray(lines["met"].get_xdata()).tolist() == [30, 40, 50]
         mine = {table.variant.options["scale"]: table for table in tables if table.variant.options["noise"] == noise}
-        for scale, value in zip((30, 40, 50), lines["met"].get_ydata(), strict=True):
+        for scale, value in zip((30, 40, 50), np.asarray(lines["met"].get_ydata()).tolist(), strict=True):
             expected = mine[scale].lines[1].relative.mean
             assert expected is not None
             assert value == pytest.approx(100.0 * expected)
