@@ -37,7 +37,7 @@ from .record import read_schedule
 from .schedule import SocSchedule
 from .source import InstanceSource
 from .state import Problem, State, is_running
-from .tables import Room, build, room_of
+from .tables import Room, build, most_room, room_of
 from .timeline import task_row
 from .world import imagine, worked
 
@@ -234,8 +234,7 @@ class SocEngine(OrderedEngine):
         self.options = options or SocOptions()
         self.source = source
         self.record = record
-        needed = [room_of(instance, self.options) for instance in source.fixed]
-        self.room = room or Room(*(max(column) for column in zip(*needed, strict=True)))
+        self.room = room or most_room(source.fixed, self.options)
         jobs, tasks, edges, pes, groups, kinds = self.room
         window = self.options.window
         actions = window * (1 if self.options.mode == "order" else groups) + 1

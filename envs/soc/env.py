@@ -16,7 +16,7 @@ from .instance import SocInstance
 from .options import STATIC_DEFAULTS, SocOptions, option_names
 from .schedule import SocSchedule
 from .source import InstanceSource
-from .tables import Room, room_of
+from .tables import Room, most_room
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,7 @@ def _make(
             raise UnknownNameError(f"option of {env_id}", key, [*known, "instance", "on_illegal", "render_mode", *ROOM])
     source = InstanceSource.parse(given)
     made = SocOptions(**{**(STATIC_DEFAULTS if static else {}), **options})
-    least = Room(*(max(column) for column in zip(*(room_of(x, made) for x in source.fixed), strict=True)))
+    least = most_room(source.fixed, made)
     room = []
     for (name, value), low in zip(needed.items(), least, strict=True):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):

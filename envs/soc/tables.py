@@ -43,6 +43,11 @@ def room_of(instance: SocInstance, options: SocOptions) -> Room:
     )
 
 
+def most_room(instances: Sequence[SocInstance], options: SocOptions) -> Room:
+    """The room that the largest of some instances needs, in each respect."""
+    return Room(*(max(column) for column in zip(*(room_of(x, options) for x in instances), strict=True)))
+
+
 def at_level(application: Application, platform: Platform, options: SocOptions) -> Application:
     """An application with its times at the level that is played."""
     times = application.times
