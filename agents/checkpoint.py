@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..envs.core.errors import FieldError, MissingExtraError, UserError
+from ..envs.core.errors import FieldError, UserError
+from ..envs.core.extras import optional
 from ..envs.core.files import atomic_write, read_bounded
 from ..envs.core.instance import load_document, require_keys
 
@@ -54,10 +55,8 @@ def parse_arrays(content: bytes, source: str) -> Arrays:
 
 
 def _safetensors() -> ModuleType:
-    try:
+    with optional("a checkpoint", "train", "safetensors"):
         import safetensors.numpy
-    except ImportError:
-        raise MissingExtraError("a checkpoint", "train", "safetensors") from None
     return safetensors.numpy
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..envs.core.errors import FieldError, MissingExtraError, UserError
+from ..envs.core.errors import FieldError, UserError
+from ..envs.core.extras import optional
 from ..envs.core.names import Name, check_options
 from ..envs.core.spec import ObservationSpec
 from .agent import Agent, Setting
@@ -147,14 +148,12 @@ def build(network: Mapping[str, Any], spec: ObservationSpec) -> SlotNetwork:
     """A fresh network from the card's description ``{"kind": ..., "width": ..., ...}``."""
     config = dict(network)
     kind = str(config.pop("kind", ""))
-    try:
+    with optional("a trained agent", "train"):
         if kind == "muzero":
             from .muzero.network import make_muzero
 
             return make_muzero(spec, config)
         from .networks.build import build_network
-    except ImportError as error:
-        raise MissingExtraError("a trained agent", "train", str(error.name)) from None
     return build_network(kind, spec, config)
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..envs.core.errors import FieldError, MissingExtraError, UnknownNameError, UserError
+from ..envs.core.errors import FieldError, UnknownNameError, UserError
+from ..envs.core.extras import optional
 from ..envs.memory_mapping.instance import MAX_BYTES, Hardware, MemoryInstance
 from ..envs.memory_mapping.tracing.hlo import read_hlo
 from ..envs.memory_mapping.tracing.summary import summary
@@ -80,10 +81,8 @@ def _trace_hlo(request: Request, hardware: Hardware) -> MemoryInstance:
 def _trace_torch(request: Request, hardware: Hardware) -> MemoryInstance:
     if request.trips is not None:
         raise UserError(f"option trips is for HLO text; {request.model!r} is a PyTorch module")
-    try:
+    with optional("tracing a PyTorch module", "train", "torch"):
         import torch
-    except ImportError:
-        raise MissingExtraError("tracing a PyTorch module", "train", "torch") from None
     from ..envs.memory_mapping.tracing.trace_torch import trace_module, trace_training_step
 
     shapes = [_shape(text) for text in request.inputs]

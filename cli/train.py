@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args, get_type_hints
 from tyro.conf import arg
 
 from ..envs.core.card import dataclass_options
-from ..envs.core.errors import FieldError, MissingExtraError, UserError
+from ..envs.core.errors import FieldError, UserError
+from ..envs.core.extras import optional
 from ..training.config import PRESETS, TrainConfig, with_preset
 
 _MAIN = ("env", "agent", "out")
@@ -107,12 +108,8 @@ def _check_environment(text: str) -> None:
 
 
 def _train() -> Any:
-    try:
+    with optional("training", "train"):
         from ..training.run import train
-    except ModuleNotFoundError as error:
-        if str(error.name).startswith("makespan"):
-            raise
-        raise MissingExtraError("training", "train", str(error.name)) from None
     return train
 
 

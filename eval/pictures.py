@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..envs.core.errors import MissingExtraError, UserError
+from ..envs.core.errors import UserError
+from ..envs.core.extras import optional
 from ..envs.core.files import atomic_write
 from .statistics import Estimate
 from .table import AgentLine, Table
@@ -131,11 +132,9 @@ def _best(table: Table) -> str:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    try:
+    with optional("drawing results", "plot", "matplotlib"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("drawing results", "plot", "matplotlib") from None
     figure = Figure(figsize=(width, height), dpi=_DPI)
     FigureCanvasAgg(figure)
     return figure

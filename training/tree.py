@@ -27,7 +27,8 @@ from ..agents.rules.rule import named_rule
 from ..agents.tree.agent import DasAgent, TreeAgent
 from ..agents.tree.arrays import LEAF, Tree, read_tree, single_leaf
 from ..agents.tree.inputs import join_inputs, slot_extremes, slot_inputs
-from ..envs.core.errors import FieldError, MissingExtraError, UserError
+from ..envs.core.errors import FieldError, UserError
+from ..envs.core.extras import optional
 from ..envs.core.files import atomic_write, read_bounded
 from ..envs.core.player import play_out
 from ..envs.core.random import combine
@@ -185,10 +186,8 @@ def _regressor() -> Any:
     Raises:
         MissingExtraError: scikit-learn is not installed.
     """
-    try:
+    with optional("training a tree", "train", "scikit-learn"):
         from sklearn.tree import DecisionTreeRegressor
-    except ImportError:
-        raise MissingExtraError("training a tree", "train", "scikit-learn") from None
     return DecisionTreeRegressor
 
 

@@ -30,7 +30,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...envs.core.errors import FieldError, MissingExtraError
+from ...envs.core.errors import FieldError
+from ...envs.core.extras import optional
 from ...envs.job_shop.bounds import lower_bound
 from ...envs.job_shop.instance import JobShopInstance
 from ...envs.job_shop.schedule import (
@@ -209,10 +210,8 @@ def _solve_watched(model: _Model, solver: cp_model.CpSolver, report: Report) -> 
 
 
 def cp_sat() -> ModuleType:
-    try:
+    with optional("the exact solver", "exact", "ortools"):
         from ortools.sat.python import cp_model
-    except ImportError:
-        raise MissingExtraError("the exact solver", "exact", "ortools") from None
     return cp_model
 
 

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...envs.core.errors import FieldError, MissingExtraError
+from ...envs.core.errors import FieldError
+from ...envs.core.extras import optional
 from ...envs.memory_mapping.bounds import placeable
 from ...envs.memory_mapping.instance import MemoryInstance
 from ...envs.memory_mapping.run_time import run_times
@@ -91,10 +92,8 @@ def solve_memory_mapping(
     for name, value, choices in (("supply", supply, SUPPLIES), ("objective", objective, OBJECTIVES)):
         if value not in choices:
             raise FieldError(name, value, f"one of {', '.join(choices)}")
-    try:
+    with optional("agent 'cp-sat'", "exact", "ortools"):
         from ortools.sat.python import cp_model as cp
-    except ImportError:
-        raise MissingExtraError("agent 'cp-sat'", "exact", "ortools") from None
     best = _Best(MemoryPlan(instance, (), supply), objective, report)
     if start is not None:
         best.offer(start)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
-from ...envs.core.errors import MissingExtraError
+from ...envs.core.extras import optional
 from ...envs.soc.instance import SocInstance
 from .bounds import lower_bound
 from .lists import EARLIEST_FINISH, NO_TABLE, NONE, RULES, Lists, order_by_priority, schedule_list
@@ -125,12 +125,10 @@ def load_pymoo() -> SimpleNamespace:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
+    with optional("agent 'dag-ga'", "search", "pymoo"):
         from pymoo.algorithms.soo.nonconvex.ga import GA
         from pymoo.core.problem import Problem
         from pymoo.problems.static import StaticProblem
-    except ImportError:
-        raise MissingExtraError("agent 'dag-ga'", "search", "pymoo") from None
     return SimpleNamespace(GA=GA, Problem=Problem, StaticProblem=StaticProblem)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import FieldError, MissingExtraError
+from ..core.errors import FieldError
+from ..core.extras import optional
 from .bounds import lower_bound
 from .schedule import JobShopSchedule, Visit, swaps
 
@@ -151,11 +152,9 @@ def job_colours(jobs: int) -> list[tuple[float, float, float]]:
 
 
 def _matplotlib():
-    try:
+    with optional("drawing schedules", "plot", "matplotlib"):
         import matplotlib
         import matplotlib.colors
-    except ImportError:
-        raise MissingExtraError("drawing schedules", "plot", "matplotlib") from None
     return matplotlib
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import FieldError, MissingExtraError
+from ..core.errors import FieldError
+from ..core.extras import optional
 from .run_time import RunTimes
 from .schedule import MemoryPlan, Placement
 from .timeline import Timeline
@@ -78,11 +79,9 @@ def draw(plan: MemoryPlan, width: int = 1200, height: int = 720, title: str | No
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
+    with optional("drawing plans", "plot", "matplotlib"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("drawing plans", "plot", "matplotlib") from None
     timeline = Timeline(plan)
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import FieldError, MissingExtraError
+from ..core.errors import FieldError
+from ..core.extras import optional
 from .schedule import (
     APPLICATION,
     FINISH,
@@ -181,11 +182,9 @@ def rgb_array(schedule: SocSchedule, width: int = 1100, height: int | None = Non
 
 def _figure(width: int, height: int) -> Figure:
     """An empty figure, out of reach of pyplot's global state."""
-    try:
+    with optional("drawing schedules", "plot", "matplotlib"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("drawing schedules", "plot", "matplotlib") from None
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure

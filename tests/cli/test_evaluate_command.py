@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be(below, capsys, tmp_path):
 
 # --- what ends a run early --------------------------------------------------------------------------------------------
 
-LONG = ["evaluate", SHOP, "--agents", "random", "--instances", "random:size=10x10:count=40:seed=1", "--seeds", "0-9"]
+LONG = ["evaluate", SHOP, "--agents", "random", "--instances", "random:size=20x20:count=40:seed=1", "--seeds", "0-9"]
 
 
 def start(*arguments, **options):

@@ -17,7 +17,8 @@ from traceback import walk_tb
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import FieldError, MissingExtraError, UserError
+from ...core.errors import FieldError, UserError
+from ...core.extras import optional
 from ..instance import Hardware, MemoryInstance
 from .fusion import fuse
 from .program import SMALLEST_BYTES, to_instance
@@ -203,10 +204,8 @@ def _float_bytes(dtype: str) -> int | None:
 
 
 def _torch() -> Any:
-    try:
+    with optional("tracing a PyTorch module", "train", "torch"):
         import torch
-    except ImportError:
-        raise MissingExtraError("tracing a PyTorch module", "train", "torch") from None
     return torch
 
 
