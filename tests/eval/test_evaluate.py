@@ -188,12 +188,12 @@ class Compiling(Recorder):
 
 
 class Steady(Recorder):
-    """Takes a hundredth of a second for each try at a world."""
+    """Takes a twentieth of a second for each try at a world."""
 
     samples = 4
 
     def begin(self, copies, instances, keys, imagine):
-        time.sleep(0.01 * len(copies))
+        time.sleep(0.05 * len(copies))
 
 
 def test_all_tries_are_paid_for_by_the_decisions_of_the_one_that_counts(monkeypatch):
@@ -202,7 +202,7 @@ def test_all_tries_are_paid_for_by_the_decisions_of_the_one_that_counts(monkeypa
         for row in rows_of(SHOP, "steady", instances="ft06,la01", batch=batch):
             assert row["decisions"] == row["metrics"]["decisions"]
             assert row["batch"] == max(batch, 4)
-            assert 0.03 < row["decisions"] * row["seconds_per_decision"] < 0.12
+            assert 0.15 < row["decisions"] * row["seconds_per_decision"] < 0.38
 
 
 def test_compiling_is_no_part_of_a_decision_however_long_it_takes(monkeypatch):
