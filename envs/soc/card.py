@@ -7,9 +7,29 @@ from .options import STATIC_DEFAULTS, SocOptions, option_names
 
 STREAM_INSTANCE = "ds3-six"
 STATIC_INSTANCE = "random:tasks=20+30+50:count=100"
-STREAM_OBJECTIVE = {"name": "latency", "unit": "microseconds, summed over jobs", "sense": "min"}
-STATIC_OBJECTIVE = {"name": "makespan", "unit": "time units", "sense": "min"}
 ROOM = ("max_jobs", "max_tasks", "max_edges", "max_pes", "max_groups", "max_kinds")
+_STREAM_UNITS = {
+    "latency": "microseconds, summed over jobs",
+    "makespan": "microseconds",
+    "energy": "nanojoules",
+    "edp": "nanojoules times milliseconds",
+}
+_STATIC_UNITS = {
+    "latency": "time units, summed over jobs",
+    "makespan": "time units",
+    "energy": "milliwatts times time units",
+    "edp": "milliwatts times time units squared, over 1000",
+}
+
+
+def objective_of(options: SocOptions) -> dict[str, str]:
+    """Name, unit and sense of what is played for: a chip's clock counts microseconds, a graph's what its file says."""
+    units = _STATIC_UNITS if options.static else _STREAM_UNITS
+    return {"name": options.objective, "unit": units[options.objective], "sense": "min"}
+
+
+STREAM_OBJECTIVE = objective_of(SocOptions())
+STATIC_OBJECTIVE = objective_of(SocOptions(**STATIC_DEFAULTS))
 
 
 def _options(static: bool, default: str) -> tuple[OptionCard, ...]:

@@ -13,7 +13,7 @@ from ..core.engine import Kernels
 from ..core.ordered import BEGIN, LEAVE, REWRITE, STEP, OrderedEngine
 from ..core.pack import Pack, prefetch
 from . import state as d
-from .card import STATIC_OBJECTIVE, STREAM_OBJECTIVE
+from .card import STATIC_OBJECTIVE, STREAM_OBJECTIVE, objective_of
 from .dynamics import can_hold, hold, lower_bound, objective, place, reset_state, signature
 from .instance import SocInstance
 from .observation import (
@@ -232,6 +232,7 @@ class SocEngine(OrderedEngine):
         tables: Problem | None = None,
     ) -> None:
         self.options = options or SocOptions()
+        self.objective = objective_of(self.options)  # pyright: ignore[reportAttributeAccessIssue]
         self.source = source
         self.record = record
         self.room = room or most_room(source.fixed, self.options)

@@ -114,6 +114,10 @@ class SocDagEnv(SchedulingEnv):
     }
     make_engine: ClassVar[Any] = staticmethod(make_stream)
 
+    def __init__(self, render_mode: str | None = None, on_illegal: str = "terminate", **options: Any) -> None:
+        super().__init__(render_mode, on_illegal, **options)
+        self.metadata = {**self.metadata, "objective": self.engine.objective}  # that of the options
+
     def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
         """The chip over time so far: an image [H, W, 3] or text, as `render_mode` says."""
         if self.render_mode is None:
@@ -250,8 +254,12 @@ class SocDagVectorEnv(SchedulingVectorEnv):
     }
     make_engine: ClassVar[Any] = staticmethod(make_stream)
 
+    def __init__(self, num_envs: int = 1, **options: Any) -> None:
+        super().__init__(num_envs, **options)
+        self.metadata = {**self.metadata, "objective": self.engine.objective}
 
-class StaticDagVectorEnv(SchedulingVectorEnv):
+
+class StaticDagVectorEnv(SocDagVectorEnv):
     """Many copies of `StaticDagEnv` in one engine."""
 
     metadata: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from typing import Any
@@ -89,6 +90,41 @@ def test_both_doors_agree_step_for_step_through_later_episodes(env, vector, make
                 seeds[copy], steps[copy] = seen[copy][1]["seed"], 0
                 assert seeds[copy] >= 2**62
     assert passed > 0
+
+
+@pytest.mark.parametrize(
+    "env_id, chosen, name, unit",
+    [
+        (STREAM, None, "latency", "microseconds, summed over jobs"),
+        (STREAM, "makespan", "makespan", "microseconds"),
+        (STREAM, "energy", "energy", "nanojoules"),
+        (STREAM, "edp", "edp", "nanojoules times milliseconds"),
+        (STATIC, None, "makespan", "time units"),
+        (STATIC, "latency", "latency", "time units, summed over jobs"),
+        (STATIC, "energy", "energy", "milliwatts times time units"),
+    ],
+)
+def test_both_doors_name_the_objective_that_is_played_for(env_id: str, chosen: str | None, name: str, unit: str):
+    options: dict[str, Any] = {"instance": "topcuoglu" if env_id == STATIC else "wifi"}
+    if chosen is not None:
+        options["objective"] = chosen
+    told = {"name": name, "unit": unit, "sense": "min"}
+    single, many = gymnasium.make(env_id, **options), gymnasium.make_vec(env_id, num_envs=2, **options)
+    for door in (single, single.unwrapped, many):
+        assert door.metadata["objective"] == told
+        engine: Any = door.unwrapped
+        assert engine.engine.objective == told
+    assert gymnasium.make(env_id).metadata["objective"] == type(single.unwrapped).metadata["objective"]
+
+
+def test_tables_name_the_objective_that_was_played_for(tmp_path, capsys):
+    command = ["evaluate", f"{STREAM}:objective=energy:horizon=200:warmup=0", "--agents", "heft,met", "--seeds", "0"]
+    assert main([*command, "--instances", "wifi", "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert "energy (nanojoules)" in told
+    assert "latency (" not in told
+    rows = json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8"))
+    assert [row["objective"] for row in rows] == [row["metrics"]["energy"] for row in rows]
 
 
 @DOORS
