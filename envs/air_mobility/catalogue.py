@@ -1,0 +1,170 @@
+"""The instances that names stand for: named networks at three loads, random ones, and files."""
+
+from __future__ import annotations
+
+import glob
+import math
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from ..core.errors import FieldError, UnknownNameError, UserError
+from ..core.instance import require_integer
+from ..core.names import Name, check_options, parse_name
+from . import demand
+from .instance import MAX_AIRCRAFT, AirInstance, AirNetwork
+from .networks import CHARGERS, NETWORKS, STANDS, network, random_network
+from .vehicles import CAPTAIN, Vehicle, find_vehicle
+
+FLEET = 40
+TIGHT_STANDS, TIGHT_SEPARATION = 7, 360
+"""Of the variant `tight`, which has one corridor of each ordered pair."""
+MAX_COUNT = 10_000
+MAX_RANDOM_VERTIPORTS = 60
+
+_NAMED = re.compile(r"(?P<network>[a-z0-9]+)-(?P<load>low|medium|high)(?P<tight>-tight)?\Z")
+_RANDOM = re.compile(
+    r"rand(?P<size>[0-9]{1,4}x[0-9]{1,5})-(?P<load>low|medium|high)(?P<tight>-tight)?-s(?P<seed>[0-9]{1,19})\Z"
+)
+_RANDOM_OPTIONS = ("size", "load", "tight", "count", "seed", "vehicle")
+_DEFAULT_SIZE = "8x40"
+
+
+def make(
+    net: AirNetwork, load: str, vehicle: Vehicle = CAPTAIN, fleet: int = FLEET, tight: bool = False, name: str = ""
+) -> AirInstance:
+    """A day's instance on a network: aircraft a starts at vertiport a mod n with a full battery.
+
+    Args:
+        load: "low", "medium" or "high": 1200, 2400 or 4800 passengers a day for 40 aircraft.
+        fleet: number of aircraft; demand is in proportion.
+        tight: one corridor of each ordered pair with 360 s between entries.
+
+    Raises:
+        UserError: the load is unknown, or the fleet does not fit.
+    """
+    if load not in demand.LOADS:
+        raise UnknownNameError("load", load, demand.LOADS)
+    passengers = demand.LOADS[load] * fleet / FLEET
+    rate = demand.forecast(passengers, net.mass, net.kind, net.distance, net.flyable(vehicle))
+    return AirInstance(
+        name=name or f"{net.name}-{load}",
+        network=net,
+        vehicle=vehicle,
+        load=load,
+        passengers=passengers,
+        forecast=rate,
+        fare=demand.fares(rate, net.distance),
+        start_vertiport=np.arange(fleet, dtype=np.int64) % net.size,
+        start_energy=np.full(fleet, vehicle.battery, dtype=np.int64),
+        corridors=1 if tight else 2,
+        separation=TIGHT_SEPARATION if tight else 180,
+    )
+
+
+def names() -> list[str]:
+    """The instances that ship: ``la8-low``, ``la8-medium``, ...; ``-tight`` may be appended to each."""
+    return [f"{net}-{load}" for net in NETWORKS for load in demand.LOADS]
+
+
+@cache
+def instance(name: str, vehicle: Vehicle = CAPTAIN) -> AirInstance:
+    """An instance that ships.
+
+    Raises:
+        UnknownNameError: there is none of this name.
+    """
+    match = _NAMED.match(name)
+    if not match or match["network"] not in NETWORKS:
+        raise UnknownNameError("instance", name, [*names(), "random"])
+    tight = match["tight"] is not None
+    net = network(match["network"], TIGHT_STANDS if tight else STANDS)
+    return make(net, match["load"], vehicle, tight=tight, name=name)
+
+
+def random_instance(
+    vertiports: int, aircraft: int, load: str, seed: int, vehicle: Vehicle = CAPTAIN, tight: bool = False
+) -> AirInstance:
+    """The random instance of a seed, see `networks.random_network`.
+
+    Stands are max(8, 1.2 aircraft / vertiports with chargers, rounded up), chargers half of that.
+    """
+    charged = vertiports - vertiports // 4
+    stands = max(STANDS, math.ceil(1.2 * aircraft / charged), math.ceil(aircraft / vertiports))
+    chargers = max(stands // 2, CHARGERS)
+    if tight:
+        stands = max(stands - 1, math.ceil((aircraft + 1) / charged))
+    net = random_network(vertiports, seed, stands, chargers, vehicle)
+    name = f"rand{vertiports}x{aircraft}-{load}{'-tight' * tight}-s{seed}"
+    return make(net, load, vehicle, aircraft, tight, name)
+
+
+def resolve(text: str) -> list[AirInstance]:
+    """The instances that one item of a list of instances names.
+
+    * ``la8-medium``, ``la8-medium-tight``, ``la8-medium:vehicle=evtol-2025``: a named network;
+    * ``la8``: a named network at all three loads;
+    * ``random:size=8x40:load=medium:count=20:seed=7``: random networks of the seeds 7 to 26;
+      ``rand8x40-medium-s7``: one by the name it bears;
+    * ``folder/*.json``: files that `AirInstance.save` wrote, sorted.
+
+    Raises:
+        UserError: the item names nothing, an option is malformed, or a file is.
+    """
+    name = parse_name(text, "instance")
+    if name.base == "random":
+        return _random(name)
+    if name.is_path:
+        check_options(name, "instance", ())
+        return _from_files(name.base)
+    check_options(name, "instance", ("vehicle",))
+    vehicle = _vehicle(name)
+    if match := _RANDOM.match(name.base):
+        size = _size(match["size"])
+        seed = require_integer("seed of the instance", int(match["seed"]), 0, 2**62)
+        return [random_instance(*size, match["load"], seed, vehicle, match["tight"] is not None)]
+    if name.base in NETWORKS:
+        return [instance(f"{name.base}-{load}", vehicle) for load in demand.LOADS]
+    return [instance(name.base, vehicle)]
+
+
+def _vehicle(name: Name) -> Vehicle:
+    return find_vehicle(str(name.options.get("vehicle", CAPTAIN.name)))
+
+
+def _random(name: Name) -> list[AirInstance]:
+    check_options(name, "instance", _RANDOM_OPTIONS)
+    given = name.options
+    load, tight = str(given.get("load", "medium")), given.get("tight", False)
+    if load not in demand.LOADS:
+        raise UnknownNameError("load", load, demand.LOADS)
+    if not isinstance(tight, bool):
+        raise FieldError("option tight", tight, "true or false")
+    vertiports, aircraft = _size(str(given.get("size", _DEFAULT_SIZE)))
+    count = require_integer("option count", given.get("count", 1), 1, MAX_COUNT)
+    first = require_integer("option seed", given.get("seed", 0), 0, 2**62)
+    vehicle = _vehicle(name)
+    return [random_instance(vertiports, aircraft, load, first + k, vehicle, tight) for k in range(count)]
+
+
+def _size(text: str) -> tuple[int, int]:
+    """(vertiports, aircraft) of ``8x40``."""
+    match = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,5})", text)
+    if not match or not 3 <= int(match[1]) <= MAX_RANDOM_VERTIPORTS or not 1 <= int(match[2]) <= MAX_AIRCRAFT:
+        expected = f"vertiports x aircraft, such as 8x40, from 3x1 to {MAX_RANDOM_VERTIPORTS}x{MAX_AIRCRAFT}"
+        raise FieldError("option size", text, expected)
+    return int(match[1]), int(match[2])
+
+
+def _from_files(base: str) -> list[AirInstance]:
+    path = Path(base).expanduser()
+    if path.is_dir():
+        raise UserError(f"instance {base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
+    if path.is_file() or not glob.has_magic(base):
+        return [AirInstance.load_file(path)]
+    files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
+    if not files:
+        raise UserError(f"instance {base!r} matches no file")
+    return [AirInstance.load_file(file) for file in files]
