@@ -1,6 +1,6 @@
 """Urban air mobility once more, in plain Python and without an eye on speed; it shares no code with the engine.
 
-Written from the specification's sections 1 to 4 and 7. Units: seconds, joules, centimiles, micro-dollars; fares in cents.
+Written from the specification's sections 1 to 4 and 7. Seconds, joules, centimiles, micro-dollars; fares in cents.
 """
 
 from __future__ import annotations
