@@ -9,6 +9,7 @@ from typing import Any
 from ...envs.core.errors import FieldError, UnknownNameError
 from ...envs.core.spec import ObservationSpec
 from .attention import AttentionConfig, AttentionNetwork
+from .captain import CaptainConfig, CaptainNetwork
 from .common import SlotNetwork
 from .graph import GraphConfig, GraphNetwork
 from .hierarchical import HierarchicalConfig, HierarchicalNetwork
@@ -20,6 +21,7 @@ _KINDS: dict[str, tuple[type[Any], type[Any]]] = {
     "attention": (AttentionNetwork, AttentionConfig),
     "hierarchical": (HierarchicalNetwork, HierarchicalConfig),
     "slots": (SlotsNetwork, SlotsConfig),
+    "captain": (CaptainNetwork, CaptainConfig),
 }
 
 
@@ -27,18 +29,20 @@ def network_config(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The full configuration of a kind of network, defaults filled in; ``prior`` is kept where there is one.
 
     Raises:
-        UserError: the kind or a key is unknown, or a value is no positive integer (no name, for ``prior``).
+        UserError: the kind or a key is unknown, or a value is no integer in its range, which is that from 1 but for the
+            few sizes that say another (no name, for ``prior``).
     """
     if kind not in _KINDS:
         raise UnknownNameError("network", kind, _KINDS)
     config_class = _KINDS[kind][1]
-    names = [field.name for field in fields(config_class)]
+    ranges = {field.name: field.metadata.get("range", (1, 4096)) for field in fields(config_class)}
     sizes = {key: value for key, value in given.items() if key != "prior"}
     for key, value in sizes.items():
-        if key not in names:
-            raise UnknownNameError(f"option of network {kind!r}:", key, names)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 4096:
-            raise FieldError(f"network {key}", value, "an integer from 1 to 4096")
+        if key not in ranges:
+            raise UnknownNameError(f"option of network {kind!r}:", key, ranges)
+        low, high = ranges[key]
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise FieldError(f"network {key}", value, f"an integer from {low} to {high}")
     config = asdict(config_class(**sizes))
     if config["width"] % config.get("heads", 1):
         raise FieldError("network heads", config["heads"], f"a divisor of the width {config['width']}")

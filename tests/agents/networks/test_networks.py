@@ -16,8 +16,9 @@ from makespan.envs.core.spec import EdgeType, Feature, Image, NodeType, Observat
 from makespan.envs.job_shop.observation import SPEC as JOB_SHOP
 from numpy.typing import NDArray
 
-KINDS = ("graph", "attention", "hierarchical", "slots")
+KINDS = ("graph", "attention", "hierarchical", "captain", "slots")
 GRAPHS = KINDS[:-1]  # those that see more than slots and globals
+SEEN = {"hierarchical": ("on", "before"), "captain": ("before",)}  # edge types, where not all are looked at
 Arrays = dict[str, NDArray[Any]]
 TINY = {"width": 8, "layers": 2}
 
@@ -245,7 +246,7 @@ def test_edges_count_and_half_an_edge_does_not(kind: str) -> None:
     made = network(kind, of)
     arrays = observation(of)
     logits, _ = play(made, arrays)
-    for edge in ("on", "before") if kind == "hierarchical" else ("on", "before", "holds"):
+    for edge in SEEN.get(kind, ("on", "before", "holds")):
         fewer = {key: array.copy() for key, array in arrays.items()}
         fewer[f"edges/{edge}"][:, :, :3] = -1
         without_logits, without_values = play(made, fewer)
