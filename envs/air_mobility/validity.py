@@ -26,7 +26,7 @@ _CENT = 10_000
 _WH = 3600
 _FULL, _READY, _DECIDES = 0, 2, 3  # kinds of events in the order in which they happen at equal times
 _MOST_CRUISE_DELAY = 1800
-_TAPER_WATTS, _TAPER_BATTERY_WH = 198_000, 110_000
+_TAPER = 198 / 150  # at an empty battery: tapered power over the charger's
 
 _Order = tuple[int, int, int]
 """When something happens: time, kind, aircraft."""
@@ -126,12 +126,11 @@ class _Facts:
         battery, power = self.vehicle.battery, self.vehicle.charge_power
         if not self.schedule.settings.taper:
             return min(battery, energy + power * seconds)
-        slope = _TAPER_WATTS * battery / (_TAPER_BATTERY_WH * _WH)
-        knee = battery * (1.0 - power / slope)
+        knee = battery * (1.0 - 1.0 / _TAPER)
         straight = max(0.0, (knee - energy) / power)
         if seconds <= straight:
             return energy + power * seconds
-        left = (battery - max(knee, energy)) * math.exp(-slope / battery * (seconds - straight))
+        left = (battery - max(knee, energy)) * math.exp(-_TAPER * power / battery * (seconds - straight))
         return math.floor(battery - left)
 
     def full_after(self, energy: int) -> int | None:
@@ -196,7 +195,7 @@ def _form_violations(schedule: AirSchedule) -> Iterator[str]:
         if not 0 <= boarded <= instance.vehicle.seats:
             yield f"{where}: {boarded} board, the aircraft has {instance.vehicle.seats} seats"
         if i == j and (boarded, entry, corridor) != (0, -1, -1):
-            yield f"{where}: boarded, entry and corridor of a stay are {(boarded, entry, corridor)}, expected (0, -1, -1)"
+            yield f"{where}: a stay with boarded, entry, corridor {(boarded, entry, corridor)}, expected (0, -1, -1)"
         if i != j and not 0 <= corridor < instance.corridors:
             yield f"{where}: corridor {corridor}, a pair has {instance.corridors}"
         if ready <= t or (i != j and not t <= entry <= ready):

@@ -17,7 +17,7 @@ FULL, ENTRY, READY, DECISION = range(4)
 INTERVAL, HALF_HOUR, DELAY_SLOT = 900, 1800, 300
 NEVER = -(10**9)
 _MASK = 2**64 - 1
-_TAPER = 1.8  # per hour: 198 kW over 110 kWh
+_TAPER = 198 / 150  # tapered power at an empty battery over the charger's
 
 # --- chance -----------------------------------------------------------------------------------------------------------
 
@@ -275,7 +275,7 @@ def realise(problem: PlainProblem, seed: int, noise: float = 1.0) -> PlainDay:
             for k in range(48):
                 count = poisson(problem.forecast[i][j][k] * factor, uniform(seed, 2, i, j, k))
                 found += [INTERVAL * k + int(INTERVAL * uniform(seed, 3, i, j, k, q)) for q in range(count)]
-            day.arrivals[i, j] = sorted(found)
+            day.arrivals[i, j] = sorted(t for t in found if t < problem.horizon)
     for v in range(n):
         for s in range(144):
             day.delay[v][s] = min(1800, int(-problem.delay_mean[v] * noise * math.log(1 - uniform(seed, 4, v, s))))
@@ -340,11 +340,11 @@ class PlainFleet:
         battery, power = self.problem.vehicle.battery, self.problem.vehicle.power
         if not self.problem.taper:
             return min(battery, energy + power * seconds)
-        knee = battery * (1 - 150 / 198)
+        knee = battery * (1 - 1 / _TAPER)
         straight = max(0.0, (knee - energy) / power)
         if seconds <= straight:
             return energy + power * seconds
-        return int(battery - (battery - max(knee, energy)) * math.exp(-_TAPER * (seconds - straight) / 3600))
+        return int(battery - (battery - max(knee, energy)) * math.exp(-_TAPER * power / battery * (seconds - straight)))
 
     def _plug_or_queue(self, a: int) -> None:
         v = self.at[a]
