@@ -49,7 +49,8 @@ def train(
     Args:
         env: an id with options, for example makespan/JobShop-v0:law=bernoulli:p=0.005
         out: folder of the run: best and last checkpoint, state, TensorBoard logs
-        agent: graph-ppo (the default), attention-ppo, deepsocs, slots-ppo, scorer, muzero, alphazero, tree or das
+        agent: graph-ppo (the default), attention-ppo, deepsocs, captain, slots-ppo, scorer, muzero, alphazero, tree or
+            das; parts of a network as in captain:capsules=0
         preset: quick (the default: six minutes on two cores) or full
         resume: go on with the run in the folder, with the options that it was begun with
         overwrite: begin anew where the folder holds another run

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from ..envs.core.errors import FieldError, UnknownNameError
+from ..envs.core.names import parse_name
 
 AGENTS = {
     "graph-ppo": "graph",
     "attention-ppo": "attention",
     "deepsocs": "hierarchical",
     "slots-ppo": "slots",
+    "captain": "captain",
     "scorer": "scorer",
     "muzero": "muzero",
     "alphazero": "muzero",
@@ -21,10 +23,11 @@ AGENTS = {
     "das": "das",
 }
 """Agents that can be trained, and the network of each."""
+_NETWORKS = ("graph", "attention", "hierarchical", "slots", "captain")
 ALGORITHMS = {
-    "ppo": ("graph", "attention", "hierarchical", "slots"),
+    "ppo": _NETWORKS,
     "es": ("scorer", "mapper-order"),
-    "self-label": ("graph", "attention", "hierarchical", "slots", "scorer"),
+    "self-label": (*_NETWORKS, "scorer"),
     "search": ("muzero",),
     "dagger": ("tree",),
     "compare": ("das",),
@@ -40,8 +43,9 @@ class TrainConfig:
 
     Attributes:
         env: the environment with its options, ``makespan/JobShop-v0:p=0.005:law=bernoulli``.
-        agent: "graph-ppo", "attention-ppo", "deepsocs" (a network of tasks, jobs and all of them) or "slots-ppo"
-            (which sees the action slots and the globals alone), by PPO unless `algorithm` says otherwise; "scorer", by
+        agent: "graph-ppo", "attention-ppo", "deepsocs" (a network of tasks, jobs and all of them), "captain" (graph
+            capsules, series, a pointer; its parts by ``captain:capsules=0``, see `CaptainConfig`) or "slots-ppo" (which
+            sees the action slots and the globals alone), by PPO unless `algorithm` says otherwise; "scorer", by
             evolution strategies, for which of what follows only the options ``evolve_*`` count, and those on budget,
             validation and saving (the networks' other ones are ignored, `imitate` and `foresight` refused).
             "muzero" and "alphazero", by search on the model that they learn or on the imagined engine, for which the
@@ -165,12 +169,15 @@ class TrainConfig:
         for name in ("env", "agent", "out", "device"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise FieldError(f"option {name}", getattr(self, name), "a text that is not empty")
-        if self.agent not in AGENTS:
-            raise UnknownNameError("agent to train", self.agent, AGENTS)
+        name = parse_name(self.agent, "agent to train")
+        if name.base not in AGENTS:
+            raise UnknownNameError("agent to train", name.base, AGENTS)
         if self.algorithm is not None and self.algorithm not in ALGORITHMS:
             raise UnknownNameError("algorithm", self.algorithm, ALGORITHMS)
-        if AGENTS[self.agent] not in ALGORITHMS[self.trainer]:
-            fitting = " or ".join(repr(name) for name, kinds in ALGORITHMS.items() if AGENTS[self.agent] in kinds)
+        if name.options and (self.kind not in _NETWORKS or name.options.keys() & {"kind", "width", "layers"}):
+            raise FieldError("option agent", self.agent, f"{name.base!r} without these options")
+        if self.kind not in ALGORITHMS[self.trainer]:
+            fitting = " or ".join(repr(name) for name, kinds in ALGORITHMS.items() if self.kind in kinds)
             raise FieldError("option algorithm", self.algorithm, f"{fitting} for agent {self.agent!r}")
         if self.encoder not in ENCODERS:
             raise UnknownNameError("encoder", str(self.encoder), ENCODERS)
@@ -197,7 +204,7 @@ class TrainConfig:
             raise FieldError("option imitate", self.imitate, "nothing for agent 'das', which compares two rules")
         if self.trainer in _TREE_TRAINERS and self.start is not None:
             raise FieldError("option start", self.start, "nothing for trees, which are fitted anew in each round")
-        if (AGENTS[self.agent] in ALGORITHMS["es"] or self.trainer in _TREE_TRAINERS) and self.foresight is not None:
+        if (self.kind in ALGORITHMS["es"] or self.trainer in _TREE_TRAINERS) and self.foresight is not None:
             raise FieldError("option foresight", self.foresight, f"nothing for agent {self.agent!r}")
         if self.foresight is not None and self.start is not None:
             raise FieldError("option start", self.start, "nothing with foresight")
@@ -210,12 +217,23 @@ class TrainConfig:
             raise FieldError("option batch", self.batch, expected)
 
     @property
+    def kind(self) -> str:
+        """The agent's kind of network."""
+        return AGENTS[parse_name(self.agent).base]
+
+    @property
+    def network(self) -> dict[str, Any]:
+        """The network that learns, as cards describe it, where it is one of `makespan.agents.networks.build`."""
+        options = parse_name(self.agent).options
+        return {"kind": self.kind, "width": self.width, "layers": self.layers, **options}
+
+    @property
     def trainer(self) -> str:
         """The algorithm that trains."""
         if self.algorithm is not None:
             return self.algorithm
         usual = {"scorer": "es", "mapper-order": "es", "muzero": "search", "tree": "dagger", "das": "compare"}
-        return usual.get(AGENTS[self.agent], "ppo")
+        return usual.get(self.kind, "ppo")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

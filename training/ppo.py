@@ -20,7 +20,6 @@ from .books import Books
 from .bridge import Bridge, make_vector_env, training_seed
 from .buffer import ElapsedRolloutBuffer
 from .callback import RunCallback
-from .config import AGENTS
 from .foreseeing import foresight_of_run
 from .learner import Learner
 from .policy import SlotPolicy
@@ -35,7 +34,7 @@ class PPORun(Run):
         config, setting = self.config, self.validation.setting
         torch.set_num_threads(config.threads or torch.get_num_threads())
         self.bridge = Bridge(make_vector_env(self.env_id, config.copies, self.env_options))
-        self._network: dict[str, Any] = {"kind": AGENTS[config.agent], "width": config.width, "layers": config.layers}
+        self._network = config.network
         self.seen_spec = self.spec
         self.foresight = foresight_of_run(config, setting, self.folder, self.is_new)
         if self.foresight is not None:

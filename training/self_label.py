@@ -28,7 +28,6 @@ from ..envs.core.errors import UserError
 from ..envs.core.random import combine
 from .books import Books
 from .bridge import training_seed
-from .config import AGENTS
 from .rounds import RoundsRun
 from .validation import refuse_strange_objectives
 
@@ -65,7 +64,7 @@ class SelfLabelRun(RoundsRun):
             raise UserError("option foresight is for ppo; self-labelling looks ahead for its labels instead")
         torch.set_num_threads(config.threads or torch.get_num_threads())
         torch.manual_seed(config.seed)
-        self._is_scorer = AGENTS[config.agent] == "scorer"
+        self._is_scorer = config.kind == "scorer"
         can_plan = setting.engine is not None and (not setting.stochastic or setting.engine.imagines_typical)
         self._looks_ahead = can_plan and (self._is_scorer or setting.stochastic)
         if setting.stochastic and not can_plan:
@@ -75,11 +74,7 @@ class SelfLabelRun(RoundsRun):
             )
         self._tries = 1 if self._looks_ahead else config.label_tries
         self._arena = self._open_arena(config.label_worlds * self._tries)
-        network: dict[str, Any] = (
-            {"kind": "scorer", "hidden": HIDDEN}
-            if self._is_scorer
-            else {"kind": AGENTS[config.agent], "width": config.width, "layers": config.layers}
-        )
+        network: dict[str, Any] = {"kind": "scorer", "hidden": HIDDEN} if self._is_scorer else config.network
         self._prepare_network(network, ScorerNetwork(self.spec) if self._is_scorer else build(network, self.spec))
         self._teacher: Agent | None = None
         if config.imitate is not None:

@@ -19,6 +19,10 @@ Tiny = Callable[..., TrainConfig]
     ("changes", "message"),
     [
         ({"agent": "graph_ppo"}, "unknown agent to train 'graph_ppo'; did you mean 'graph-ppo'"),
+        ({"agent": "captian:capsules=0"}, "unknown agent to train 'captian'; did you mean 'captain'"),
+        ({"agent": "captain:width=8"}, "option agent is 'captain:width=8', expected 'captain' without these options"),
+        ({"agent": "graph-ppo:kind=slots"}, "expected 'graph-ppo' without these options"),
+        ({"agent": "scorer:hidden=8"}, "option agent is 'scorer:hidden=8', expected 'scorer' without these options"),
         ({"agent": ["graph-ppo"]}, r"option agent is \['graph-ppo'\], expected a text"),
         ({"env": ""}, "option env is '', expected a text that is not empty"),
         ({"out": ""}, "option out is '', expected a text that is not empty"),

@@ -65,7 +65,9 @@ def meta_of(folder: Path) -> dict[str, Any]:
 # --- learning ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("agent", ["graph-ppo", pytest.param("attention-ppo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "agent", ["graph-ppo", "captain:heads=2", pytest.param("attention-ppo", marks=pytest.mark.slow)]
+)
 def test_it_learns_what_is_easy(tiny: Tiny, agent: str) -> None:
     """Blind play bumps into 3.3 of 5 doors; which door is open stands at a node that the slots refer to."""
     config = tiny(env="test/Doors-v0", agent=agent, **LEARNS)
@@ -137,6 +139,14 @@ def test_the_checkpoint_plays_as_validation_said(tiny: Tiny) -> None:
     arena = open_arena("makespan/JobShop-v0", 4, {"instance": "random:size=3x3"}, device="cpu")
     episodes = play(arena, make_agent(str(folder / "best"), arena.setting), run.validation._cases)
     assert np.mean([episode.objective for episode in episodes]) == run.counters.best
+
+
+def test_options_of_the_network_stand_in_its_card(tiny: Tiny) -> None:
+    folder = train(tiny(agent="captain:capsules=0:decoder=0"), quiet=True)
+    network = load_checkpoint(folder / "best")[1]["network"]
+    assert network == {"kind": "captain", "width": 8, "layers": 1, "capsules": 0, "decoder": 0}
+    arena = open_arena("makespan/JobShop-v0", 2, {"instance": "random:size=3x3"}, device="cpu")
+    assert play(arena, make_agent(str(folder / "best"), arena.setting), [Case(None, 0), Case(None, 1)])
 
 
 def test_tensorboard_files(tiny: Tiny) -> None:
@@ -220,6 +230,7 @@ def test_no_time_at_all(tiny: Tiny, minutes: float) -> None:
         ({"instances": "la99"}, "la99"),
         ({"device": "tpu9"}, "device 'tpu9' cannot be used"),
         ({"agent": "attention-ppo", "width": 9}, "network heads is 4, expected a divisor of the width 9"),
+        ({"agent": "captain:capsule=0"}, "unknown option of network 'captain': 'capsule'; did you mean 'capsules'"),
         ({"imitate": "sptt"}, "unknown agent 'sptt'"),
         ({"env": "test/Doors-v0:broken=true"}, "ended with objective nan, expected a finite number"),
     ],
