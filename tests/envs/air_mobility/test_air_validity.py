@@ -206,10 +206,8 @@ def test_the_end_of_the_day():
     assert validate(schedule) == []
     late = with_instance(schedule, horizon=6300)
     kept = late.decisions[late.decisions[:, T] < 6300]
-    says(
-        dataclasses.replace(late, decisions=kept, charges=late.charges[:0]),
-        "it would be ready at 6604 s, after the end of the day at 6300",
-    )
+    cut = dataclasses.replace(late, decisions=kept, charges=late.charges[:0])
+    says(cut, "it would be ready at 6604 s, after the end of the day at 6300")
 
 
 def test_stands():
