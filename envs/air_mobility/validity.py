@@ -26,7 +26,7 @@ _CENT = 10_000
 _WH = 3600
 _FULL, _READY, _DECIDES = 0, 2, 3  # kinds of events in the order in which they happen at equal times
 _MOST_CRUISE_DELAY = 1800
-_TAPER = 198 / 150  # at an empty battery: tapered power over the charger's
+_TAPER_WATTS, _TAPER_BATTERY = 198_000, 396_000_000  # 198 kW times the free share of 110 kWh, others in proportion
 
 _Order = tuple[int, int, int]
 """When something happens: time, kind, aircraft."""
@@ -126,11 +126,12 @@ class _Facts:
         battery, power = self.vehicle.battery, self.vehicle.charge_power
         if not self.schedule.settings.taper:
             return min(battery, energy + power * seconds)
-        knee = battery * (1.0 - 1.0 / _TAPER)
+        slope = _TAPER_WATTS * battery / _TAPER_BATTERY
+        knee = battery * (1.0 - power / slope)
         straight = max(0.0, (knee - energy) / power)
         if seconds <= straight:
             return energy + power * seconds
-        left = (battery - max(knee, energy)) * math.exp(-_TAPER * power / battery * (seconds - straight))
+        left = (battery - max(knee, energy)) * math.exp(-slope / battery * (seconds - straight))
         return math.floor(battery - left)
 
     def full_after(self, energy: int) -> int | None:

@@ -17,7 +17,7 @@ FULL, ENTRY, READY, DECISION = range(4)
 INTERVAL, HALF_HOUR, DELAY_SLOT = 900, 1800, 300
 NEVER = -(10**9)
 _MASK = 2**64 - 1
-_TAPER = 198 / 150  # tapered power at an empty battery over the charger's
+_TAPER_WATTS, _TAPER_BATTERY = 198_000, 396_000_000  # 198 kW times the free share of 110 kWh, others in proportion
 
 # --- chance -----------------------------------------------------------------------------------------------------------
 
@@ -340,11 +340,12 @@ class PlainFleet:
         battery, power = self.problem.vehicle.battery, self.problem.vehicle.power
         if not self.problem.taper:
             return min(battery, energy + power * seconds)
-        knee = battery * (1 - 1 / _TAPER)
+        slope = _TAPER_WATTS * battery / _TAPER_BATTERY
+        knee = battery * (1 - power / slope)
         straight = max(0.0, (knee - energy) / power)
         if seconds <= straight:
             return energy + power * seconds
-        return int(battery - (battery - max(knee, energy)) * math.exp(-_TAPER * power / battery * (seconds - straight)))
+        return int(battery - (battery - max(knee, energy)) * math.exp(-slope / battery * (seconds - straight)))
 
     def _plug_or_queue(self, a: int) -> None:
         v = self.at[a]

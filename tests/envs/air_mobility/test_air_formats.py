@@ -52,6 +52,8 @@ def test_days(la8, tmp_path):
     save_day(la8, la8.day, tmp_path / "day.json")
     again = load(tmp_path / "day.json")
     assert again.to_dict() == la8.to_dict()
+    assert again.day is not None
+    assert la8.day is not None
     assert plain_day(again.day) == plain_day(la8.day)
 
 
