@@ -122,6 +122,14 @@ def _share(name: Name, key: str, default: float) -> float:
     return float(value)
 
 
+def _weight(name: Name, key: str) -> float:
+    value = name.options[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST_COUNT <= value <= _LARGEST_COUNT:
+        expected = f"a number from {-_LARGEST_COUNT} to {_LARGEST_COUNT}"
+        raise FieldError(f"option {key} of agent {name.base!r}", value, expected)
+    return float(value)
+
+
 def _choice(name: Name, key: str, choices: Sequence[str]) -> str:
     """One of the choices, the first by default."""
     value = name.options.get(key, choices[0])
@@ -153,9 +161,11 @@ def _rule_kind(rule: Rule) -> _Kind:
     def make(name: Name, setting: Setting) -> Agent:
         from .rules.agent import RuleAgent
 
-        return RuleAgent([rule], setting)
+        given = {option: _weight(name, option) for option in options if option in name.options}
+        return RuleAgent([rule.weighted(given)], setting)
 
-    return _Kind((), make, lambda setting: rule.obstacle(setting.options))
+    options = tuple(term.option for term in rule.terms)
+    return _Kind(options, make, lambda setting: rule.obstacle(setting.options))
 
 
 def _make_random(name: Name, setting: Setting) -> Agent:

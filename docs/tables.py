@@ -113,11 +113,18 @@ def programs() -> str:
     return table(("split", "family", "instances"), rows)
 
 
+def _key(rule: Rule, number: int) -> str:
+    """A key of a rule, with what is added to the first."""
+    feature, sign = rule.keys[number]
+    summed = " + ".join([feature, *(f"{term.option} * {term.feature}" for term in rule.terms[: 0 if number else None])])
+    return summed if sign > 0 else f"-({summed})" if "+" in summed else f"-{summed}"
+
+
 def rules(listed: Sequence[Rule]) -> str:
     """The rules of an environment."""
     rows = []
     for rule in listed:
-        keys = ", then ".join(f"`{'-' if sign < 0 else ''}{feature}`" for feature, sign in rule.keys)
+        keys = ", then ".join(f"`{_key(rule, number)}`" for number in range(len(rule.keys)))
         if rule.conflict_set is None:
             rows.append([f"`{rule.name}`", keys, rule.source])
     return table(("rule", "smallest first", "what it is, and where described"), rows)

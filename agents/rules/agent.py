@@ -12,7 +12,17 @@ from ...envs.core.errors import UserError
 from ...envs.core.spec import ObservationSpec
 from ..agent import Agent, CompiledChoice, Imagine, Observation, Setting
 from ..streams import Streams
-from .choice import choose_by_rule, random_parameters, random_slots, rule_parameters
+from .choice import (
+    FIRST_KEY,
+    FIRST_TERM,
+    LEVEL,
+    NUM_TERMS,
+    choose_by_rule,
+    random_parameters,
+    random_slots,
+    rule_parameters,
+    weight_of,
+)
 from .rule import ConflictSet, Rule
 
 
@@ -68,17 +78,35 @@ class RuleAgent(Agent):
         self._parameters = rule_parameters(rules, setting.spec)
 
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
-        features, nodes = observation["actions/features"], observation["actions/nodes"]
+        features, nodes, state = (observation[key] for key in ("actions/features", "actions/nodes", "globals"))
         actions = np.zeros(len(mask), dtype=np.int64)
         for number, rule in enumerate(self.rules):
             rows = slice(number, None, len(self.rules))
-            actions[rows] = self._choose(rule, features[rows], nodes[rows], mask[rows])
+            first = self._first_key(number, features[rows], state[rows])
+            actions[rows] = self._choose(rule, first, features[rows], nodes[rows], mask[rows])
         return actions
 
+    def _first_key(self, number: int, features: NDArray[np.float32], state: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The first key, with its terms, of each slot of n rows by rule `number`, [n, A]: the least comes first."""
+        parameters = self._parameters[number]
+        value = features[:, :, parameters[FIRST_KEY]].astype(np.float64)
+        level = state[:, parameters[LEVEL]].astype(np.float64) if parameters[LEVEL] >= 0 else np.zeros(len(state))
+        term = parameters[FIRST_TERM]
+        for _ in range(parameters[NUM_TERMS]):
+            weight = np.array([weight_of(parameters, term, one) for one in level.tolist()])
+            value += weight[:, None] * features[:, :, parameters[term]].astype(np.float64)
+            term += 2 + 2 * parameters[term + 1]
+        return parameters[FIRST_KEY + 1] * value
+
     def _choose(
-        self, rule: Rule, features: NDArray[np.float32], nodes: NDArray[np.int32], mask: NDArray[np.int8]
+        self,
+        rule: Rule,
+        first: NDArray[np.float64],
+        features: NDArray[np.float32],
+        nodes: NDArray[np.int32],
+        mask: NDArray[np.int8],
     ) -> NDArray[np.int64]:
-        """The rule's action in each of n rows; any where nothing is legal."""
+        """The rule's action in each of n rows, given the first key [n, A]; any where nothing is legal."""
         ordinary = mask.shape[1] - len(self._spec.special_actions)
         open_ = mask.astype(np.bool_)
         # Special actions stay only where nothing else is legal; among them the lowest slot wins.
@@ -86,8 +114,9 @@ class RuleAgent(Agent):
         only_special = ~candidates.any(axis=1)
         if rule.conflict_set is not None:
             candidates = within_conflict_set(rule.conflict_set, self._spec, features, nodes, candidates)
-        for name, sign in rule.keys:
-            values = np.where(candidates, sign * features[:, :, self._spec.action_column(name)], np.inf)
+        later = [sign * features[:, :, self._spec.action_column(name)] for name, sign in rule.keys[1:]]
+        for key in (first, *later):
+            values = np.where(candidates, key, np.inf)
             candidates &= values == values.min(axis=1, keepdims=True)
         candidates[only_special] = open_[only_special]
         return candidates.argmax(axis=1).astype(np.int64)

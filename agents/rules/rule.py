@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 
 from ...envs.core.errors import UnknownNameError, UserError
@@ -30,6 +30,24 @@ class ConflictSet:
 
 
 @dataclass(frozen=True)
+class Term:
+    """A weighted action feature that a rule adds to its first key.
+
+    Attributes:
+        feature: the action feature.
+        option: how users call the weight, ``NAME:option=0.25``.
+        weights: (level, weight), levels growing: the weight at that level of the state, see `Rule.level`; between two
+            levels it is interpolated, beyond them it stays. One pair where it is always the same.
+        unit: what a weight of 1 comes to in the first key's unit.
+    """
+
+    feature: str
+    option: str
+    weights: tuple[tuple[float, float], ...]
+    unit: float = 1.0
+
+
+@dataclass(frozen=True)
 class Rule:
     """A named rule: of the legal actions it takes the one whose keys are smallest, compared in order.
 
@@ -44,6 +62,8 @@ class Rule:
         needs: environment options without which the rule has no meaning.
         handful: one of the few that planners play where they are not told which.
         special: whether special actions are compared like all others.
+        terms: weighted features that are added to the first key's feature.
+        level: the global feature that the weights of terms depend on; empty where they depend on nothing.
     """
 
     name: str
@@ -53,6 +73,8 @@ class Rule:
     needs: Mapping[str, OptionValue] | None = None
     handful: bool = False
     special: bool = False
+    terms: tuple[Term, ...] = ()
+    level: str = ""
 
     def __post_init__(self) -> None:
         parsed = parse_name(self.name, "rule")
@@ -62,6 +84,13 @@ class Rule:
             raise UserError(
                 f"rule {self.name!r} has keys {self.keys!r}, expected (action feature, 1 or -1), at least one"
             )
+
+    def weighted(self, given: Mapping[str, float]) -> Rule:
+        """The rule with the weights of some terms fixed, by their options."""
+        terms = tuple(
+            replace(term, weights=((0.0, given[term.option]),)) if term.option in given else term for term in self.terms
+        )
+        return replace(self, terms=terms)
 
     def obstacle(self, options: Mapping[str, OptionValue]) -> str | None:
         """Why the rule has no meaning under these options of its environment; None where it has one."""
@@ -77,6 +106,7 @@ _BUILT_IN = {
     "makespan/MemoryMapping-v0": "memory_mapping",
     "makespan/SocDag-v0": "soc",
     "makespan/StaticDag-v0": "soc",
+    "makespan/AirMobility-v0": "air_mobility",
 }
 _registered: dict[str, dict[str, Rule]] = {}
 
