@@ -28,6 +28,11 @@ BUILT_IN = (
     ),
     ("makespan/SocDag-v0", "makespan.envs.soc.env:SocDagEnv", "makespan.envs.soc.env:SocDagVectorEnv"),
     ("makespan/StaticDag-v0", "makespan.envs.soc.env:StaticDagEnv", "makespan.envs.soc.env:StaticDagVectorEnv"),
+    (
+        "makespan/AirMobility-v0",
+        "makespan.envs.air_mobility.env:AirMobilityEnv",
+        "makespan.envs.air_mobility.env:AirMobilityVectorEnv",
+    ),
 )
 
 # Where an id's card lies (description, objective, options), which can be read without loading compiled code.
@@ -36,6 +41,7 @@ CARDS = {
     "makespan/MemoryMapping-v0": "makespan.envs.memory_mapping.card:CARD",
     "makespan/SocDag-v0": "makespan.envs.soc.card:STREAM_CARD",
     "makespan/StaticDag-v0": "makespan.envs.soc.card:STATIC_CARD",
+    "makespan/AirMobility-v0": "makespan.envs.air_mobility.card:CARD",
 }
 
 _done = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import math
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ..core.names import Name, check_options, parse_name
 from . import demand
 from .instance import MAX_AIRCRAFT, AirInstance, AirNetwork
 from .networks import CHARGERS, NETWORKS, STANDS, network, random_network
+from .options import AirOptions
 from .vehicles import CAPTAIN, Vehicle, find_vehicle
 
 FLEET = 40
@@ -168,3 +170,22 @@ def _from_files(base: str) -> list[AirInstance]:
     if not files:
         raise UserError(f"instance {base!r} matches no file")
     return [AirInstance.load_file(file) for file in files]
+
+
+def adapted(given: AirInstance, options: AirOptions | None) -> AirInstance:
+    """An instance with the vehicle and the fleet that options ask for; demand is forecast anew.
+
+    Raises:
+        UserError: the day of the instance is given, or the fleet does not fit.
+    """
+    if options is None or (options.vehicle is None and options.fleet is None):
+        return given
+    vehicle = given.vehicle if options.vehicle is None else find_vehicle(options.vehicle)
+    fleet = given.num_aircraft if options.fleet is None else options.fleet
+    if vehicle == given.vehicle and fleet == given.num_aircraft:
+        return given
+    if given.day is not None or given.load not in demand.LOADS:
+        what = "vehicle" if options.vehicle is not None else "fleet"
+        raise UserError(f"option {what} is given, but instance {given.name!r} has a demand of its own")
+    made = make(given.network, given.load, vehicle, fleet, name=given.name)
+    return replace(made, corridors=given.corridors, separation=given.separation)

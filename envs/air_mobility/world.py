@@ -12,15 +12,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.compile import compiled
-from ..core.random import uniform
+from ..core.random import combine, uniform
 from .demand import INTERVAL, INTERVALS
-from .instance import DELAY_SLOTS, DOWNTIMES, HALF_HOURS, AirDay, AirInstance
+from .instance import DELAY_SLOT, DELAY_SLOTS, DOWNTIMES, HALF_HOUR, HALF_HOURS, AirDay, AirInstance
+from .state import (
+    AIRCRAFT,
+    ARRIVALS,
+    BEFORE,
+    BINS,
+    BOARD,
+    BOARDS,
+    CLOSES_AT,
+    CLOSES_FOR,
+    CLOSES_FROM,
+    CLOSES_TO,
+    CLOSURE_COUNT,
+    CLOSURES,
+    CORRIDOR,
+    CORRIDOR_ENTRY,
+    DECIDED,
+    DELAY,
+    DELAY_MEAN,
+    DRAWN_DELAY,
+    DRAWN_SLOT,
+    ENTRY,
+    FIRST_BEGIN,
+    FIRST_CLOSURE,
+    FIRST_PAIR,
+    FIRST_SECOND,
+    FIRST_VERTIPORT,
+    FLIES,
+    GIVEN,
+    HEAD,
+    HORIZON,
+    INSTANCE,
+    NEVER,
+    NEXT,
+    NEXT_ARRIVAL,
+    NEXT_CLOSURE,
+    NEXT_LOSS,
+    NOISE,
+    NONE,
+    NUM_CLOSURE,
+    NUM_KINDS,
+    ORIGIN,
+    PASSED,
+    PHASE,
+    PLACE,
+    READY,
+    ROOM_LACKED,
+    SEED,
+    SEPARATION,
+    STEPS,
+    TAIL,
+    TIME,
+    VERTIPORTS,
+)
 
 SIGMA = 0.25
 """Spread of the factor by which a pair's demand differs from its forecast, at noise 1."""
 MAX_DELAY = 1800
 CLOSURE_CHANCE, LONGEST_CLOSURE = 0.01, 4
 DOWN_CHANCE, LEAST_DOWN, DOWN_RANGE = 0.005, 2700, 4500
+_NEWTON_STEPS = 5
 
 
 @compiled
@@ -93,30 +147,29 @@ def draw_downtime(seed, a, landing, noise):
 
 
 @compiled
-def draw_day(seed, noise, rate, seconds, begin, horizon):
+def draw_passengers(seed, noise, rate, first, n, seconds, begin, horizon):
     """Write all arrivals of a day.
 
     Args:
-        rate: float64 [n * n, 48], expected.
+        rate: float64 [.., 48], expected, from row `first` on those of the n * n pairs.
         seconds: integers, filled pair by pair.
-        begin: int64 [n * n + 1], where each pair's arrivals begin; written.
+        begin: integers [n * n + 1], where each pair's arrivals begin; written.
 
     Returns:
         Whether there was room for all.
     """
-    pairs = len(rate)
-    n = np.int64(np.sqrt(pairs))
     room, at = len(seconds), 0
-    for p in range(pairs):
+    for p in range(n * n):
         begin[p] = at
         i, j = p // n, p % n
         factor = draw_factor(seed, i, j, noise)
         for k in range(INTERVALS):
-            if rate[p, k] > 0.0 and k * INTERVAL < horizon:
-                at += draw_arrivals(seed, i, j, k, rate[p, k] * factor, k * INTERVAL, INTERVAL, seconds, at, room - at)
+            mean = rate[first + p, k] * factor
+            if mean > 0.0 and k * INTERVAL < horizon:
+                at += draw_arrivals(seed, i, j, k, mean, k * INTERVAL, INTERVAL, seconds, at, room - at)
         while at > begin[p] and seconds[at - 1] >= horizon:
             at -= 1
-    begin[pairs] = at
+    begin[n * n] = at
     return at < room
 
 
@@ -171,8 +224,8 @@ def _all_arrivals(instance: AirInstance, seed: int, noise: float) -> tuple[NDArr
     rate = np.ascontiguousarray(instance.forecast.reshape(n * n, INTERVALS))
     seconds = np.zeros(most_arrivals(instance, noise), dtype=np.int64)
     begin = np.zeros(n * n + 1, dtype=np.int64)
-    if not draw_day(np.int64(seed), float(noise), rate, seconds, begin, instance.horizon):
-        raise MemoryError(f"seed {seed} has more arrivals than there is room for, {len(seconds)}")
+    if not draw_passengers(np.int64(seed), float(noise), rate, 0, n, seconds, begin, instance.horizon):
+        raise MemoryError(f"seed {seed} has more arrivals than there is room for: {len(seconds)}")
     return seconds, begin
 
 
@@ -184,3 +237,233 @@ def _fill_tables(seed, noise, delay_mean, delay, downtime):
     for a in range(downtime.shape[0]):
         for landing in range(downtime.shape[1]):
             downtime[a, landing] = draw_downtime(seed, a, landing, noise)
+
+
+# --- the day of a copy of the engine ----------------------------------------------------------------------------------
+
+
+@compiled
+def draw_world(problem, state, i):
+    """Set the passengers and the closures of copy i's day."""
+    clock = state.clock[i]
+    row = problem.instance[clock[INSTANCE]]
+    n = row[VERTIPORTS]
+    if clock[GIVEN] == 1:
+        for p in range(n * n + 1):
+            state.begin[i, p] = problem.given_begin[row[FIRST_BEGIN] + p]
+        for at in range(state.begin[i, n * n]):
+            state.second[i, at] = problem.given_second[row[FIRST_SECOND] + at]
+        for c in range(row[CLOSURES]):
+            for column in range(NUM_CLOSURE):
+                state.closure[i, c, column] = problem.given_closure[row[FIRST_CLOSURE] + c, column]
+        clock[CLOSURE_COUNT] = row[CLOSURES]
+    else:
+        noise = problem.measure[clock[INSTANCE], NOISE]
+        if not draw_passengers(
+            clock[SEED], noise, problem.rate, row[FIRST_PAIR], n, state.second[i], state.begin[i], row[HORIZON]
+        ):
+            clock[ROOM_LACKED] = 1
+        draw_closures(problem, state, i, 0)
+    sort_arrivals(problem, state, i)
+
+
+@compiled
+def draw_closures(problem, state, i, first):
+    """Set the closures that begin in the half hour `first` or later, by their beginning."""
+    clock = state.clock[i]
+    row, noise = problem.instance[clock[INSTANCE]], problem.measure[clock[INSTANCE], NOISE]
+    n, count = row[VERTIPORTS], 0
+    if noise > 0.0:
+        for half_hour in range(first, (row[HORIZON] + HALF_HOUR - 1) // HALF_HOUR):
+            for v in range(n):
+                for w in range(v + 1, n):
+                    length = draw_closure(clock[SEED], v, w, half_hour, noise)
+                    if length > 0 and count < state.closure.shape[1]:
+                        one = state.closure[i, count]
+                        one[CLOSES_FROM], one[CLOSES_TO], one[CLOSES_AT], one[CLOSES_FOR] = v, w, half_hour, length
+                        count += 1
+    clock[ROOM_LACKED] = max(clock[ROOM_LACKED], np.int64(count == state.closure.shape[1]))
+    clock[CLOSURE_COUNT] = count
+
+
+@compiled
+def sort_arrivals(problem, state, i):
+    """List all passengers by their arrival: into bins first, then by insertion."""
+    clock = state.clock[i]
+    row = problem.instance[clock[INSTANCE]]
+    n, horizon = row[VERTIPORTS], row[HORIZON]
+    count = state.begin[i, n * n]
+    clock[ARRIVALS] = count
+    bins, order, when = state.bins[i], state.order[i], state.when[i]
+    for b in range(BINS + 1):
+        bins[b] = 0
+    for at in range(count):
+        bins[np.int64(state.second[i, at]) * BINS // horizon + 1] += 1
+    for b in range(BINS):
+        bins[b + 1] += bins[b]
+    for p in range(n * n):
+        for at in range(state.begin[i, p], state.begin[i, p + 1]):
+            second = state.second[i, at]
+            b = np.int64(second) * BINS // horizon
+            place = np.int64(bins[b])
+            when[place], order[place] = second, p
+            bins[b] += 1
+    for at in range(1, count):
+        second, p, place = when[at], order[at], at
+        while place > 0 and when[place - 1] > second:
+            when[place], order[place] = when[place - 1], order[place - 1]
+            place -= 1
+        when[place], order[place] = second, p
+
+
+# --- the hidden future drawn anew -------------------------------------------------------------------------------------
+
+
+@compiled
+def imagine(problem, state, i, key):
+    """Draw anew, from `key`, what the decision maker cannot know of copy i, given what it has seen.
+
+    That is every passenger yet to come, every closure yet to begin, the delays of whoever has not entered its corridor
+    yet, and delays and downtimes to come. What is known of the pairs' factors of demand is their posterior.
+    """
+    clock = state.clock[i]
+    clock[SEED] = np.int64(combine(key, clock[STEPS]) >> np.uint64(2))
+    clock[GIVEN] = 0
+    redraw_passengers(problem, state, i)
+    clock[NEXT_CLOSURE] = 0
+    draw_closures(problem, state, i, clock[TIME] // HALF_HOUR + 1)
+    redraw_entries(problem, state, i)
+
+
+@compiled
+def redraw_passengers(problem, state, i):
+    """Keep the passengers who wait and draw those who come later than now."""
+    clock = state.clock[i]
+    row, noise = problem.instance[clock[INSTANCE]], problem.measure[clock[INSTANCE], NOISE]
+    n, now = row[VERTIPORTS], clock[TIME]
+    second, kept, room = state.second[i], state.when[i], state.second.shape[1]
+    moved = 0
+    for p in range(n * n):
+        for at in range(state.pair[i, p, HEAD], state.pair[i, p, TAIL]):
+            kept[moved] = second[at]
+            moved += 1
+    at, moved = 0, 0
+    for p in range(n * n):
+        pair = state.pair[i, p]
+        arrived, waiting = pair[TAIL] - state.begin[i, p], pair[TAIL] - pair[HEAD]
+        state.begin[i, p] = pair[HEAD] = pair[PASSED] = at
+        for place in range(waiting):
+            second[at + place] = kept[moved + place]
+        at, moved = at + waiting, moved + waiting
+        pair[TAIL] = at
+        factor = likely_factor(problem, state, i, row[FIRST_PAIR] + p, p // n, p % n, arrived, noise)
+        for k in range((now + 1) // INTERVAL, INTERVALS):
+            begin = max(now + 1, k * INTERVAL)
+            length = (k + 1) * INTERVAL - begin
+            mean = problem.rate[row[FIRST_PAIR] + p, k] * factor * length / INTERVAL
+            if mean > 0.0 and begin < row[HORIZON]:
+                at += draw_arrivals(clock[SEED], p // n, p % n, k, mean, begin, length, second, at, room - at)
+        while at > pair[TAIL] and second[at - 1] >= row[HORIZON]:
+            at -= 1
+    state.begin[i, n * n] = at
+    sort_arrivals(problem, state, i)
+    clock[NEXT_ARRIVAL], clock[NEXT_LOSS] = moved, 0
+
+
+@compiled
+def likely_factor(problem, state, i, data, v, w, arrived, noise):
+    """A factor of the demand from v to w, given how many have arrived by now.
+
+    With z standard normal and factor exp(s z - s s / 2) the posterior of z is log-concave: the normal distribution at
+    its mode with its curvature there stands for it.
+    """
+    clock = state.clock[i]
+    sigma, now = SIGMA * noise, clock[TIME]
+    if sigma <= 0.0:
+        return 1.0
+    expected = 0.0
+    for k in range(min(now // INTERVAL, INTERVALS - 1) + 1):
+        expected += problem.rate[data, k] * min(1.0, (now + 1 - k * INTERVAL) / INTERVAL)
+    z, curvature = 0.0, 1.0
+    for _ in range(_NEWTON_STEPS):
+        told = expected * np.exp(sigma * z - 0.5 * sigma * sigma)
+        curvature = 1.0 + sigma * sigma * told
+        z += (sigma * (arrived - told) - z) / curvature
+    u0, u1 = uniform(clock[SEED], 1, v, w, 0), uniform(clock[SEED], 1, v, w, 1)
+    z += np.sqrt(-2.0 * np.log(1.0 - u0) / curvature) * np.cos(2.0 * np.pi * u1)
+    return np.exp(sigma * z - 0.5 * sigma * sigma)
+
+
+@compiled
+def redraw_entries(problem, state, i):
+    """Draw anew when those who board will enter their corridors: later than now."""
+    clock = state.clock[i]
+    row = problem.instance[clock[INSTANCE]]
+    n, fleet, now = row[VERTIPORTS], row[AIRCRAFT], clock[TIME]
+    for v in range(n):
+        state.vertiport[i, v, DRAWN_SLOT] = NONE
+    for a in range(fleet):
+        aircraft = state.aircraft[i, a]
+        if aircraft[PHASE] == BOARDS and aircraft[BEFORE] <= now:
+            state.last[i, aircraft[ORIGIN] * n + aircraft[PLACE], aircraft[CORRIDOR]] = aircraft[BEFORE]
+    decided, who = NONE, NONE
+    while True:  # in the order of their decisions
+        next_decided, next_who = NEVER, NONE
+        for a in range(fleet):
+            aircraft = state.aircraft[i, a]
+            if aircraft[PHASE] != BOARDS or aircraft[DECIDED] >= next_decided:
+                continue
+            if aircraft[DECIDED] > decided or (aircraft[DECIDED] == decided and a > who):
+                next_decided, next_who = aircraft[DECIDED], a
+        if next_who < 0:
+            return
+        decided, who = next_decided, next_who
+        redraw_entry(problem, state, i, who)
+
+
+@compiled
+def redraw_entry(problem, state, i, a):
+    """Draw anew when aircraft a, which boards, will enter its corridor."""
+    clock, aircraft = state.clock[i], state.aircraft[i, a]
+    row = problem.instance[clock[INSTANCE]]
+    p = aircraft[ORIGIN] * row[VERTIPORTS] + aircraft[PLACE]
+    delay = likely_delay(problem, state, i, aircraft[ORIGIN], aircraft[DECIDED] // DELAY_SLOT)
+    flight = aircraft[READY] - aircraft[ENTRY]
+    aircraft[BEFORE] = state.last[i, p, aircraft[CORRIDOR]]
+    aircraft[DELAY] = delay
+    entry = max(aircraft[DECIDED] + row[BOARD] + delay, aircraft[BEFORE] + row[SEPARATION])
+    aircraft[ENTRY] = aircraft[NEXT] = state.last[i, p, aircraft[CORRIDOR]] = entry
+    aircraft[READY] = entry + flight
+    set_next(state, i, a, entry, CORRIDOR_ENTRY)
+    slot = aircraft[DECIDED] // DELAY_SLOT
+    if slot == clock[TIME] // DELAY_SLOT:  # the others of this slot will have the same
+        place = state.vertiport[i, aircraft[ORIGIN]]
+        place[DRAWN_SLOT], place[DRAWN_DELAY] = slot, delay
+
+
+@compiled
+def likely_delay(problem, state, i, v, slot):
+    """The delay at v of a slot, which some who board there wait for: known if one of the slot has entered already.
+
+    Else it exceeds what has passed for whoever is held back by nothing else; beyond that its law has no memory.
+    """
+    clock = state.clock[i]
+    row, now = problem.instance[clock[INSTANCE]], clock[TIME]
+    passed = np.int64(0)
+    for a in range(row[AIRCRAFT]):
+        aircraft = state.aircraft[i, a]
+        if aircraft[ORIGIN] != v or aircraft[DECIDED] // DELAY_SLOT != slot:
+            continue
+        if aircraft[PHASE] == FLIES:
+            return aircraft[DELAY]
+        if aircraft[PHASE] == BOARDS and aircraft[BEFORE] + row[SEPARATION] <= now:
+            passed = max(passed, now + 1 - aircraft[DECIDED] - row[BOARD])
+    mean = problem.vertiport[row[FIRST_VERTIPORT] + v, DELAY_MEAN]
+    noise = problem.measure[clock[INSTANCE], NOISE]
+    return min(max(passed, MAX_DELAY), passed + draw_delay(clock[SEED], v, slot, mean, noise))
+
+
+@compiled
+def set_next(state, i, a, t, kind):
+    """Note when an aircraft that is not plugged in does what comes next."""
+    state.due[i, a] = NUM_KINDS * t + kind

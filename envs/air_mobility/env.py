@@ -1,0 +1,161 @@
+"""`makespan/AirMobility-v0`: the doors to urban air mobility."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.errors import FieldError, UnknownNameError
+from .card import DEFAULT_INSTANCE, ROOM
+from .engine import AirEngine
+from .instance import AirInstance
+from .options import AirOptions, option_names
+from .schedule import AirSchedule
+from .source import InstanceSource
+from .tables import Room, most_room
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Given = str | AirInstance | Sequence[str | AirInstance]
+ENV_ID = "makespan/AirMobility-v0"
+
+
+def make_engine(
+    num_copies: int, instance: Given = DEFAULT_INSTANCE, record: bool = False, threads: int = 1, **options: Any
+) -> AirEngine:
+    """Make the engine from the options of the registered id.
+
+    Args:
+        num_copies: n.
+        instance: names, paths, ``random:...``, or instances.
+        record: keep what every aircraft did.
+        threads: threads that share a step of a large batch.
+        options: fields of `AirOptions`, ``max_vertiports`` and ``max_aircraft`` for room.
+
+    Raises:
+        UserError: an option or an instance is not what it should be.
+    """
+    known = option_names()
+    needed = dict.fromkeys(ROOM)
+    for key in list(options):
+        if key in needed:
+            needed[key] = options.pop(key)
+        elif key not in known:
+            raise UnknownNameError(f"option of {ENV_ID}", key, [*known, "instance", "on_illegal", "render_mode", *ROOM])
+    made = AirOptions(**options)
+    source = InstanceSource.parse(instance, made)
+    least = most_room(source.fixed)
+    room = []
+    for (name, value), low in zip(needed.items(), least, strict=True):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
+            raise FieldError(f"option {name}", value, f"an integer of at least {low}, as the instances need")
+        room.append(low if value is None else value)
+    return AirEngine(num_copies, source, made, record, Room(*room), threads)
+
+
+class AirMobilityEnv(SchedulingEnv):
+    """Urban air mobility: a fleet of electric aircraft flies passengers between vertiports through one day.
+
+    ## Action space
+    ``Discrete(n)``: slot j sends the aircraft that decides to vertiport j; its own vertiport means to stay.
+
+    ## Observation space
+    Vertiports, aircraft, pairs, and forecasts of demand and fares, see `makespan.envs.air_mobility.observation.SPEC`.
+
+    ## Rewards
+    The profit of the decision, over a constant of the instance; ``reward_scale="none"``: in dollars.
+
+    ## Starting state
+    06:00, batteries full, aircraft a at vertiport a mod n.
+
+    ## Episode end
+    Terminates when no decision falls due before 18:00, or at an illegal action (``on_illegal="terminate"``).
+
+    ## Arguments
+    ``instance``, ``on_illegal``, ``render_mode``, ``max_vertiports``, ``max_aircraft`` and the fields of
+    `makespan.envs.air_mobility.options.AirOptions`.
+
+    ## Version history
+    v0: first version.
+    """
+
+    metadata: dict[str, Any] = {
+        "render_modes": ["rgb_array", "ansi"],
+        "render_fps": 4,
+        "objective": AirEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_engine)
+
+    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
+        """The day so far: an image [H, W, 3] or text, as `render_mode` says."""
+        if self.render_mode is None:
+            return None
+        from . import picture
+
+        schedule = self.schedule()
+        return picture.ansi(schedule) if self.render_mode == "ansi" else picture.rgb_array(schedule)
+
+    def instances(self) -> list[str]:
+        from .catalogue import names
+
+        return names()
+
+    def validate(self, schedule: AirSchedule) -> list[str]:
+        """What is wrong with a day's log, in words; empty when it is valid. Shares no code with the dynamics."""
+        from .validity import validate
+
+        return validate(schedule)
+
+    @staticmethod
+    def resolve_instances(item: str) -> list[AirInstance]:
+        """The instances that one item of a list names.
+
+        Raises:
+            UserError: it names nothing, or a file is malformed.
+        """
+        from .catalogue import resolve
+
+        return resolve(item)
+
+    @staticmethod
+    def read_schedule(data: Any) -> AirSchedule:
+        """The schedule whose `to_dict` gave `data`.
+
+        Raises:
+            UserError: a field is missing, unknown or malformed.
+        """
+        return AirSchedule.from_dict(data)
+
+    @staticmethod
+    def draw(schedule: AirSchedule) -> Figure:
+        """The day as a matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from . import picture
+
+        return picture.draw(schedule)
+
+    @staticmethod
+    def ansi(schedule: AirSchedule) -> str:
+        """The day as text."""
+        from . import picture
+
+        return picture.ansi(schedule)
+
+
+class AirMobilityVectorEnv(SchedulingVectorEnv):
+    """Many copies of `AirMobilityEnv` in one engine; copies may play instances of different sizes."""
+
+    metadata: dict[str, Any] = {
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "objective": AirEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_engine)
