@@ -1,0 +1,152 @@
+"""The engine and the plain simulator play the same days, decision by decision, in all that may be varied."""
+
+import numpy as np
+import pytest
+from makespan.envs.air_mobility import state as d
+from makespan.envs.air_mobility.dynamics import energy_now
+from makespan.envs.air_mobility.engine import RULES, AirEngine
+from makespan.envs.air_mobility.env import make_engine
+from makespan.envs.air_mobility.validity import validate
+from support.air_bridge import as_instance, as_plain, as_schedule, case_instance, plain_day
+from support.air_cases import CASES
+from support.air_random import random_problem
+from support.air_reference import PlainFleet, greedy_profit, lookahead, random_choice, realise
+
+RULES_OF_PLAY = (random_choice, lambda seed: lookahead(0.25, 6.0), lambda seed: greedy_profit)
+
+
+def check_moment(engine: AirEngine, copy: int, fleet: PlainFleet) -> None:
+    """All that both know of a moment is the same."""
+    state, problem = engine.state, fleet.problem
+    clock = state.clock[copy]
+    n = problem.n
+    assert fleet.decider is not None
+    assert (int(clock[d.TIME]), int(clock[d.DECIDER])) == (fleet.now, fleet.decider)
+    here = fleet.at[fleet.decider]
+    why = [RULES[int(state.reason[copy, j])] for j in range(n)]
+    assert why == ["legal" if j == here else fleet.why_not(j) or "legal" for j in range(n)]
+    assert [j for j in range(n) if engine.masks[copy, j]] == fleet.legal()
+    assert not engine.masks[copy, n:].any()
+    fleet_size = len(problem.start)
+    assert state.aircraft[copy, :fleet_size, d.PLACE].tolist() == fleet.at
+    energies = [int(energy_now(engine.problem, state, copy, a)) for a in range(fleet_size)]
+    assert energies == [fleet.energy(a) for a in range(fleet_size)]
+    place = state.vertiport[copy, :n]
+    assert place[:, d.OCCUPIED].tolist() == fleet.occupied
+    assert place[:, d.PLUGGED].tolist() == [len(x) for x in fleet.plugged]
+    assert place[:, d.QUEUED].tolist() == [len(x) for x in fleet.queue]
+    pair = state.pair[copy, : n * n]
+    waiting = (pair[:, d.TAIL] - pair[:, d.HEAD]).tolist()
+    assert waiting == [len(fleet.waiting.get((p // n, p % n), [])) for p in range(n * n)]
+    assert int(clock[d.LOST]) == fleet.lost
+
+
+def check_end(engine: AirEngine, copy: int, fleet: PlainFleet, noise: float) -> None:
+    """The engine's log is the plain one's, and valid; the profit is what the log says."""
+    schedule, expected = engine.schedule(copy), as_schedule(fleet)
+    assert np.array_equal(schedule.decisions, expected.decisions)
+    assert sorted(schedule.charges.tolist()) == sorted(expected.charges.tolist())
+    assert schedule.clock is None
+    assert schedule.day.noise == noise
+    day = plain_day(schedule.day)
+    assert (day.arrivals, day.delay, day.downtime) == (fleet.day.arrivals, fleet.day.delay, fleet.day.downtime)
+    assert sorted(day.closures) == sorted(fleet.day.closures)
+    assert validate(schedule) == []
+    assert engine.objectives()[copy] == fleet.profit == schedule.profit
+    told, found = engine.metrics(copy), schedule.metrics()
+    for name, value in found.items():
+        assert told[name] == (None if value is None else pytest.approx(value)), name
+
+
+def play_alike(problems, engine: AirEngine, seeds, noise: float, every: int = 1) -> None:
+    """Play all copies of an engine to their ends beside plain fleets.
+
+    Args:
+        every: which decisions the whole moment is compared at.
+    """
+    fleets = [PlainFleet(p, realise(p, seed, noise)) for p, seed in zip(problems, seeds, strict=True)]
+    chosen = [RULES_OF_PLAY[k % 3](k) for k in range(len(fleets))]
+    rewards = np.zeros(len(fleets))
+    for step in range(100_000):
+        actions = np.zeros(len(fleets), dtype=np.int64)
+        running = engine.is_running()
+        for copy, fleet in enumerate(fleets):
+            assert bool(running[copy]) == (fleet.decider is not None)
+            if fleet.decider is None:
+                continue
+            if step % every == 0:
+                check_moment(engine, copy, fleet)
+            actions[copy] = chosen[copy](fleet)
+            rewards[copy] = fleet.act(int(actions[copy])) / engine.reward_scale(copy)
+        if not running.any():
+            break
+        outcome = engine.step(actions, check=True)
+        assert outcome.reward[running] == pytest.approx(rewards[running], rel=1e-12)
+    for copy, fleet in enumerate(fleets):
+        check_end(engine, copy, fleet, noise)
+
+
+def play_random_days(first: int, count: int, noise: float, taper: bool, every: int = 1) -> None:
+    problems = [random_problem(seed, taper) for seed in range(first, first + count)]
+    instances = [as_instance(p, name=f"small-{first + k}") for k, p in enumerate(problems)]
+    engine = make_engine(count, instances, record=True, noise=noise, taper=taper)
+    seeds = list(range(3 * first, 3 * first + count))
+    engine.reset(seeds, instances=instances)
+    play_alike(problems, engine, seeds, noise, every)
+
+
+@pytest.mark.parametrize("noise,taper", [(0.0, False), (1.0, False), (2.0, False), (1.0, True)])
+def test_small_days(noise, taper):
+    play_random_days(0, 12, noise, taper)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("noise,taper", [(0.0, False), (1.0, False), (2.0, False), (2.0, True)])
+def test_more_than_a_thousand_small_days(noise, taper):
+    for first in range(1000, 1300, 50):
+        play_random_days(first, 50, noise, taper, every=5)
+
+
+@pytest.mark.parametrize(
+    "name,noise,taper",
+    [
+        ("la8-medium", 1.0, False),
+        ("sf8-high-tight", 2.0, False),
+        ("dfw8-low", 0.0, True),
+        ("rand6x15-high-s3", 1.0, False),
+    ],
+)
+def test_whole_days(name, noise, taper):
+    engine = make_engine(3, name, record=True, noise=noise, taper=taper)
+    engine.reset([5, 6, 7], instances=[name] * 3)
+    problems = [as_plain(engine.instance(copy), taper) for copy in range(3)]
+    play_alike(problems, engine, [5, 6, 7], noise, every=101)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_days_that_are_given(name):
+    """The day of an instance is played, whatever the seed."""
+    case = CASES[name]
+    engine = make_engine(1, case_instance(name), record=True)
+    engine.reset([77])
+    fleet = PlainFleet(case.problem, case.day)
+    while fleet.decider is not None:
+        check_moment(engine, 0, fleet)
+        j = greedy_profit(fleet)
+        fleet.act(j)
+        engine.step(np.array([j]), check=True)
+    assert engine.objectives()[0] == fleet.profit == round(1e6 * case.greedy)
+    assert validate(engine.schedule(0)) == []
+
+
+def test_logs_so_far_are_valid():
+    problems = [random_problem(seed, False) for seed in range(40, 44)]
+    instances = [as_instance(p, name=f"small-{k}") for k, p in enumerate(problems)]
+    engine = make_engine(4, instances, record=True)
+    engine.reset([1, 2, 3, 4], instances=instances)
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        for copy in np.flatnonzero(engine.is_running()).tolist():
+            assert validate(engine.schedule(copy)) == []
+        actions = [rng.choice(np.flatnonzero(mask)) if mask.any() else 0 for mask in engine.masks]
+        engine.step(np.array(actions), check=True)
