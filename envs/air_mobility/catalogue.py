@@ -14,7 +14,7 @@ import numpy as np
 from ..core.errors import FieldError, UnknownNameError, UserError
 from ..core.instance import require_integer
 from ..core.names import Name, check_options, parse_name
-from . import demand
+from . import demand, formats
 from .instance import MAX_AIRCRAFT, AirInstance, AirNetwork
 from .networks import CHARGERS, NETWORKS, STANDS, network, random_network
 from .options import AirOptions
@@ -110,7 +110,8 @@ def resolve(text: str) -> list[AirInstance]:
     * ``la8``: a named network at all three loads;
     * ``random:size=8x40:load=medium:count=20:seed=7``: random networks of the seeds 7 to 26;
       ``rand8x40-medium-s7``: one by the name it bears;
-    * ``folder/*.json``: files that `AirInstance.save` wrote, sorted.
+    * ``folder/*.json``: files of instances and of realised days, sorted; ``net.json:load=high``: a network's file (see
+      `formats`), at the load given, by default medium.
 
     Raises:
         UserError: the item names nothing, an option is malformed, or a file is.
@@ -119,8 +120,9 @@ def resolve(text: str) -> list[AirInstance]:
     if name.base == "random":
         return _random(name)
     if name.is_path:
-        check_options(name, "instance", ())
-        return _from_files(name.base)
+        check_options(name, "instance", ("load",))
+        load = name.options.get("load")
+        return _from_files(name.base, None if load is None else str(load))
     check_options(name, "instance", ("vehicle",))
     vehicle = _vehicle(name)
     if match := _RANDOM.match(name.base):
@@ -160,16 +162,30 @@ def _size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _from_files(base: str) -> list[AirInstance]:
+def _from_files(base: str, load: str | None) -> list[AirInstance]:
     path = Path(base).expanduser()
     if path.is_dir():
         raise UserError(f"instance {base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
     if path.is_file() or not glob.has_magic(base):
-        return [AirInstance.load_file(path)]
+        return [_from_file(path, load)]
     files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
     if not files:
         raise UserError(f"instance {base!r} matches no file")
-    return [AirInstance.load_file(file) for file in files]
+    return [_from_file(file, load) for file in files]
+
+
+def _from_file(path: str | Path, load: str | None) -> AirInstance:
+    """The instance of a file, with 40 aircraft and a load where it holds a network alone."""
+    found = formats.load(path)
+    if isinstance(found, AirInstance):
+        if load is not None:
+            raise FieldError("option load", load, f"none: {str(path)!r} has a demand of its own")
+        return found
+    try:
+        made = make(found.network, load or "medium", found.vehicle)
+        return replace(made, **found.rules)
+    except FieldError as error:
+        raise FieldError(error.field, error.value, error.expected, str(path)) from None
 
 
 def adapted(given: AirInstance, options: AirOptions | None) -> AirInstance:

@@ -12,7 +12,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,23 +42,29 @@ _MOST = 2**62
 Made = TypeVar("Made")
 
 
-def load(path: str | Path) -> AirInstance:
-    """Read a day's file, or an instance in our form; the content says which.
+class NetworkFile(NamedTuple):
+    """What a network's file holds.
+
+    Attributes:
+        rules: horizon, corridors, separation and patiences, where the file gives them.
+    """
+
+    network: AirNetwork
+    vehicle: Vehicle
+    rules: dict[str, int]
+
+
+def load(path: str | Path) -> AirInstance | NetworkFile:
+    """Read a network, a day, or an instance in our form; the content says which.
 
     Raises:
         UserError: the file cannot be read, or something in it is malformed.
     """
     data, source = _parse(path), str(path)
-    return read_day(data, source) if _format(data) == DAY_FORMAT else AirInstance.from_dict(data, source)
-
-
-def is_network(path: str | Path) -> bool:
-    """Whether a file says that it holds a network.
-
-    Raises:
-        UserError: the file cannot be read or is not JSON.
-    """
-    return _format(_parse(path)) == NETWORK_FORMAT
+    form = data.get("format") if isinstance(data, dict) else None
+    if form == NETWORK_FORMAT:
+        return read_network(data, source)
+    return read_day(data, source) if form == DAY_FORMAT else AirInstance.from_dict(data, source)
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
@@ -73,8 +79,8 @@ def network_document(network: AirNetwork, vehicle: Vehicle, **rules: int) -> dic
     return {"format": NETWORK_FORMAT, **network.to_dict(), "params": {"vehicle": vehicle.to_dict(), **rules}}
 
 
-def read_network(data: object, source: str | None = None) -> tuple[AirNetwork, Vehicle, dict[str, int]]:
-    """The network, vehicle and rules of `network_document`; `source` (a path) begins the messages.
+def read_network(data: object, source: str | None = None) -> NetworkFile:
+    """What `network_document` wrote; `source` (a path) begins the messages.
 
     Raises:
         UserError: a field is missing, unknown or malformed.
@@ -90,7 +96,7 @@ def read_network(data: object, source: str | None = None) -> tuple[AirNetwork, V
     network = AirNetwork.from_dict({key: document[key] for key in ("name", "vertiports", "d")}, source)
     vehicle = Vehicle.from_dict(params.pop("vehicle"), source)
     rules = {name: require_integer(f"params.{name}", value, 0, HORIZON, source) for name, value in params.items()}
-    return network, vehicle, rules
+    return NetworkFile(network, vehicle, rules)
 
 
 def save_network(network: AirNetwork, vehicle: Vehicle, path: str | Path, **rules: int) -> None:
@@ -100,15 +106,6 @@ def save_network(network: AirNetwork, vehicle: Vehicle, path: str | Path, **rule
         UserError: the file cannot be written.
     """
     atomic_write(path, json.dumps(network_document(network, vehicle, **rules)) + "\n")
-
-
-def load_network(path: str | Path) -> tuple[AirNetwork, Vehicle, dict[str, int]]:
-    """Read a file that `save_network` wrote.
-
-    Raises:
-        UserError: the file cannot be read, or something in it is malformed.
-    """
-    return read_network(_parse(path), str(path))
 
 
 def network_hash(document: dict[str, Any]) -> str:
@@ -333,10 +330,6 @@ def _not_finite(text: str) -> Iterator[tuple[str, float]]:
             level += [(f"{where}[{k}]", value[k]) for k in reversed(range(len(value)))]
         elif isinstance(value, float) and not math.isfinite(value):
             yield where, value
-
-
-def _format(data: object) -> object:
-    return data.get("format") if isinstance(data, dict) else None
 
 
 def _document(what: str, data: object, form: str, keys: Sequence[str], source: str | None) -> dict[str, Any]:

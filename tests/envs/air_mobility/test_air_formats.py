@@ -8,7 +8,6 @@ from makespan.envs.air_mobility.formats import (
     LOG_KEYS,
     day_document,
     load,
-    load_network,
     log_lines,
     network_document,
     network_hash,
@@ -34,7 +33,7 @@ def la8() -> AirInstance:
 
 def test_networks(la8, tmp_path):
     save_network(la8.network, la8.vehicle, tmp_path / "la8.json", corridors=1)
-    network, vehicle, rules = load_network(tmp_path / "la8.json")
+    network, vehicle, rules = load(tmp_path / "la8.json")
     assert network.to_dict() == la8.network.to_dict()
     assert (vehicle, rules) == (la8.vehicle, {"corridors": 1})
 
@@ -51,6 +50,7 @@ def test_the_form_of_a_network(la8):
 def test_days(la8, tmp_path):
     save_day(la8, la8.day, tmp_path / "day.json")
     again = load(tmp_path / "day.json")
+    assert isinstance(again, AirInstance)
     assert again.to_dict() == la8.to_dict()
     assert again.day is not None
     assert la8.day is not None
@@ -73,7 +73,9 @@ def test_the_form_of_a_day(la8):
 def test_a_day_plays_as_it_was_played(la8, tmp_path):
     problem = city("la8", "medium", fleet=8)
     save_day(la8, la8.day, tmp_path / "day.json")
-    day = load(tmp_path / "day.json").day
+    again = load(tmp_path / "day.json")
+    assert isinstance(again, AirInstance)
+    day = again.day
     assert day is not None
     one, two = (PlainFleet(problem, each).play(random_choice(0)) for each in (realise(problem, 0), plain_day(day)))
     assert one.log == two.log
@@ -81,7 +83,9 @@ def test_a_day_plays_as_it_was_played(la8, tmp_path):
 
 def test_instances_in_our_form_are_read_too(la8, tmp_path):
     la8.save(tmp_path / "instance.json")
-    assert load(tmp_path / "instance.json").to_dict() == la8.to_dict()
+    again = load(tmp_path / "instance.json")
+    assert isinstance(again, AirInstance)
+    assert again.to_dict() == la8.to_dict()
 
 
 def test_logs():
