@@ -1,0 +1,105 @@
+"""The bound of the day's flow model: known answers, and no day beats it."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from makespan.agents.air_mobility.clairvoyant import day_bound, day_problem
+from makespan.agents.air_mobility.flow import SlotModel
+from makespan.envs.air_mobility.catalogue import instance
+from makespan.envs.air_mobility.instance import AirInstance
+from makespan.envs.air_mobility.world import realise
+from support.air_bridge import as_instance, case_instance
+from support.air_cases import CASES
+from support.air_random import random_problem
+from support.air_reference import PlainDay, PlainFleet, PlainProblem, greedy_profit, lookahead, random_choice
+from support.air_reference import realise as plain_realise
+
+BOUNDED = [case for case in CASES.values() if case.bound is not None]
+TOLERANCE = 1e-4
+
+
+def _day_of(problem: PlainProblem, seed: int) -> PlainDay:
+    return plain_realise(problem, seed, noise=random.Random(seed).choice([0.0, 1.0, 2.0]))
+
+
+def _random_day(seed: int) -> tuple[PlainProblem, PlainDay, AirInstance]:
+    problem = random_problem(seed)
+    day = _day_of(problem, seed)
+    return problem, day, as_instance(problem, day)
+
+
+@pytest.mark.parametrize("case", BOUNDED, ids=lambda case: case.name)
+def test_bounds_of_tiny_days(case):
+    given = case_instance(case.name)
+    assert given.day is not None
+    assert day_bound(given, given.day) == pytest.approx(case.bound, abs=TOLERANCE)
+
+
+def test_whole_flights_of_case_e():
+    given = case_instance("E")
+    assert given.day is not None
+    plan = SlotModel(day_problem(given, given.day)).solve(whole_until=1000)
+    assert plan.value == pytest.approx(46.80, abs=TOLERANCE)
+
+
+def test_bound_of_a_quiet_day():
+    la = instance("la8-low")
+    assert day_bound(la, realise(la, 0)) == pytest.approx(3624.267, abs=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "load, seed, bound",
+    [("low", 1, 3344.693), ("medium", 0, 13448.171), ("medium", 1, 12873.752), ("high", 0, 34618.465)],
+)
+def test_bounds_of_busy_days(load: str, seed: int, bound: float):
+    la = instance(f"la8-{load}")
+    assert day_bound(la, realise(la, seed)) == pytest.approx(bound, abs=0.01)
+
+
+def _check_that_no_play_beats(seed: int) -> None:
+    problem, day, given = _random_day(seed)
+    assert given.day is not None
+    bound = day_bound(given, given.day)
+    rules = [greedy_profit, lookahead(0.3, 6.0), *(random_choice(key) for key in range(4))]
+    for choose in rules:
+        earned = PlainFleet(problem, day).play(choose).profit
+        assert earned * 1e-6 <= bound + TOLERANCE, f"seed {seed}"
+
+
+@pytest.mark.parametrize("first", range(0, 50, 10))
+def test_no_play_beats_the_bound(first: int):
+    for seed in range(first, first + 10):
+        _check_that_no_play_beats(seed)
+
+
+@pytest.mark.slow
+def test_no_play_beats_the_bound_of_a_thousand_days():
+    for seed in range(1000, 2000):
+        _check_that_no_play_beats(seed)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whole_flights_earn_no_more_than_parts_of_flights(seed: int):
+    _, _, given = _random_day(seed)
+    assert given.day is not None
+    model = SlotModel(day_problem(given, given.day))
+    assert model.solve(whole_until=1000).value <= model.solve().value + TOLERANCE
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("what", ["stands", "chargers", "battery"])
+def test_more_of_everything_never_lowers_the_bound(seed: int, what: str):
+    _, _, given = _random_day(seed)
+    assert given.day is not None
+    if what == "battery":
+        more = replace(day_problem(given, given.day), battery=given.vehicle.battery / 3.6e6 + 5.0)
+    else:
+        # Vertiports without chargers stay without, or the escape would change, too.
+        network = given.network
+        some = getattr(network, what) + (network.chargers > 0)
+        more = day_problem(replace(given, network=replace(network, **{what: some})), given.day)
+    assert SlotModel(more).solve().value >= day_bound(given, given.day) - TOLERANCE
