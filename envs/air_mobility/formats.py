@@ -38,6 +38,7 @@ _DAY_KEYS = (
     "delay", "closures", "downtime", "start",
 )  # fmt: skip
 _MOST = 2**62
+_MOST_DISTANCE = 1_000_000
 
 Made = TypeVar("Made")
 
@@ -87,16 +88,30 @@ def read_network(data: object, source: str | None = None) -> NetworkFile:
     """
     document = _document("the network", data, NETWORK_FORMAT, _NETWORK_KEYS, source)
     params = require_keys("params", document["params"], ("vehicle",), _RULES, source)
-    for v, row in enumerate(require_list("vertiports", document["vertiports"], source)):
-        code = row.get("id") if isinstance(row, dict) else None
+    rows = require_list("vertiports", document["vertiports"], source)
+    codes = [row.get("id") if isinstance(row, dict) else None for row in rows]
+    for v, code in enumerate(codes):
         if isinstance(code, str) and "-" in code:
-            raise FieldError(
-                f"vertiports[{v}] id", code, "a code without '-', which joins two of them to a pair", source
-            )
+            raise FieldError(f"vertiports[{v}] id", code, "a code without '-', which stands between two", source)
+    _check_distances(document["d"], codes, source)
     network = AirNetwork.from_dict({key: document[key] for key in ("name", "vertiports", "d")}, source)
     vehicle = Vehicle.from_dict(params.pop("vehicle"), source)
     rules = {name: require_integer(f"params.{name}", value, 0, HORIZON, source) for name, value in params.items()}
     return NetworkFile(network, vehicle, rules)
+
+
+def _check_distances(data: object, codes: Sequence[Any], source: str | None) -> None:
+    """Every pair must have one, from a vertiport to itself it is 0."""
+    rows = require_list("d", data, source)
+    if len(rows) != len(codes):
+        raise FieldError("d", f"{len(rows)} rows", f"{len(codes)}, one from each vertiport", source)
+    for i, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != len(codes):
+            value = row if not isinstance(row, list) else f"{len(row)} distances"
+            raise FieldError(f"d[{i}] (from {codes[i]})", value, f"{len(codes)}, one to each vertiport", source)
+        for j, miles in enumerate(row):
+            low, high = (0, 0) if i == j else (1, _MOST_DISTANCE)
+            require_integer(f"d[{i}][{j}] ({codes[i]} to {codes[j]})", miles, low, high, source)
 
 
 def save_network(network: AirNetwork, vehicle: Vehicle, path: str | Path, **rules: int) -> None:
