@@ -75,7 +75,8 @@ def _by_degree(weights: Tensor) -> Tensor:
 class GraphCapsules(nn.Module):
     """f_p = tanh([F^p, L F^p, ..., L^K F^p] W_p + b_p) for the powers p = 1 ... P, then tanh([f_1, ..., f_P] W_F).
 
-    L = I - D^-1/2 A D^-1/2.
+    L = I - D^-1/2 A D^-1/2. With W_p = [W_p0; ...; W_pK] the product is worked out from the inside,
+    F^p W_p0 + L (F^p W_p1 + L (...)).
 
     Args:
         width: of what goes in, F, and of what comes out.
@@ -87,24 +88,21 @@ class GraphCapsules(nn.Module):
         super().__init__()
         self.hops = hops
         self.norm = nn.LayerNorm(width)
-        self.spread = nn.ModuleList([nn.Linear((hops + 1) * width, width) for _ in range(moments)])
+        self.spread = nn.ModuleList([nn.Linear(width, (hops + 1) * width, bias=False) for _ in range(moments)])
+        self.bias = nn.Parameter(torch.zeros(moments, width))
         self.join = nn.Linear(moments * width, width)
 
     def forward(self, nodes: Tensor, weights: Tensor) -> Tensor:
         """New embeddings [B, N, W] of nodes [B, N, W] with weights [B, N, N] between them."""
-        first = self.norm(nodes)
-        powers = [first]
-        for _ in self.spread[1:]:
-            powers.append(powers[-1] * first)
         near = _by_degree(weights)
-        rows = torch.cat(powers, dim=-1)  # all moments spread in one product
-        spread = [rows]
-        for _ in range(self.hops):
-            spread.append(spread[-1] - near @ spread[-1])
-        parts = [rows.chunk(len(powers), dim=-1) for rows in spread]
-        found = [
-            torch.tanh(linear(torch.cat([part[p] for part in parts], dim=-1))) for p, linear in enumerate(self.spread)
-        ]
+        first = self.norm(nodes)
+        moment, found = first, []
+        for linear, bias in zip(self.spread, self.bias, strict=True):
+            inner, *outer = reversed(linear(moment).chunk(self.hops + 1, dim=-1))
+            for part in outer:
+                inner = torch.baddbmm(part + inner, near, inner, alpha=-1)  # part + L inner
+            found.append(torch.tanh(inner + bias))
+            moment = moment * first
         return torch.tanh(self.join(torch.cat(found, dim=-1)))
 
 

@@ -19,7 +19,7 @@ from makespan.agents.networks.captain import (
 )
 from makespan.envs.core.errors import UserError
 from makespan.envs.core.spec import EdgeType, Feature, NodeType, ObservationSpec, Series
-from torch import Tensor
+from torch import Tensor, nn
 
 PLACES, CRAFT, STEPS = 5, 7, 4
 ABLATIONS = ({}, {"capsules": 0}, {"series": 0}, {"decoder": 0}, {"capsules": 0, "series": 0, "decoder": 0})
@@ -93,6 +93,7 @@ def laplacian(weights: np.ndarray) -> np.ndarray:
 def test_capsules_are_the_formula() -> None:
     torch.manual_seed(1)
     layer = GraphCapsules(4, moments=3, hops=2)
+    nn.init.normal_(layer.bias)
     rng = np.random.default_rng(1)
     nodes = rng.normal(size=(6, 4))
     weights = rng.uniform(0.1, 1.0, (6, 6))
@@ -104,7 +105,8 @@ def test_capsules_are_the_formula() -> None:
     for power, linear in zip((1, 2, 3), layer.spread, strict=True):
         moment = first**power
         seen = np.concatenate([moment, spread @ moment, spread @ spread @ moment], axis=1)
-        found.append(np.tanh(seen @ linear.weight.detach().numpy().T + linear.bias.detach().numpy()))  # type: ignore[union-attr,operator]
+        joined = np.concatenate(np.split(linear.weight.detach().numpy().T, 3, axis=1))  # type: ignore[union-attr,operator]
+        found.append(np.tanh(seen @ joined + layer.bias.detach().numpy()[power - 1]))
     expected = np.tanh(
         np.concatenate(found, axis=1) @ layer.join.weight.detach().numpy().T + layer.join.bias.detach().numpy()
     )
@@ -113,7 +115,7 @@ def test_capsules_are_the_formula() -> None:
 
 
 def test_a_plain_convolution_has_as_many_weights() -> None:
-    def count(layer: torch.nn.Module) -> int:
+    def count(layer: nn.Module) -> int:
         return sum(weight.numel() for weight in layer.parameters())
 
     assert count(GraphConvolution(32)) == pytest.approx(count(GraphCapsules(32, 3, 2)), rel=0.02)
