@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from .rule import Rule, Term
 
-_LEVEL = "load"  # passengers a day and aircraft over 60: 0.5, 1 and 2 at low, medium and high load
+_LEVEL = "demand_level"  # 0.5, 1 and 2 at low, medium and high load
+_DOLLAR = 1 / 20  # in the unit of profits and values
 _OURS = "ours; weights tuned on training days of la8"
-_STAY = ("stay", -1)
+_STAY = ("is_stay", -1)
 
 RULES = (
     Rule(
@@ -28,7 +29,7 @@ RULES = (
         "threshold-greedy",
         (("profit", -1), _STAY),
         f"the flight of greatest profit, if that is above theta dollars. {_OURS}",
-        terms=(Term("stay", "theta", ((0.5, 5.0), (1.0, 5.0), (2.0, 15.0))),),
+        terms=(Term("is_stay", "theta", ((0.5, 5.0), (1.0, 5.0), (2.0, 15.0)), _DOLLAR),),
         level=_LEVEL,
     ),
     Rule(
@@ -38,7 +39,7 @@ RULES = (
         f" dollars and the worth of standing here a stay later. {_OURS}",
         terms=(
             Term("value", "kappa", ((0.5, 0.5), (1.0, 0.25), (2.0, 0.1))),
-            Term("stay", "theta", ((1.0, 6.0),)),
+            Term("is_stay", "theta", ((1.0, 6.0),), _DOLLAR),
         ),
         level=_LEVEL,
         handful=True,
