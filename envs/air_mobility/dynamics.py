@@ -10,7 +10,6 @@ import numpy as np
 
 from ..core.compile import compiled
 from .state import (
-    AIR_TIME,
     AIRBORNE,
     AIRCRAFT,
     ARRIVALS,
@@ -44,7 +43,6 @@ from .state import (
     DECIDES,
     DELAY,
     DELAY_MEAN,
-    DELAY_SUM,
     DOWN,
     DRAWN_DELAY,
     DRAWN_SLOT,
@@ -66,7 +64,6 @@ from .state import (
     FULL,
     GIVEN,
     HEAD,
-    HOLD_SUM,
     HORIZON,
     INBOUND,
     INSTANCE,
@@ -146,7 +143,7 @@ from .state import (
     WAITING_OUT,
     WORST,
 )
-from .world import draw_delay, draw_downtime, draw_world
+from .world import draw_delay, draw_downtime, draw_world, tell_flight
 
 INTERVAL, HALF_HOUR, DELAY_SLOT = 900, 1800, 300
 TAPER_POWER, TAPER_BATTERY = 198_000, 396_000_000
@@ -497,8 +494,7 @@ def fly(problem, state, i, a, j):
     c = free_corridor(state, i, p, row[CORRIDORS])
     aircraft[BEFORE] = state.last[i, p, c]
     delay = delay_of(problem, state, i, here)
-    wished = now + row[BOARD] + delay
-    entry = max(wished, state.last[i, p, c] + row[SEPARATION])
+    entry = max(now + row[BOARD] + delay, state.last[i, p, c] + row[SEPARATION])
     state.last[i, p, c] = entry
     ready = entry + data[CRUISE] + row[UNLOAD]
     log_decision(state, i, a, j, boarded, entry, c, ready, before, before - data[ENERGY], revenue - data[COST])
@@ -515,9 +511,7 @@ def fly(problem, state, i, a, j):
     clock[FLIGHTS] += 1
     clock[EMPTY_FLIGHTS] += boarded == 0
     clock[ENERGY_USED] += data[ENERGY]
-    clock[DELAY_SUM] += delay
-    clock[HOLD_SUM] += entry - wished
-    clock[AIR_TIME] += min(ready, row[HORIZON]) - min(entry, row[HORIZON])
+    tell_flight(problem, state, i, a, now + row[BOARD], 1)
 
 
 @compiled

@@ -16,6 +16,7 @@ from ..core.random import combine, uniform
 from .demand import INTERVAL, INTERVALS
 from .instance import DELAY_SLOT, DELAY_SLOTS, DOWNTIMES, HALF_HOUR, HALF_HOURS, AirDay, AirInstance
 from .state import (
+    AIR_TIME,
     AIRCRAFT,
     ARRIVALS,
     BEFORE,
@@ -33,6 +34,7 @@ from .state import (
     DECIDED,
     DELAY,
     DELAY_MEAN,
+    DELAY_SUM,
     DRAWN_DELAY,
     DRAWN_SLOT,
     ENTRY,
@@ -44,6 +46,7 @@ from .state import (
     FLIES,
     GIVEN,
     HEAD,
+    HOLD_SUM,
     HORIZON,
     INSTANCE,
     NEVER,
@@ -401,7 +404,7 @@ def redraw_entries(problem, state, i):
     row = problem.instance[clock[INSTANCE]]
     n, fleet, now = row[VERTIPORTS], row[AIRCRAFT], clock[TIME]
     for v in range(n):
-        state.vertiport[i, v, DRAWN_SLOT] = NONE
+        state.vertiport[i, v, DRAWN_SLOT], state.vertiport[i, v, DRAWN_DELAY] = NONE, 0
     for a in range(fleet):
         aircraft = state.aircraft[i, a]
         if aircraft[PHASE] == BOARDS and aircraft[BEFORE] <= now:
@@ -428,17 +431,34 @@ def redraw_entry(problem, state, i, a):
     row = problem.instance[clock[INSTANCE]]
     p = aircraft[ORIGIN] * row[VERTIPORTS] + aircraft[PLACE]
     delay = likely_delay(problem, state, i, aircraft[ORIGIN], aircraft[DECIDED] // DELAY_SLOT)
+    wished = aircraft[DECIDED] + row[BOARD]
+    tell_flight(problem, state, i, a, wished, -1)
     flight = aircraft[READY] - aircraft[ENTRY]
     aircraft[BEFORE] = state.last[i, p, aircraft[CORRIDOR]]
     aircraft[DELAY] = delay
-    entry = max(aircraft[DECIDED] + row[BOARD] + delay, aircraft[BEFORE] + row[SEPARATION])
+    entry = max(wished + delay, aircraft[BEFORE] + row[SEPARATION])
     aircraft[ENTRY] = aircraft[NEXT] = state.last[i, p, aircraft[CORRIDOR]] = entry
     aircraft[READY] = entry + flight
-    set_next(state, i, a, entry, CORRIDOR_ENTRY)
+    tell_flight(problem, state, i, a, wished, 1)
+    state.due[i, a] = NUM_KINDS * entry + CORRIDOR_ENTRY  # it is not plugged in
     slot = aircraft[DECIDED] // DELAY_SLOT
     if slot == clock[TIME] // DELAY_SLOT:  # the others of this slot will have the same
         place = state.vertiport[i, aircraft[ORIGIN]]
         place[DRAWN_SLOT], place[DRAWN_DELAY] = slot, delay
+
+
+@compiled
+def tell_flight(problem, state, i, a, wished, sign):
+    """Count (or with sign -1 count no longer) delay, hold and time in the air of an aircraft's flight.
+
+    Args:
+        wished: when it would take off without delay and hold.
+    """
+    clock, aircraft = state.clock[i], state.aircraft[i, a]
+    horizon = problem.instance[clock[INSTANCE], HORIZON]
+    clock[DELAY_SUM] += sign * aircraft[DELAY]
+    clock[HOLD_SUM] += sign * (aircraft[ENTRY] - wished - aircraft[DELAY])
+    clock[AIR_TIME] += sign * (min(aircraft[READY], horizon) - min(aircraft[ENTRY], horizon))
 
 
 @compiled
@@ -461,9 +481,3 @@ def likely_delay(problem, state, i, v, slot):
     mean = problem.vertiport[row[FIRST_VERTIPORT] + v, DELAY_MEAN]
     noise = problem.measure[clock[INSTANCE], NOISE]
     return min(max(passed, MAX_DELAY), passed + draw_delay(clock[SEED], v, slot, mean, noise))
-
-
-@compiled
-def set_next(state, i, a, t, kind):
-    """Note when an aircraft that is not plugged in does what comes next."""
-    state.due[i, a] = NUM_KINDS * t + kind
