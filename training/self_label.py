@@ -53,7 +53,8 @@ class SelfLabelRun(RoundsRun):
     T plans at each decision, wherever it can look ahead; so does a network where the world is stochastic. All plans are
     drawn in worlds in which nothing unforeseen happens, so that no label has seen the future. Otherwise each world is
     played T times and the best try counts. The policy then learns the actions taken, by cross entropy.
-    During the warm start (`imitate`) an agent makes the labels instead.
+    During the warm start (`imitate`) an agent makes the labels instead; where that is the whole run (a share of 1) nobody
+    looks ahead or tries twice, so that any environment will do.
 
     Everything random in a round is drawn from the seed and its number, so that a run is resumed by its numbers alone.
     """
@@ -67,12 +68,14 @@ class SelfLabelRun(RoundsRun):
         self._is_scorer = config.kind == "scorer"
         can_plan = setting.engine is not None and (not setting.stochastic or setting.engine.imagines_typical)
         self._looks_ahead = can_plan and (self._is_scorer or setting.stochastic)
-        if setting.stochastic and not can_plan:
+        imitates_alone = config.imitate is not None and config.imitate_share == 1
+        if setting.stochastic and not can_plan and not imitates_alone:
             raise UserError(
                 f"environment {self.env_id!r} holds events that nobody can foresee, and no world without them can be "
-                "imagined: the best of several tries at one world would be luck, and no label; use ppo or es"
+                "imagined: the best of several tries at one world would be luck, and no label; use ppo or es, or imitate "
+                "alone (--imitate AGENT --imitate-share 1)"
             )
-        self._tries = 1 if self._looks_ahead else config.label_tries
+        self._tries = 1 if self._looks_ahead or imitates_alone else config.label_tries
         self._arena = self._open_arena(config.label_worlds * self._tries)
         network: dict[str, Any] = {"kind": "scorer", "hidden": HIDDEN} if self._is_scorer else config.network
         self._prepare_network(network, ScorerNetwork(self.spec) if self._is_scorer else build(network, self.spec))
@@ -113,7 +116,7 @@ class SelfLabelRun(RoundsRun):
         first = training_seed(config.seed, self._round)
         cases = [Case(None, first + number) for number in range(config.label_worlds)]
         every = np.arange(len(cases))
-        if self._teacher is not None and self.spent() < config.imitate_share:
+        if self._teacher is not None and (self.spent() < config.imitate_share or config.imitate_share == 1):
             return self._play(self._teacher, self._lecture, cases, every)
         policy = self._policy(1.0)
         if self._looks_ahead:

@@ -149,6 +149,16 @@ def test_a_teacher_plays_each_world_once(tiny: Tiny) -> None:
     assert len(labels.actions) <= run.decisions < 2 * config.label_worlds * 9 * 2  # not `label_tries` times as many
 
 
+def test_where_nobody_can_look_ahead_a_scorer_can_still_imitate(tiny: Tiny) -> None:
+    """Demand is drawn by the day, and no day without chance can be imagined: labels can come from another alone."""
+    day = {**SMALL, "env": "makespan/AirMobility-v0:noise=0", "instances": "random:size=4x3:count=2", "steps": 2000}
+    with pytest.raises(UserError, match="imitate-share 1"):
+        train(tiny(**day), quiet=True)
+    config = tiny(**{**day, "imitate": "greedy-profit"}, imitate_share=1.0)
+    train(config, quiet=True)
+    assert json.loads((Path(config.out) / "best" / "card.json").read_text())["agent"] == "scorer"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
