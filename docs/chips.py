@@ -60,7 +60,8 @@ def per_cent(share: float | None) -> str:
 
 def cell(rows: Rows, reference: Rows) -> str:
     """Difference to the reference with its interval; mean latency; completed jobs."""
-    told = f"{mean(rows, 'mean_latency'):.0f} / {mean(rows, 'completed'):.1f}"
+    latency = mean(rows, "mean_latency")
+    told = f"{'–' if np.isnan(latency) else f'{latency:.0f}'} / {mean(rows, 'completed'):.1f}"
     if rows[0]["agent"] == reference[0]["agent"]:
         return f"{told} (reference)"
     bootstrap = Bootstrap([row["instance"] for row in reference])
