@@ -24,6 +24,7 @@ from .map_picture import (
     headline,
     load_colour,
     positions,
+    rgb_array,
 )
 from .picture_moment import BOARDING, DOWN, FLYING, Course, Moment, energy_trace
 from .schedule import (
@@ -43,6 +44,8 @@ from .schedule import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+__all__ = ["ansi", "cumulative_profit", "demand_by_quarter", "draw", "draw_profits", "rgb_array"]
 
 _DPI = 100
 _QUARTER, _HOUR, _FIRST_HOUR = 900, 3600, 6

@@ -99,8 +99,10 @@ class Course:
             cruise = max(ready - instance.vehicle.unload - entry, 1)
             progress[a] = min(max(time - entry, 0) / cruise, 1.0)
         charges = schedule.charges
+        goes_on = (time < charges[:, UNPLUGGED]) | (charges[:, UNPLUGGED] == schedule.end)  # it is told up to the end
         charging = np.zeros(fleet, dtype=np.bool_)
-        charging[charges[(charges[:, PLUGGED] <= time) & (time < charges[:, UNPLUGGED]), CHARGED_AIRCRAFT]] = True
+        charging[charges[(charges[:, PLUGGED] <= time) & goes_on, CHARGED_AIRCRAFT]] = True
+        charging &= energy < instance.vehicle.battery
         passengers = schedule.passengers
         come, taken, left = (passengers[:, column] for column in (ARRIVED, TAKEN, LEFT))
         gone = ((taken >= 0) & (taken <= time)) | ((left >= 0) & (left < time))

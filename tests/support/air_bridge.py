@@ -78,12 +78,11 @@ def as_day(problem: PlainProblem, day: PlainDay, seed: int = 0, noise: float = 1
     )
 
 
-def as_schedule(fleet: PlainFleet, name: str = "tiny") -> AirSchedule:
-    """What has happened so far."""
+def as_schedule(fleet: PlainFleet, name: str = "tiny", instance: AirInstance | None = None) -> AirSchedule:
+    """What has happened so far, on the instance that the problem is of."""
     problem = fleet.problem
-    instance = as_instance(problem, name=name)
     return AirSchedule(
-        instance,
+        instance or as_instance(problem, name=name),
         as_day(problem, fleet.day),
         _table(fleet.log, LOG),
         _table(fleet.charging_so_far(), CHARGE),
