@@ -313,7 +313,7 @@ def _without_cp_sat(setting: Setting) -> str | None:
     if setting.env_id == MEMORY_MAPPING:
         return None
     if setting.env_id == STATIC_DAG:
-        return _without_makespan(setting)
+        return without_makespan(setting)
     if setting.stochastic and setting.env_id == "makespan/JobShop-v0":
         return (
             "breakdowns that nobody can foresee cannot be planned for; use law=none (or windows with known_windows), "
@@ -490,7 +490,7 @@ def _not_static_dag(setting: Setting) -> str | None:
     return None
 
 
-def _without_makespan(setting: Setting) -> str | None:
+def without_makespan(setting: Setting) -> str | None:
     obstacle = _not_static_dag(setting)
     if obstacle is None and setting.options.get("objective", "makespan") != "makespan":
         return "it makes the makespan least; use objective=makespan"
@@ -531,6 +531,21 @@ def _make_dag_ga(name: Name, setting: Setting) -> Agent:
     return DagGeneticAgent(setting, *_limits(name, "generations"))
 
 
+AIR_MOBILITY = "makespan/AirMobility-v0"
+
+
+def _not_air_mobility(setting: Setting) -> str | None:
+    return None if setting.env_id == AIR_MOBILITY else "it is no air mobility"
+
+
+def _make_rolling(name: Name, setting: Setting) -> Agent:
+    from .air_mobility.rolling import SLOTS, RollingAgent
+
+    whole = name.base == "rolling-milp"
+    slots = _count(name, "slots", SLOTS, least=3, most=144)
+    return RollingAgent(setting, whole, slots, _seconds(name, "time", 10.0))
+
+
 def _appraises_nothing(setting: Setting) -> str | None:
     if setting.stochastic:
         return "nobody can foresee under these options how a schedule ends"
@@ -562,8 +577,10 @@ _KINDS = {
     "list": _Kind(("rule", "insertion"), _make_list, _not_static_dag),
     "lookahead-heft": _Kind(("insertion",), _make_lookahead_heft, _not_static_dag),
     "best-of-lists": _Kind((), _make_best_of_lists, _not_static_dag),
-    "dag-search": _Kind(("time", "changes"), _make_dag_search, _without_makespan),
-    "dag-ga": _Kind(("time", "generations"), _make_dag_ga, _without_makespan),
+    "dag-search": _Kind(("time", "changes"), _make_dag_search, without_makespan),
+    "dag-ga": _Kind(("time", "generations"), _make_dag_ga, without_makespan),
+    "rolling-lp": _Kind(("slots",), _make_rolling, _not_air_mobility),
+    "rolling-milp": _Kind(("slots", "time"), _make_rolling, _not_air_mobility),
     "hybrid": _Kind(("of",), _make_hybrid, _appraises_nothing),
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),

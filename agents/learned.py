@@ -245,6 +245,10 @@ def load_agent(name: Name, setting: Setting) -> Agent:
         from .memory_mapping.order_agent import load_order_agent
 
         return load_order_agent(name, folder, setting)
+    if kind == "dag-order":
+        from .soc.order_agent import load_dag_order_agent
+
+        return load_dag_order_agent(name, folder, setting)
     if kind in _TREES:
         return load_tree(name, setting)
     if _simulations(name, kind):

@@ -19,6 +19,7 @@ AGENTS = {
     "muzero": "muzero",
     "alphazero": "muzero",
     "mapper-order": "mapper-order",
+    "dag-order": "dag-order",
     "tree": "tree",
     "das": "das",
 }
@@ -26,7 +27,7 @@ AGENTS = {
 _NETWORKS = ("graph", "attention", "hierarchical", "slots", "captain")
 ALGORITHMS = {
     "ppo": _NETWORKS,
-    "es": ("scorer", "mapper-order"),
+    "es": ("scorer", "mapper-order", "dag-order"),
     "self-label": (*_NETWORKS, "scorer"),
     "search": ("muzero",),
     "dagger": ("tree",),
@@ -51,8 +52,9 @@ class TrainConfig:
             "muzero" and "alphazero", by search on the model that they learn or on the imagined engine, for which the
             options from `encoder` to `reanalysis` count, `gamma`, `gradient_norm`, and those on size, batches, budget,
             validation and saving.
-            "mapper-order", the order in which memory mapping's mapper places storages, trains as "scorer" does; its
-            `instances` are needed, and its decisions are mappings.
+            "mapper-order", the order in which memory mapping's mapper places storages, and "dag-order", a list
+            scheduler of static DAGs, train as "scorer" does; their `instances` are needed, and their decisions are
+            whole mappings and plans.
             "tree", a decision tree that imitates (`imitate` is needed), and "das", a tree that says which of two rules
             decides, for which the options ``tree_*``, ``das_*``, `label_worlds`, `imitate_temperature` and those on
             budget, validation and saving count.
@@ -232,8 +234,8 @@ class TrainConfig:
         """The algorithm that trains."""
         if self.algorithm is not None:
             return self.algorithm
-        usual = {"scorer": "es", "mapper-order": "es", "muzero": "search", "tree": "dagger", "das": "compare"}
-        return usual.get(self.kind, "ppo")
+        usual = {"muzero": "search", "tree": "dagger", "das": "compare"}
+        return "es" if self.kind in ALGORITHMS["es"] else usual.get(self.kind, "ppo")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

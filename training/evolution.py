@@ -6,9 +6,7 @@ ones.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,24 +15,19 @@ from scipy.stats import rankdata
 
 from ..agents.agent import Agent
 from ..agents.arena import Case, open_arena, play_to_end
-from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
+from ..agents.checkpoint import Arrays
 from ..agents.learned import check_scorer
 from ..agents.scorer.agent import ScorerAgent
 from ..agents.scorer.choice import FIRST_WEIGHT, HIDDEN, NOISE, TEMPERATURE, join_row, split_row, weight_shapes
-from ..envs.core.errors import UserError
-from ..envs.core.files import atomic_write, read_bounded
-from .base import Run
-from .books import Books
 from .bridge import training_seed
-from .strategy import Strategy
+from .evolving import EvolvingRun
 from .validation import refuse_strange_objectives
 
-MAX_BYTES = 2**28
 # How far scores lie apart is nothing to evolution, but decides what a temperature means.
 _SCALES = 2.0 ** np.array([0, 1, -1, 2, -2, 3, -3, 4, -4, -5, -6])  # of equals the one nearest to 1
 
 
-class EvolutionRun(Run):
+class EvolutionRun(EvolvingRun):
     """One run of evolution strategies on a scorer.
 
     Each generation draws D directions, plays the weights moved along and against each of them on the same W fresh
@@ -53,13 +46,8 @@ class EvolutionRun(Run):
         for name, shape in weight_shapes(self.spec).items():
             spread = 0.0 if "bias" in name else 0.3 if name == "score" else 1.0 / np.sqrt(max(shape[0], 1))
             parts.append(spread * rng.normal(size=shape).reshape(-1))
-        self._strategy = Strategy(np.concatenate(parts), config.seed)
-        self._decisions = 0
+        self.evolve_from(np.concatenate(parts))
         self._scale, self._scaled = 1.0, -1  # of the scores, and in which generation it was found
-
-    @property
-    def decisions(self) -> int:
-        return self._decisions
 
     @property
     def network(self) -> dict[str, Any]:
@@ -99,38 +87,19 @@ class EvolutionRun(Run):
     def player(self) -> Agent:
         return ScorerAgent("scorer", self._rows(self._strategy.average[None]))
 
-    def is_finite(self) -> bool:
-        return self._strategy.is_finite()
-
     @staticmethod
     def _rows(weights: NDArray[np.float64]) -> NDArray[np.float32]:
         """Rows that choose without noise."""
         return np.pad(weights, ((0, 0), (FIRST_WEIGHT, 0))).astype(np.float32)
 
-    def learn(self, books: Books) -> None:
-        books.open()
-        self.progress.phase("training")
-        while self._decisions < self.config.steps:
-            books.between_updates()
-            self._evolve()
-
-    def _evolve(self) -> None:
-        """One generation."""
-        config, done = self.config, self.spent()
-        rng = self._strategy.next_generation()
-        step = config.evolve_sigma * 0.25**done
-        mean = self._strategy.mean
-        directions = rng.normal(size=(config.evolve_directions, len(mean)))
-        costs = self._costs(self._rows(mean + step * np.concatenate([directions, -directions])))
+    def compare(self, members: NDArray[np.float64], rng: np.random.Generator) -> tuple[NDArray[np.float64], float, int]:
+        costs, decisions = self._costs(self._rows(members))
         # In (-1/2, 1/2), a world's best scorer first; ties share their rank.
         ranks = (rankdata(costs, axis=0) - 1.0) / (len(costs) - 1.0) - 0.5
-        self._strategy.follow(directions, -ranks.mean(axis=1).reshape(2, -1), config.evolve_rate * 0.1**done)
-        score = float(self.validation.setting.sign * costs.mean())
-        self.logger.record("evolution/objective", score)
-        self.progress.trained(self._decisions, score)
+        return -ranks.mean(axis=1), float(self.validation.setting.sign * costs.mean()), decisions
 
-    def _costs(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Costs of members on the generation's worlds, float64 [members, worlds].
+    def _costs(self, table: NDArray[np.float32]) -> tuple[NDArray[np.float64], int]:
+        """Costs of members on the generation's worlds, float64 [members, worlds], and decisions made.
 
         Raises:
             UserError: an episode ended with an objective that is no number.
@@ -140,25 +109,10 @@ class EvolutionRun(Run):
         cases = [Case(None, first + number) for number in range(worlds)] * self._members
         played = play_to_end(self._arena, ScorerAgent("scorer", table), cases)
         refuse_strange_objectives(self._arena.setting.sign * played.costs, self.env_id)
-        self._decisions += int(played.decisions.sum())
-        return played.costs.reshape(self._members, worlds)
+        return played.costs.reshape(self._members, worlds), int(played.decisions.sum())
 
-    def save_state(self, path: Path) -> None:
-        meta = {**vars(self.counters), "generation": self._strategy.generation, "decisions": self._decisions}
-        meta["scale"] = self._scale
-        arrays = self._strategy.arrays()
-        arrays["meta"] = np.frombuffer(json.dumps(meta, allow_nan=False).encode(), dtype=np.uint8)
-        atomic_write(path, dump_arrays(arrays))
+    def own_numbers(self) -> dict[str, float]:
+        return {"scale": self._scale}
 
-    def load_state(self, path: Path) -> Mapping[str, Any]:
-        arrays = parse_arrays(read_bounded(path, MAX_BYTES), str(path))
-        try:
-            meta = json.loads(arrays["meta"].tobytes())
-            generation, self._decisions = int(meta.pop("generation")), int(meta.pop("decisions"))
-            self._scale = float(meta.pop("scale"))
-            if min(generation, self._decisions) < 0:
-                raise ValueError(f"generation {generation}, decisions {self._decisions}")
-        except (LookupError, ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"{path}: not the state of such a run ({type(error).__name__}: {error})") from None
-        self._strategy.restore(arrays, generation, str(path))
-        return meta
+    def restore_numbers(self, numbers: Mapping[str, float]) -> None:
+        self._scale = numbers["scale"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .base import Run
 from .config import TrainConfig
+from .dag_order import DagOrderRun
 from .evolution import EvolutionRun
 from .mapper_order import MapperOrderRun
 from .muzero import MuZeroRun
@@ -29,7 +30,8 @@ def make_run(config: TrainConfig, overwrite: bool, progress: Progress) -> Run:
         "dagger": ImitationRun,
         "compare": DasRun,
     }
-    kind = MapperOrderRun if config.agent == "mapper-order" else kinds[config.trainer]
+    orders: dict[str, type[Run]] = {"mapper-order": MapperOrderRun, "dag-order": DagOrderRun}
+    kind = orders.get(config.agent, kinds[config.trainer])
     return kind(config, overwrite, progress)
 
 

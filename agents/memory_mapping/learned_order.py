@@ -22,6 +22,7 @@ from ...envs.core.compile import compiled
 from ...envs.core.random import uniform
 from ...envs.memory_mapping.instance import MemoryInstance
 from ...envs.memory_mapping.schedule import MemoryPlan
+from .. import learned_order as rows
 from .mapper import Mapper, MapperOptions
 from .mapping import judged_time
 from .outlook import FIRST_OPTION, FIXED, GENERAL, SEEN, look_at, outlook_of
@@ -51,24 +52,14 @@ def weight_shapes() -> dict[str, tuple[int, ...]]:
     }
 
 
-def row_length() -> int:
-    """How many numbers a row holds."""
-    return sum(math.prod(shape) for shape in weight_shapes().values())
-
-
 def join_row(weights: MappingOf[str, NDArray[Any]]) -> NDArray[np.float64]:
     """A row from arrays by name."""
-    return np.concatenate([np.asarray(weights[name], dtype=np.float64).reshape(-1) for name in weight_shapes()])
+    return rows.join_row(weights, weight_shapes())
 
 
 def split_row(row: NDArray[np.float64]) -> dict[str, NDArray[np.float32]]:
     """Arrays by name from a row."""
-    arrays, at = {}, 0
-    for name, shape in weight_shapes().items():
-        size = math.prod(shape)
-        arrays[name] = row[at : at + size].reshape(shape).astype(np.float32)
-        at += size
-    return arrays
+    return rows.split_row(row, weight_shapes())
 
 
 def fresh_row(rng: np.random.Generator) -> NDArray[np.float64]:

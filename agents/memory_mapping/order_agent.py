@@ -8,23 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.core.errors import FieldError, UserError
-from ...envs.core.names import Name, check_options
+from ...envs.core.errors import UserError
+from ...envs.core.names import Name
 from ...envs.core.random import combine
 from ...envs.memory_mapping.instance import MemoryInstance
 from ...envs.memory_mapping.schedule import MemoryPlan
 from ..agent import Imagine, Report, Setting
 from ..checkpoint import Arrays, load_checkpoint
+from ..learned_order import read_options, read_row
 from .agent import MappingAgent, search_grid
-from .learned_order import HIDDEN, PASSES, OrderPlayer, join_row, weight_shapes
+from .learned_order import HIDDEN, PASSES, OrderPlayer, weight_shapes
 from .learned_search import LearnedSearch
 from .outlook import FIXED, GENERAL, SEEN
 
 MEMORY_MAPPING = "makespan/MemoryMapping-v0"
 NOISE = 0.4
 _SAMPLED = 8  # variants that samples are drawn by
-_MOST = 10**9
-_LONGEST = 1_000_000
 
 
 def network_card() -> dict[str, Any]:
@@ -95,37 +94,19 @@ def load_order_agent(name: Name, folder: Path, setting: Setting) -> OrderAgent:
         UserError: the checkpoint is damaged or sees other features, an option is wrong or contradicts another, or the
             environment is another.
     """
-    check_options(name, "learned order", ("samples", "time", "orders"))
+    options = read_options(name, "learned order", "orders", tempered=False)
     if setting.env_id != MEMORY_MAPPING:
         raise UserError(f"agent {str(name)!r} cannot play {setting.env_id!r}: it orders storages of memory mapping")
-    if len(name.options) > 1:
-        raise UserError(f"agent {str(name)!r}: options {' and '.join(name.options)} exclude each other")
     weights, card = load_checkpoint(folder)
     if card["network"] != network_card():
         raise UserError(f"checkpoint {str(folder)!r} holds a learned order of other features or another size")
     row = row_of(weights, str(folder))
-    if name.options and "samples" not in name.options:
-        agent: OrderAgent = OrderSearchingAgent(setting, row, _seconds(name), _count(name, "orders", None))
+    if options.searches:
+        agent: OrderAgent = OrderSearchingAgent(setting, row, options.seconds, options.limit)
     else:
-        agent = OrderAgent(setting, row, _count(name, "samples", 1) or 1)
+        agent = OrderAgent(setting, row, options.samples)
     agent.name = str(name)
     return agent
-
-
-def _count(name: Name, key: str, default: int | None) -> int | None:
-    value = name.options.get(key, default)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST):
-        raise FieldError(f"option {key}", value, f"an integer from 1 to {_MOST}")
-    return value
-
-
-def _seconds(name: Name) -> float | None:
-    value = name.options.get("time")
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LONGEST:
-        raise FieldError("option time", value, f"seconds, above 0 and at most {_LONGEST}")
-    return float(value)
 
 
 def row_of(weights: Arrays, source: str) -> NDArray[np.float64]:
@@ -134,7 +115,4 @@ def row_of(weights: Arrays, source: str) -> NDArray[np.float64]:
     Raises:
         UserError: an array is missing, unknown, of another shape or type, or holds a number that is not finite.
     """
-    from ..learned import check_arrays
-
-    check_arrays({key: (shape, "float32") for key, shape in weight_shapes().items()}, weights, source)
-    return join_row(weights)
+    return read_row(weights, weight_shapes(), source)

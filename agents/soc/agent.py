@@ -126,7 +126,7 @@ class DagSearchAgent(SearchingDagAgent):
         search = PlanSearch(instance, self._levels(instance), key, start)
         if found is not None:
             found(search.plan())
-        search.run(_left(seconds, began), steps, found)
+        search.run(time_left(seconds, began), steps, found)
         return search.plan()
 
 
@@ -156,7 +156,7 @@ class DagGeneticAgent(SearchingDagAgent):
         search = GeneticSearch(instance, self._levels(instance), key)
         if found is not None:
             found(search.plan())
-        search.run(_left(seconds, began), steps, found)
+        search.run(time_left(seconds, began), steps, found)
         return search.plan()
 
 
@@ -223,6 +223,6 @@ def plan_of(schedule: SocSchedule) -> Plan:
     return Plan(rows[:, PE].copy(), rows[:, START].copy(), rows[:, FINISH].copy())
 
 
-def _left(seconds: float | None, began: float) -> float | None:
+def time_left(seconds: float | None, began: float) -> float | None:
     """What is left of a time that began then."""
     return None if seconds is None else max(seconds - (time.perf_counter() - began), 0.0)

@@ -119,7 +119,7 @@ def test_held_out_programs_are_what_is_validated(tmp_path: Path) -> None:
     given = config(tmp_path / "run", held_out="random:size=50:count=3:seed=9")
     run = make_run(given, False, Progress(given, quiet=True))
     assert run.validation.worlds == 3
-    names = [player.mapper.instance.name for player in run.validation._programs.players]  # type: ignore[attr-defined]
+    names = [player.mapper.instance.name for player in run.validation.instances.players]  # type: ignore[attr-defined]
     assert names == ["random-50-s9", "random-50-s10", "random-50-s11"]
     assert run.validation.score(run.player()) <= 1.0
 
