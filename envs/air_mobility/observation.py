@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from ..core.compile import compiled
 from ..core.spec import EdgeType, Feature, NodeType, ObservationSpec, Series, Sizes
 
-WIDE = 64.0
+WIDE, MOST_VALUE = 64.0, 4096.0
 MILES_UNIT, PAIR_MILES = 20.0, 40.0
 MONEY_UNIT, FARE_UNIT = 20.0, 30.0
 RATE_UNIT, HOUR_UNIT, OUT_UNIT = 5.0, 20.0, 40.0
 QUEUE_UNIT, WAITING_UNIT, TOTAL_UNIT = 8.0, 20.0, 100.0
 AGE_UNIT, CLOSURE_UNIT, HOUR = 1800.0, 7200.0, 3600.0
+DEMAND_UNIT = 4.0
 STANDS_UNIT, CHARGERS_UNIT, DELAY_UNIT, COUNT_UNIT, STAYS_UNIT = 10.0, 4.0, 600.0, 20.0, 8.0
 SERIES_STEPS, MOST_SERIES = 16, 64.0
 TIME_SCALE = 900.0
@@ -106,9 +107,9 @@ GLOBAL_FEATURES = (
     _amount("waiting", "100 passengers"),
     _share("legal_share", "vertiports"),
     _amount("demand_level", "60 passengers a day and aircraft", False),
-    _amount("demand_now", "passengers of the coming hour and aircraft"),
+    _amount("demand_now", "4 passengers of the coming hour and aircraft"),
     _amount("best_profit", "20 $, of the legal flights"),
-    _amount("value_here", "20 $, of one more aircraft here after a stay"),
+    Feature("value_here", "20 $, of one more aircraft here after a stay", 0.0, MOST_VALUE),
     _share("occupied_here", "stands"),
     _amount("mean_delay", "600 s, here"),
 )
@@ -125,8 +126,8 @@ ACTION_FEATURES = (
     _amount("cost", "30 $"),
     _signed("full_profit", "20 $, with all seats taken"),
     _amount("profit_below_best", "20 $"),
-    _amount("value", "20 $, of one more aircraft there on arrival"),
-    _signed("value_gain", "20 $, value over that of a stay"),
+    Feature("value", "20 $, of one more aircraft there on arrival", 0.0, MOST_VALUE),
+    Feature("value_gain", "20 $, value over that of a stay", -MOST_VALUE, MOST_VALUE),
     _share("occupied_after", "stands there"),
     _amount("free_stands", "10, before"),
     _share("inbound", "stands there"),
@@ -144,7 +145,7 @@ ACTION_FEATURES = (
     _amount("fare_back", "30 $, on arrival"),
     _amount("waiting_out", "20 passengers there"),
     _amount("waiting_back", "8 passengers"),
-    _amount("demand_per_seat", "passengers waiting or expected there per seat of its aircraft"),
+    _amount("demand_per_seat", "8 passengers waiting or expected there per seat of its aircraft"),
     _share("time_left", "43200 s, on arrival"),
 )
 ACTION_COLUMNS = len(ACTION_FEATURES)
@@ -202,6 +203,12 @@ def wide(value):
 @compiled
 def signed(value):
     return min(max(value, -WIDE), WIDE)
+
+
+@compiled
+def worth_of(value):
+    """A value of being somewhere in its unit, which may be large where few aircraft share much demand."""
+    return min(max(value / MONEY_UNIT, -MOST_VALUE), MOST_VALUE)
 
 
 @compiled

@@ -11,6 +11,7 @@ from .observation import (
     AGE_UNIT,
     CHARGERS_UNIT,
     DELAY_UNIT,
+    DEMAND_UNIT,
     FARE_UNIT,
     HOUR,
     HOUR_UNIT,
@@ -30,6 +31,7 @@ from .observation import (
     share,
     signed,
     wide,
+    worth_of,
 )
 from .state import (
     AIRBORNE,
@@ -52,6 +54,7 @@ from .state import (
     LEGAL,
     LEGAL_ACTION,
     NEED,
+    NONE,
     OCCUPIED,
     PER_BATTERY,
     PLACE,
@@ -98,6 +101,7 @@ def write_actions(problem, state, view, i):
     if clock[STATUS] != RUNNING:
         for j in range(room):
             view.bytes[i, offsets[K_MASK] + j] = 0
+            view.integers[i, offsets[K_ACTION_NODES] + 2 * j + 1] = NONE
         for word in range(offsets[K_ACTIONS], offsets[K_ACTIONS] + room * ACTION_COLUMNS):
             view.floats[i, word] = 0.0
         write_globals(problem, state, view, i, row, 0, 0.0, 0.0)
@@ -126,7 +130,7 @@ def write_actions(problem, state, view, i):
             write_stay(problem, state, i, out, row, a, here, energy, best, stay_value)
         else:
             write_flight(problem, state, i, out, row, here, j, energy, best, stay_value)
-    write_globals(problem, state, view, i, row, energy, best * _PER_MONEY, stay_value / MONEY_UNIT)
+    write_globals(problem, state, view, i, row, energy, best * _PER_MONEY, stay_value)
 
 
 @compiled
@@ -153,10 +157,10 @@ def write_demand(problem, state, i, out, row, v, t, value, stay_value):
     k = min(t // INTERVAL, INTERVALS - 1)
     place = state.vertiport[i, v]
     expected = problem.out_rate[row[FIRST_VERTIPORT] + v, k]
-    out[10] = wide(value / MONEY_UNIT)
-    out[11] = signed((value - stay_value) / MONEY_UNIT)
+    out[10] = worth_of(value)
+    out[11] = worth_of(value - stay_value)
     out[25] = wide(expected / OUT_UNIT)
-    out[29] = wide((place[WAITING_OUT] + expected) / (row[SEATS] * max(1, place[OCCUPIED])))
+    out[29] = wide((place[WAITING_OUT] + expected) / (QUEUE_UNIT * row[SEATS] * max(1, place[OCCUPIED])))
     out[30] = share((row[HORIZON] - t) / 43_200.0)
 
 
@@ -237,9 +241,9 @@ def write_globals(problem, state, view, i, row, energy, best, stay_value):
     out[6] = wide(clock[WAITING] / TOTAL_UNIT)
     out[7] = clock[LEGAL] / n if running else 0.0
     out[8] = wide(measure[DEMAND_LEVEL])
-    out[9] = wide(expected / row[AIRCRAFT])
+    out[9] = wide(expected / (DEMAND_UNIT * row[AIRCRAFT]))
     out[10] = wide(best)
-    out[11] = wide(stay_value)
+    out[11] = worth_of(stay_value)
     out[12] = 0.0
     out[13] = 0.0
     if running:
