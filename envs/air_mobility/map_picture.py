@@ -35,7 +35,8 @@ _SLOT, _SLOT_HIGH, _GAP = 6.5, 13.0, 2.0  # pixels
 _GAUGE = 46.0
 _HEAD, _FOOT, _LEGEND_COLUMN = 44.0, 66.0, 128.0
 _MOST_SLOTS = 12
-_QUEUE_PIXELS, _MOST_QUEUE = 1.1, 60
+_LONGEST_QUEUE, _LEAST_SCALE = 66.0, 60  # pixels of the longest queue of the day, or of so many passengers
+_QUARTER = 900
 _TRAIL = 0.16
 _CLEAR = 9.0  # pixels between a vertiport and a line that leads to it
 _LONGEST_SCALE = 220.0
@@ -49,11 +50,13 @@ class _Frame(NamedTuple):
         place: float64 [n, 2], miles.
         mile: pixels of a mile.
         slots: whether stands are drawn one by one, where they are few.
+        most: passengers of the longest bar.
     """
 
     place: NDArray[np.float64]
     mile: float
     slots: bool
+    most: int
 
 
 def load_colour(load: int, seats: int) -> str:
@@ -108,7 +111,7 @@ class MapScene:
         self._canvas = FigureCanvasAgg(self.figure)
         foot, head = _FOOT / height, _HEAD / height
         self._axes = self.figure.add_axes((0.0, foot, 1.0, 1.0 - foot - head))
-        self._frame = _lay_out(self._axes, self.instance, width, height - _FOOT - _HEAD)
+        self._frame = _lay_out(self._axes, course, width, height - _FOOT - _HEAD)
         self._moving: list[Artist] = []
         self._fixed: Any = None
         _draw_pairs(self._axes, self.instance, self._frame)
@@ -167,7 +170,8 @@ def positions(instance: AirInstance) -> NDArray[np.float64]:
     return np.column_stack([east, (network.latitude - network.latitude.mean()) * _MILES_PER_DEGREE])
 
 
-def _lay_out(axes: Axes, instance: AirInstance, width: float, height: float) -> _Frame:
+def _lay_out(axes: Axes, course: Course, width: float, height: float) -> _Frame:
+    instance = course.instance
     place = positions(instance)
     low, high = place.min(axis=0), place.max(axis=0)
     span = np.maximum(high - low, 1e-3)
@@ -177,17 +181,19 @@ def _lay_out(axes: Axes, instance: AirInstance, width: float, height: float) -> 
     axes.set_ylim(middle[1] - height / mile / 2 - 14 / mile, middle[1] + height / mile / 2 - 14 / mile)
     axes.axis("off")
     axes.figure.set_facecolor(PAPER)
-    return _Frame(place, mile, int(instance.network.stands.max()) <= _MOST_SLOTS and len(place) <= _MOST_SLOTS)
+    few = int(instance.network.stands.max()) <= _MOST_SLOTS and len(place) <= _MOST_SLOTS
+    return _Frame(place, mile, few, max(course.longest_queue(_QUARTER), _LEAST_SCALE))
 
 
 def _draw_pairs(axes: Axes, instance: AirInstance, frame: _Frame) -> None:
-    """Thin lines between vertiports, where at least one direction can be flown."""
+    """Thin lines between vertiports, where at least one direction can be flown; none where they would be too many."""
     from matplotlib.collections import LineCollection
 
     flyable, n = instance.flyable, instance.num_vertiports
+    if n > _MOST_SLOTS:
+        return
     lines = [frame.place[[i, j]] for i in range(n) for j in range(i + 1, n) if flyable[i, j] or flyable[j, i]]
-    thin = 0.8 if n <= _MOST_SLOTS else 0.25
-    axes.add_collection(LineCollection(lines, colors=PALE, linewidths=thin, zorder=1), autolim=False)
+    axes.add_collection(LineCollection(lines, colors=PALE, linewidths=0.8, zorder=1), autolim=False)
 
 
 def _draw_vertiports(axes: Axes, instance: AirInstance, frame: _Frame) -> None:
@@ -249,7 +255,8 @@ def _closures(axes: Axes, frame: _Frame, moment: Moment) -> list[Artist]:
     for start, end in frame.place[moment.closed]:
         along = (end - start) / max(float(np.hypot(*(end - start))), 1e-9)
         lines.append([start + along * _CLEAR / frame.mile, end - along * _CLEAR / frame.mile])
-    style: dict[str, Any] = {"colors": CLOSED, "linewidths": 1.6, "linestyles": [(0, (4, 3))], "zorder": 2}
+    thin = 1.6 if len(lines) <= _MOST_SLOTS else 0.9
+    style: dict[str, Any] = {"colors": CLOSED, "linewidths": thin, "linestyles": [(0, (4, 3))], "zorder": 2}
     return [axes.add_collection(LineCollection(lines, **style), autolim=False)]
 
 
@@ -342,7 +349,7 @@ def _queues(axes: Axes, frame: _Frame, moment: Moment) -> list[Artist]:
         if count == 0:
             continue
         x, y = frame.place[v, 0] + 9 * pixel, frame.place[v, 1] - 3 * pixel
-        long = min(count, _MOST_QUEUE) * _QUEUE_PIXELS * (1.0 if frame.slots else 0.5) * pixel
+        long = min(count / frame.most, 1.0) * _LONGEST_QUEUE * (1.0 if frame.slots else 0.6) * pixel
         bars.append(_box(x, y, long, 6 * pixel))
         points = 7.5 if frame.slots else 5
         artists.append(

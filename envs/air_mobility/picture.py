@@ -163,12 +163,14 @@ def draw_space_time(axes: Axes, schedule: AirSchedule) -> None:
         axes.axhline(row, color=PALE, linewidth=0.6, zorder=0)
         _draw_stands(axes, schedule, v, row)
     vehicle = instance.vehicle
-    flights = schedule.flights[np.argsort(schedule.flights[:, BOARDED], kind="stable")]
-    ends = np.minimum(flights[:, READY] - vehicle.unload, flights[:, READY])
-    lines = [
-        [(entry, row_of[i]), (end, row_of[j])]
-        for i, j, entry, end in zip(*flights[:, [FROM, TO, ENTRY]].T.tolist(), ends.tolist(), strict=True)
-    ]
+    flights = schedule.flights[schedule.flights[:, ENTRY] < schedule.end]
+    flights = flights[np.argsort(flights[:, BOARDED], kind="stable")]
+    lines = []
+    for i, j, entry, ready in flights[:, [FROM, TO, ENTRY, READY]].tolist():
+        arrival = ready - vehicle.unload
+        share = min((schedule.end - entry) / max(arrival - entry, 1), 1.0)  # no further than the schedule tells
+        end = (entry + share * (arrival - entry), row_of[i] + share * (row_of[j] - row_of[i]))
+        lines.append([(entry, row_of[i]), end])
     colours = [load_colour(load, vehicle.seats) for load in flights[:, BOARDED].tolist()]
     thin = 1.3 if len(lines) <= 600 else 0.7
     axes.add_collection(LineCollection(lines, colors=colours, linewidths=thin, alpha=0.9, zorder=3), autolim=False)
@@ -191,7 +193,7 @@ def _draw_stands(axes: Axes, schedule: AirSchedule, v: int, row: int) -> None:
             changes[stand.begin] = changes.get(stand.begin, 0) + 1
             if stand.end is not None:
                 changes[stand.end] = changes.get(stand.end, 0) - 1
-    times = sorted(changes)
+    times = sorted(t for t in changes if t < schedule.end)
     taken = np.cumsum([changes[t] for t in times]) if times else np.zeros(0)
     share = np.append(taken, taken[-1:]) / int(schedule.instance.network.stands[v])
     steps = [*times, schedule.end][: len(share)]
@@ -243,8 +245,10 @@ def draw_batteries(axes: Axes, schedule: AirSchedule) -> None:
     traces = [energy_trace(schedule, a) for a in range(instance.num_aircraft)]
     many = len(traces) > _MANY_TRACES
     for a, (times, energies) in enumerate(traces):
+        told = [*times[times < schedule.end], schedule.end]
+        energies = np.interp(told, times, energies)
         colour = "#7C93A3" if many else _LINE_COLOURS[a % len(_LINE_COLOURS)]
-        axes.plot(times, energies / _KWH, color=colour, linewidth=0.6 if many else 1.2, alpha=0.3 if many else 0.9)
+        axes.plot(told, energies / _KWH, color=colour, linewidth=0.6 if many else 1.2, alpha=0.3 if many else 0.9)
     if many:
         grid = np.linspace(0, schedule.end, 289)
         table = np.array([np.interp(grid, times, energies) for times, energies in traces]) / _KWH

@@ -115,6 +115,16 @@ class Course:
             int(decided[:, -1].sum()), int(decided[:, BOARDED].sum()), int(((left >= 0) & (left < time)).sum()),
         )  # fmt: skip
 
+    def longest_queue(self, step: int) -> int:
+        """The most passengers who wait at one vertiport, of moments so many seconds apart."""
+        passengers, longest = self.schedule.passengers, 0
+        until = np.where(passengers[:, TAKEN] >= 0, passengers[:, TAKEN], self.schedule.end + 1)
+        until = np.where(passengers[:, LEFT] >= 0, passengers[:, LEFT], until)
+        for time in range(0, self.schedule.end + 1, step):
+            here = passengers[(passengers[:, ARRIVED] <= time) & (time < until), ORIGIN]
+            longest = max(longest, int(np.bincount(here, minlength=1).max()))
+        return longest
+
     def _last_flight(self, a: int, time: int) -> int:
         return int(np.searchsorted(self._flights[a][:, TIME], time, "right")) - 1
 
