@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from makespan.envs.air_mobility.formats import (
     LOG_KEYS,
+    NetworkFile,
     day_document,
     load,
     log_lines,
@@ -33,7 +34,9 @@ def la8() -> AirInstance:
 
 def test_networks(la8, tmp_path):
     save_network(la8.network, la8.vehicle, tmp_path / "la8.json", corridors=1)
-    network, vehicle, rules = load(tmp_path / "la8.json")
+    found = load(tmp_path / "la8.json")
+    assert isinstance(found, NetworkFile)
+    network, vehicle, rules = found
     assert network.to_dict() == la8.network.to_dict()
     assert (vehicle, rules) == (la8.vehicle, {"corridors": 1})
 

@@ -238,7 +238,7 @@ def test_flights_go_from_row_to_row():
     flights = figure.axes[0]
     (lines,) = [each for each in flights.collections if isinstance(each, LineCollection)]
     row = {v: r for r, v in enumerate(vertical_order(schedule))}
-    drawn = sorted(path.vertices.tolist() for path in lines.get_paths())
+    drawn = sorted(np.asarray(path.vertices).tolist() for path in lines.get_paths())
     assert drawn == [[[1260, row[0]], [1744, row[1]]], [[3364, row[1]], [3848, row[0]]]]
     assert [label.get_text() for label in flights.get_yticklabels()] == [f"V{v}" for v in vertical_order(schedule)]
 
@@ -257,7 +257,9 @@ def test_profits(la8):
     assert times.tolist() == [0, 900, 3004, 7200]
     assert profits.tolist() == [0.0, 19.4, 38.8, 38.8]
     figure = draw_profits({"greedy": la8, "stay": la8}, bound=13_448)
-    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    texts = [text.get_text() for text in legend.get_texts()]
     assert texts == ["greedy: $5,410", "stay: $5,410", "bound: $13,448"]
 
 
