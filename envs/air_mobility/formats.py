@@ -258,21 +258,6 @@ def row_documents(table: NDArray[np.int64], keys: Sequence[str], ids: Sequence[s
     ]
 
 
-def read_rows(
-    field: str, data: object, keys: Sequence[str], ids: Sequence[str], source: str | None = None
-) -> NDArray[np.int64]:
-    """The table of `row_documents`, int64 [rows, keys].
-
-    Raises:
-        UserError: a row is malformed.
-    """
-    rows = require_list(field, data, source)
-    table = np.zeros((len(rows), len(keys)), dtype=np.int64)
-    for r, row in enumerate(rows):
-        table[r] = _read_row(f"{field}[{r}]", row, keys, ids, source)
-    return table
-
-
 def log_lines(decisions: NDArray[np.int64], charges: NDArray[np.int64], ids: Sequence[str]) -> str:
     """The log of a day, an object a line: the decisions in their order, then the charge intervals."""
     rows = [*row_documents(decisions, LOG_KEYS, ids), *row_documents(charges, CHARGE_KEYS, ids)]

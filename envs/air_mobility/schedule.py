@@ -6,6 +6,7 @@ The model is specified in ``docs/environments/air_mobility.md``; what may be in 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 
 from ..core.errors import FieldError
 from ..core.files import atomic_write
-from ..core.instance import check_header, load_document, require_integer, require_keys
-from .formats import CHARGE_KEYS, LOG_KEYS, day_document, log_lines, read_day, read_rows, row_documents
+from ..core.instance import check_header, load_document, require_integer, require_keys, require_list
+from .formats import CHARGE_KEYS, LOG_KEYS, day_document, log_lines, read_day
 from .instance import AirDay, AirInstance
 
 FORMAT = "makespan/air-mobility-schedule"
@@ -32,6 +33,7 @@ ORIGIN, DESTINATION, ARRIVED, TAKEN, LEFT = range(5)
 
 _DELAY_SLOT = 300
 _KWH = 3_600_000
+_MOST = 2**62
 _KEYS = ("format", "version", "day", "settings", "log", "charges", "clock")
 
 
@@ -205,15 +207,14 @@ class AirSchedule:
     # --- files --------------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """The schedule, its network and its day as plain data for JSON."""
-        ids = self.instance.network.ids
+        """The schedule, its network and its day as plain data for JSON; rows of the tables as lists."""
         return {
             "format": FORMAT,
             "version": VERSION,
             "day": day_document(self.instance, self.day),
             "settings": asdict(self.settings),
-            "log": row_documents(self.decisions, LOG_KEYS, ids),
-            "charges": row_documents(self.charges, CHARGE_KEYS, ids),
+            "log": self.decisions.tolist(),
+            "charges": self.charges.tolist(),
             "clock": self.clock,
         }
 
@@ -229,9 +230,8 @@ class AirSchedule:
         document = require_keys("the schedule", check_header(data, FORMAT, (VERSION,), source), _KEYS, (), source)
         instance = read_day(document["day"], source)
         assert instance.day is not None
-        ids = instance.network.ids
-        decisions = read_rows("log", document["log"], LOG_KEYS, ids, source)
-        charges = read_rows("charges", document["charges"], CHARGE_KEYS, ids, source)
+        decisions = _read_rows("log", document["log"], LOG_KEYS, source)
+        charges = _read_rows("charges", document["charges"], CHARGE_KEYS, source)
         clock = document["clock"]
         if clock is not None:
             clock = require_integer("clock", clock, 0, instance.horizon, source)
@@ -262,6 +262,17 @@ class AirSchedule:
             UserError: the file cannot be read or is not JSON, or a field is missing, unknown or malformed.
         """
         return cls.from_dict(load_document(path, FORMAT, (VERSION,)), str(path))
+
+
+def _read_rows(field: str, data: object, columns: Sequence[str], source: str | None) -> NDArray[np.int64]:
+    rows = require_list(field, data, source)
+    table = np.zeros((len(rows), len(columns)), dtype=np.int64)
+    for r, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != len(columns):
+            raise FieldError(f"{field}[{r}]", row, f"a list of {len(columns)} integers: {', '.join(columns)}", source)
+        for c, value in enumerate(row):
+            table[r, c] = require_integer(f"{field}[{r}] {columns[c]}", value, -_MOST, _MOST, source)
+    return table
 
 
 def _read_settings(data: object, source: str | None) -> AirSettings:
