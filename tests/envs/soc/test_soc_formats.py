@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import subprocess
+import sys
 import time
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from makespan.agents.soc.lists import Lists
 from makespan.envs.core.errors import UserError
 from makespan.envs.soc import catalogue
 from makespan.envs.soc.formats import load
 from makespan.envs.soc.generator import DagFamily, resolve
 from makespan.envs.soc.instance import Application, Platform, SocInstance
+from makespan.envs.soc.known import bounds
 from makespan.envs.soc.machines import Machines
 from makespan.envs.soc.stg import dumps_stg, read_stg
 from makespan.envs.soc.wfformat import dumps_wfformat, read_wfformat, save_wfformat
@@ -435,11 +441,29 @@ def test_a_workflow_of_a_million_tasks_is_refused_before_it_is_parsed(tmp_path):
     assert time.perf_counter() - begin < 5
 
 
-def test_recipes_of_wfcommons_are_read(tmp_path):
+def test_recipes_of_wfcommons_become_files_that_are_planned(tmp_path):
     """Structures of real workflows, made here: WfFormat 1.6, or what the installed version writes."""
-    wfcommons = pytest.importorskip("wfcommons")
-    generator = wfcommons.WorkflowGenerator(wfcommons.MontageRecipe.from_num_tasks(100))
-    generator.build_workflow().write_json(tmp_path / "montage.json")
-    (instance,) = catalogue.named(f"{tmp_path}/montage.json:pes=8")
-    assert 60 <= instance.num_tasks <= 100
-    assert instance.applications[0].num_edges > instance.num_tasks / 2
+    if importlib.util.find_spec("wfcommons") is None:
+        refused = make_workflows(tmp_path / "none", check=False)
+        assert refused.returncode == 1
+        assert refused.stderr == "error: recipes need WfCommons: pip install wfcommons\n"
+        assert not (tmp_path / "none").exists()
+        pytest.skip("WfCommons is not installed")
+    for folder in ("one", "other"):
+        make_workflows(tmp_path / folder)
+    instances, again = (catalogue.named(f"{tmp_path}/{folder}/*.json:pes=8") for folder in ("one", "other"))
+    assert {one.name.split("-")[0] for one in instances} >= {"blast", "epigenomics", "genome", "montage", "srasearch"}
+    for one, other in zip(instances, again, strict=True):
+        application, same = one.applications[0], other.applications[0]
+        assert 60 <= application.num_tasks <= 120
+        assert application.num_edges >= application.num_tasks - 1
+        for table in ("times", "edges", "volumes"):
+            assert np.array_equal(getattr(application, table), getattr(same, table))
+        plan = Lists(one).plan("heft")
+        assert plan.makespan >= bounds(one).lower
+
+
+def make_workflows(folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    script = Path(__file__).parents[3] / "docs" / "workflows.py"
+    command = [sys.executable, str(script), str(folder), "--tasks", "120"]
+    return subprocess.run(command, capture_output=True, text=True, check=check)
