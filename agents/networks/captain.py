@@ -23,6 +23,7 @@ from .capsules import GraphCapsules, GraphConvolution, Weights
 from .common import Embedding, Scaling, SlotNetwork, Tensors, gather_nodes, masked_mean, module_name
 
 _CLIP = 10.0  # of a pointer's scores
+_ROOM = 2**23  # numbers of series that are remembered
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class CaptainNetwork(SlotNetwork):
 
     def forward(self, observation: Tensors) -> tuple[Tensor, Tensor]:
         series = {
-            series.name: self.series[module_name(series.name)](observation[f"series/{series.name}"], self.steady)
+            series.name: self.series[module_name(series.name)](observation[f"series/{series.name}"])
             for series in self.spec.series
         }
         nodes = {node.name: self.graphs[module_name(node.name)](observation, series) for node in self.spec.nodes}
@@ -117,7 +118,7 @@ class SeriesMean(nn.Module):
         self.scaling = Scaling(series.features)
         self.embedding = nn.Linear(len(series.features), config.width // 2)
 
-    def forward(self, series: Tensor, steady: bool) -> Tensor:
+    def forward(self, series: Tensor) -> Tensor:
         batch, count, _ = series.shape
         return self.embedding(self.scaling(series.view(batch, count, self.steps, -1))).mean(2)
 
@@ -126,6 +127,9 @@ class SeriesTransformer(nn.Module):
     """A series [B, N, T F] -> [B, N, W / 2]: a transformer's encoder over the steps, with sinusoidal positions.
 
     Vaswani et al., "Attention is all you need", NeurIPS 2017; the mean over time of what comes out.
+
+    What is forecast changes rarely, and is the same for many copies. So rows that are alike are worked out once in
+    training; and while weights do not change, what was worked out for a copy's series is remembered.
     """
 
     positions: Tensor
@@ -139,16 +143,35 @@ class SeriesTransformer(nn.Module):
         self.register_buffer("positions", sinusoids(series.steps, width), persistent=False)
         layer = nn.TransformerEncoderLayer(width, config.heads, 2 * width, dropout=0.0, batch_first=True)
         self.encoder = nn.TransformerEncoder(layer, config.layers, enable_nested_tensor=False)
+        self._remembered: dict[bytes, Tensor] = {}
+        self._versions: list[int] = []
 
-    def forward(self, series: Tensor, steady: bool) -> Tensor:
-        """Rows that are alike, of copies at one hour, are worked out once, but in steady work."""
-        batch, count, _ = series.shape
-        rows, place = series.flatten(0, 1), None
-        if not steady:
-            rows, place = distinct_rows(rows)
+    def forward(self, series: Tensor) -> Tensor:
+        if series.device.type != "cpu":
+            return self._encode(series.flatten(0, 1)).view(*series.shape[:2], -1)
+        if torch.is_grad_enabled():
+            rows, place = distinct_rows(series.flatten(0, 1))
+            found = self._encode(rows)
+            return (found if place is None else found.index_select(0, place)).view(*series.shape[:2], -1)
+        return self._recall(series)
+
+    def _encode(self, rows: Tensor) -> Tensor:
+        """Rows [n, T F] -> [n, W / 2]."""
         tokens = self.embedding(self.scaling(rows.view(len(rows), self.steps, -1))) + self.positions
-        found = self.encoder(tokens).mean(1)
-        return (found if place is None else found.index_select(0, place)).view(batch, count, -1)
+        return self.encoder(tokens).mean(1)
+
+    def _recall(self, series: Tensor) -> Tensor:
+        """The same copy by copy, so that whatever the others hold changes not a bit of it."""
+        versions = [weight._version for weight in self.parameters()]
+        if versions != self._versions or len(self._remembered) * series[0].numel() > _ROOM:
+            self._remembered, self._versions = {}, versions
+        found = []
+        for number, block in enumerate(series.numpy()):
+            key = block.tobytes()
+            if key not in self._remembered:
+                self._remembered[key] = self._encode(series[number])
+            found.append(self._remembered[key])
+        return torch.stack(found)
 
 
 def sinusoids(steps: int, width: int) -> Tensor:

@@ -151,16 +151,50 @@ def test_masked_nodes_are_near_to_nobody() -> None:
 # --- series -----------------------------------------------------------------------------------------------------------
 
 
-def test_rows_that_are_alike_are_worked_out_once_and_alike() -> None:
-    config = CaptainConfig(width=16, heads=2)
-    encoder = SeriesTransformer(spec().series[0], config).eval()
-    rows = torch.rand(3, PLACES, STEPS * 2)[:, :1].repeat(4, PLACES, 1)
-    calls = []
+def encoder_and_calls() -> tuple[SeriesTransformer, list[int]]:
+    """A transformer, and how many rows it was asked for each time."""
+    encoder = SeriesTransformer(spec().series[0], CaptainConfig(width=16, heads=2)).eval()
+    calls: list[int] = []
     encoder.embedding.register_forward_hook(lambda module, given, result: calls.append(len(result)))
+    return encoder, calls
+
+
+def test_rows_that_are_alike_are_worked_out_once() -> None:
+    encoder, calls = encoder_and_calls()
+    rows = torch.rand(3, 1, STEPS * 2).repeat(4, PLACES, 1)
+    quick = encoder(rows)
+    assert calls == [3]
+    one_by_one = [encoder(row[None]) for row in rows]
+    torch.testing.assert_close(quick, torch.cat(one_by_one), atol=1e-5, rtol=1e-4)
+
+
+def test_series_are_remembered_until_weights_change() -> None:
+    encoder, calls = encoder_and_calls()
+    series = torch.rand(3, PLACES, STEPS * 2)
     with torch.inference_mode():
-        quick, steady = encoder(rows, steady=False), encoder(rows, steady=True)
-    assert calls == [3, 12 * PLACES]
-    torch.testing.assert_close(quick, steady, atol=1e-5, rtol=1e-4)
+        first = encoder(series)
+        assert calls == [PLACES] * 3
+        again = encoder(series[[2, 0, 1, 2]])
+        assert len(calls) == 3
+        assert torch.equal(again, first[[2, 0, 1, 2]])
+    trained = encoder(series)
+    torch.testing.assert_close(first, trained, atol=1e-5, rtol=1e-4)
+    trained.sum().backward()
+    torch.optim.SGD(encoder.parameters(), 0.1).step()
+    with torch.no_grad():
+        assert float((encoder(series) - first).abs().max()) > 1e-3
+        encoder.load_state_dict({key: weight * 0.5 for key, weight in encoder.state_dict().items()})
+        halved = encoder(series)
+    torch.testing.assert_close(halved, encoder(series), atol=1e-5, rtol=1e-4)
+
+
+def test_what_is_remembered_has_its_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("makespan.agents.networks.captain._ROOM", 10 * PLACES * STEPS * 2)
+    encoder, _ = encoder_and_calls()
+    with torch.inference_mode():
+        for _ in range(30):
+            encoder(torch.rand(2, PLACES, STEPS * 2))
+            assert len(encoder._remembered) <= 12
 
 
 def test_distinct_rows_are_the_rows() -> None:

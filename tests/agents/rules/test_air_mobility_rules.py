@@ -67,7 +67,7 @@ def test_weights_may_be_given() -> None:
     assert profits("la8-high", "lookahead-greedy:kappa=0.1:theta=6") == profits("la8-high", "lookahead-greedy")
     assert profits("la8-medium", "lookahead-greedy:kappa=0:theta=0") == profits("la8-medium", "greedy-profit")
     thresholds = [
-        profits("la8-medium", f"{agent}:theta=9") for agent in ("threshold-greedy", "lookahead-greedy:kappa=0")
+        profits("la8-medium", name) for name in ("threshold-greedy:theta=9", "lookahead-greedy:kappa=0:theta=9")
     ]
     assert thresholds[0] == thresholds[1]
     assert profits("la8-medium", "lookahead-greedy:kappa=0.3") != profits("la8-medium", "lookahead-greedy")
