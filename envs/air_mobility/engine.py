@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..core.arena import Arena, Field
 from ..core.compile import compiled
 from ..core.engine import Kernels
-from ..core.errors import UserError
 from ..core.ordered import BEGIN, LEAVE, REWRITE, STEP, OrderedEngine
 from ..core.pack import Pack
 from . import state as d
@@ -149,8 +148,16 @@ class AirEngine(OrderedEngine):
         self.room = room or most_room(source.fixed)
         super().__init__(num_copies, sizes(*self.room), threads)
         self.lengths = lengths_of(source.instances, self.options.noise)
-        vertiports, aircraft = self.room
-        n, pairs = num_copies, vertiports * vertiports
+        self._tables = tables
+        self.problem = Pack(self._known_tables())
+        self.chosen = np.full(num_copies, -1, dtype=np.int64)
+        self._make_arrays()
+        self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen))
+
+    def _make_arrays(self) -> None:
+        """Set up state and view for lists of `lengths`."""
+        n, (vertiports, aircraft), lengths = self.num_copies, self.room, self.lengths
+        pairs = vertiports * vertiports
         self._arena = Arena(
             n,
             {
@@ -161,26 +168,34 @@ class AirEngine(OrderedEngine):
                 "vertiport": Field((vertiports, d.NUM_VERTIPORT)),
                 "aircraft": Field((aircraft, d.NUM_AIRCRAFT)),
                 "pair": Field((pairs, d.NUM_PAIR)),
-                "last": Field((pairs, self.lengths.corridors)),
+                "last": Field((pairs, lengths.corridors)),
                 "begin": Field((pairs + 1,)),
-                "closure": Field((self.lengths.closures, d.NUM_CLOSURE), np.int32),
+                "closure": Field((lengths.closures, d.NUM_CLOSURE), np.int32),
                 "bins": Field((d.BINS + 1,), np.int32),
-                "when": Field((self.lengths.arrivals,), np.int32),
-                "order": Field((self.lengths.arrivals,), np.int32),
-                "second": Field((self.lengths.arrivals,), np.int32),
+                "when": Field((lengths.arrivals,), np.int32),
+                "order": Field((lengths.arrivals,), np.int32),
+                "second": Field((lengths.arrivals,), np.int32),
             },
         )
         arrays = dict(self._arena.arrays)
-        rows = self.lengths.decisions if record else 0
+        rows = lengths.decisions if self.record else 0
         arrays["log"] = np.zeros((n, rows, d.NUM_LOG), dtype=np.int64)
         arrays["charge"] = np.zeros((n, rows, d.NUM_CHARGE), dtype=np.int64)
         block = self.block
-        view = View(block.floats, block.integers, block.bytes, self.layout.offsets, arrays["memo"])
-        self._tables = tables
-        self.problem = Pack(self._known_tables())
-        self.state, self.view = Pack(State(**{name: arrays[name] for name in State._fields})), Pack(view)
-        self.chosen = np.full(n, -1, dtype=np.int64)
-        self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen))
+        self.state = Pack(State(**{name: arrays[name] for name in State._fields}))
+        self.view = Pack(View(block.floats, block.integers, block.bytes, self.layout.offsets, arrays["memo"]))
+
+    def _make_room(self) -> None:
+        """Lengthen the lists of a day, where an instance that came later needs it."""
+        needed = lengths_of(self.source.instances, self.options.noise)
+        if needed == self.lengths:
+            return
+        memo, before = self.view.memo, self.state._asdict()
+        self.lengths = needed
+        self._make_arrays()
+        self.view.memo[...] = memo
+        for name, array in self.state._asdict().items():
+            array[tuple(slice(length) for length in before[name].shape)] = before[name]
 
     def _known_tables(self) -> Problem:
         if self._tables is None or len(self._tables.instance) < len(self.source.instances):
@@ -193,6 +208,7 @@ class AirEngine(OrderedEngine):
     def _load(self, copies: NDArray[np.int64], chosen: NDArray[np.int64]) -> None:
         if len(self.problem.instance) < len(self.source.instances):
             self.problem = Pack(self._known_tables())
+            self._make_room()
         self.chosen[copies] = chosen  # the orders read it
 
     def _reset_range(self, copies: NDArray[np.int64]) -> None:
@@ -208,16 +224,6 @@ class AirEngine(OrderedEngine):
     @staticmethod
     def room_of(instance: AirInstance) -> tuple[int, ...]:
         return room_of(instance)
-
-    def _check_instance(self, instance: AirInstance) -> None:
-        for name, need, have in zip(
-            self.lengths._fields, lengths_of([instance], self.options.noise), self.lengths, strict=True
-        ):
-            if need > have and (name != "decisions" or self.record):
-                raise UserError(
-                    f"instance {instance.name!r} needs room for {need} {name}, the environment has {have}; "
-                    "make it with this instance among its own"
-                )
 
     def _first_illegal(self, actions: NDArray[np.int64]) -> int:
         return int(first_illegal(self.problem, self.state, actions))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,16 +60,14 @@ class Lengths(NamedTuple):
 
 def lengths_of(instances: Sequence[AirInstance], noise: float) -> Lengths:
     """The longest that the days of some instances need."""
-    found = [
-        (
-            one.corridors,
-            most_arrivals(one, noise),
-            _most_closures(one, noise),
-            one.num_aircraft * (one.horizon // _shortest(one) + 2),
-        )
-        for one in instances
-    ]
+    found = [_lengths(one, noise) for one in instances]
     return Lengths(*(max(values) for values in zip(*found, strict=True)))
+
+
+@lru_cache(maxsize=4096)  # planners make engines by the thousand
+def _lengths(instance: AirInstance, noise: float) -> Lengths:
+    decisions = instance.num_aircraft * (instance.horizon // _shortest(instance) + 2)
+    return Lengths(instance.corridors, most_arrivals(instance, noise), _most_closures(instance, noise), decisions)
 
 
 def _most_closures(instance: AirInstance, noise: float) -> int:

@@ -106,7 +106,45 @@ CAPTAIN = Vehicle(
 )
 """Battery, range, speed, seats, times and tariff of Paul & Chowdhury's public code of 2022; the rest is ours."""
 
-VEHICLES: Mapping[str, Vehicle] = {CAPTAIN.name: CAPTAIN}
+EVTOL_2025 = Vehicle(
+    name="evtol-2025",
+    battery=142_000 * WH,
+    reserve=28_400 * WH,
+    energy_flight=12_000 * WH,
+    energy_mile=10 * WH,
+    cruise_numerator=6,
+    cruise_denominator=25,
+    board=300,
+    unload=300,
+    seats=4,
+    stay=900,
+    charge_power=180_000,
+    cost_mile=16_000,
+    landing_fee=5_000_000,
+    electricity=200,
+)
+"""An aircraft like those that makers announced for 2025; `EVTOL_2025_SOURCES` says where each number comes from."""
+
+EVTOL_2025_SOURCES: Mapping[str, str] = {
+    "battery": "142 kWh, Archer Midnight (announced on 16 November 2022; autoevolution.com, 2022-11-18)",
+    "reserve": "assumed: 20 % of the battery, as for captain",
+    "energy_flight": "assumed: 12 kWh for hover, climb and landing; with energy_mile 10 miles take 22 kWh, where an "
+    "independent analysis of the Joby S4 of 2023 has about 25",
+    "energy_mile": "assumed: 1.0 kWh a mile, so that the battery less its reserve lasts for 102 miles; both makers "
+    "announce 100 (Archer Midnight, 2022; Joby S4 with reserves, evtol.news)",
+    "cruise_numerator": "150 mph, Archer Midnight (the same announcement); 3600 s / 150 / 100 = 6 / 25 s per cmi",
+    "cruise_denominator": "see cruise_numerator",
+    "board": "half of the 10 minutes between flights that Archer announced for Midnight",
+    "unload": "half of the 10 minutes between flights that Archer announced for Midnight",
+    "seats": "4 passengers beside the pilot, Archer Midnight and Joby S4",
+    "stay": "the model's, as for captain",
+    "charge_power": "180 kW: what 20 miles take, 32 kWh, in the 10 to 12 minutes that Archer announced",
+    "cost_mile": "assumed: as for captain",
+    "landing_fee": "assumed: as for captain",
+    "electricity": "assumed: as for captain",
+}
+
+VEHICLES: Mapping[str, Vehicle] = {one.name: one for one in (CAPTAIN, EVTOL_2025)}
 
 
 def find_vehicle(name: str) -> Vehicle:
