@@ -1,0 +1,1 @@
+"""Agents for coupled restless bandits: indices, programs over the feasible set, and SEQUOIA."""
