@@ -182,7 +182,7 @@ class AirSchedule:
         used = int((self.charges[:, UNPLUGGED] - self.charges[:, PLUGGED]).sum())
         return used / (end * chargers) if chargers else None
 
-    # --- for spreadsheets ---------------------------------------------------------------------------------------------
+    # --- for spreadsheets and viewers ---------------------------------------------------------------------------------
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
         """The flights in the order of decision, for a spreadsheet: a header, and a row each."""
@@ -203,6 +203,12 @@ class AirSchedule:
             energy = [round(before / _KWH, 3), round(after / _KWH, 3)]
             rows.append([t, a, ids[i], ids[j], boarded, entry, corridor, ready, *energy, reward / 1e6])
         return [*header, "reward_usd"], rows
+
+    def trace(self) -> dict[str, Any]:
+        """The day in Chrome's trace event format, as plain data for JSON (see `trace.trace`)."""
+        from .trace import trace
+
+        return trace(self)
 
     # --- files --------------------------------------------------------------------------------------------------------
 
