@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from makespan.envs.air_mobility.catalogue import resolve
+from makespan.envs.air_mobility.env import make_engine
 from makespan.envs.air_mobility.formats import (
     LOG_KEYS,
     NetworkFile,
@@ -140,3 +142,25 @@ def test_a_day_of_another_network_is_refused(la8):
     document["net"]["name"] = "sf8"
     with pytest.raises(UserError, match=r"net\.name is 'sf8', expected 'la8'"):
         read_day(document)
+
+
+def test_a_drawn_day_is_saved_shared_and_played_again(tmp_path):
+    """What the engine drew from a seed goes to a file; whoever has the file plays the same day, whatever the seed."""
+    engine = make_engine(1, "sf8-low", record=True, noise=2.0)
+    engine.reset([4])
+    draw = np.random.default_rng(0)
+    while engine.is_running()[0]:
+        engine.step([draw.choice(np.flatnonzero(engine.masks[0]))])
+    schedule = engine.schedule(0)
+    save_day(schedule.instance, schedule.day, tmp_path / "day.json")
+    (instance,) = resolve(str(tmp_path / "day.json"))
+    again = make_engine(1, instance, record=True)
+    again.reset([99])
+    for action in schedule.decisions[:, 3]:
+        again.step([action])
+    assert not again.is_running()[0]
+    assert np.array_equal(again.schedule(0).decisions, schedule.decisions)
+    assert again.objectives()[0] == schedule.profit
+    day = instance.day
+    assert day is not None
+    assert (day.seed, day.noise) == (4, 2.0)
