@@ -26,6 +26,11 @@ BUILT_IN = (
         "makespan.envs.memory_mapping.env:MemoryMappingEnv",
         "makespan.envs.memory_mapping.env:MemoryMappingVectorEnv",
     ),
+    (
+        "makespan/RestlessBandits-v0",
+        "makespan.envs.restless_bandits.env:RestlessBanditsEnv",
+        "makespan.envs.restless_bandits.env:RestlessBanditsVectorEnv",
+    ),
     ("makespan/SocDag-v0", "makespan.envs.soc.env:SocDagEnv", "makespan.envs.soc.env:SocDagVectorEnv"),
     ("makespan/StaticDag-v0", "makespan.envs.soc.env:StaticDagEnv", "makespan.envs.soc.env:StaticDagVectorEnv"),
     (
@@ -39,6 +44,7 @@ BUILT_IN = (
 CARDS = {
     "makespan/JobShop-v0": "makespan.envs.job_shop.card:CARD",
     "makespan/MemoryMapping-v0": "makespan.envs.memory_mapping.card:CARD",
+    "makespan/RestlessBandits-v0": "makespan.envs.restless_bandits.card:CARD",
     "makespan/SocDag-v0": "makespan.envs.soc.card:STREAM_CARD",
     "makespan/StaticDag-v0": "makespan.envs.soc.card:STATIC_CARD",
     "makespan/AirMobility-v0": "makespan.envs.air_mobility.card:CARD",

@@ -146,8 +146,8 @@ class BatchEngine(ABC):
         """bool [n]: whose episode goes on."""
 
     @abstractmethod
-    def objectives(self) -> NDArray[np.int64]:
-        """The objective of each copy as it stands, from the state."""
+    def objectives(self) -> NDArray[Any]:
+        """The objective of each copy as it stands, from the state: integers where the problem has integers."""
 
     @property
     def stochastic(self) -> bool:

@@ -46,7 +46,7 @@ def _worlds(seeds: NDArray[np.int64], episodes: NDArray[np.int64]) -> list[int]:
 def _final_info(engine: BatchEngine, copy: int) -> dict[str, Any]:
     """What `info` holds of an episode that has ended."""
     return {
-        "objective": int(engine.objectives()[copy]),
+        "objective": engine.objectives()[copy].item(),
         "metrics": engine.metrics(copy),
         "seed": int(engine.seeds[copy]),
         "instance": engine.instance_name(copy),

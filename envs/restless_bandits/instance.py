@@ -247,6 +247,10 @@ class BanditInstance:
             low, high = low + min(joint.weight, 0.0), high + max(joint.weight, 0.0)
         return low, high
 
+    def with_feasible(self, feasible: FeasibleSet) -> BanditInstance:
+        """The same arms under another feasible set."""
+        return replace(self, feasible=feasible)
+
     def estimated(self, observed: int) -> BanditInstance:
         """The instance as whoever plans knows it from `observed` transitions per arm and level.
 

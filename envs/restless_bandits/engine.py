@@ -1,0 +1,452 @@
+"""Restless bandits' batch engine: instances in, compiled steps, episodes out."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.arena import Arena, Field
+from ..core.compile import compiled
+from ..core.engine import Kernels, Outcome
+from ..core.ordered import BEGIN, LEAVE, REWRITE, STEP, OrderedEngine
+from ..core.pack import Pack
+from . import state as d
+from .appointments import Appointments
+from .capacity import Capacity
+from .card import OBJECTIVE
+from .dynamics import advance, imagine, objective, pick, play, reset_state
+from .feasible import InfeasibleActionError
+from .instance import BanditInstance
+from .legality import may_stop
+from .measure import visit_metrics
+from .observation import NUM_MEMO, SPEC, View, sizes
+from .observe import update_observation, write_actions, write_blank
+from .options import BanditOptions
+from .record import read_schedule
+from .schedule import BanditSchedule
+from .source import InstanceSource
+from .state import is_running
+from .tables import MOST_EXACT_STOPS, Model, Room, build, model_of, most_room, room_of
+
+STATUS_NAMES = ("running", "finished", "illegal")
+PLAY = 5
+"""An order beside those of `core.ordered`: play a whole action, the row of `Orders.bits`."""
+_MOST_CHECKED = 100_000
+
+
+class Orders(NamedTuple):
+    """What is to be done with n copies, and what the beginning of an episode needs."""
+
+    order: NDArray[np.int64]  # [n]
+    seed: NDArray[np.int64]  # [n]
+    chosen: NDArray[np.int64]  # [n], index of the instance
+    bits: NDArray[np.int8]  # [n, N], whole actions
+
+
+@compiled
+def episode_seed(state, i):
+    return state.clock[i, d.SEED]
+
+
+@compiled
+def is_legal(problem, state, i, action):
+    """Whether a running copy may play an action."""
+    size = state.picked.shape[1]
+    if action == size:
+        return may_stop(problem, state, i)
+    return 0 <= action < size and state.can[i, action] == 1
+
+
+@compiled
+def pay(problem, state, outcome, i, elapsed):
+    """Report what a copy's step has come to."""
+    clock, real = state.clock[i], state.real[i]
+    due = objective(problem, state, i)
+    scale = problem.scale[clock[d.INSTANCE], d.REWARD_SCALE] if problem.options[d.OPT_SCALE] == 1 else 1.0
+    outcome.reward[i] = (due - real[d.PAID]) / scale
+    real[d.PAID] = due
+    outcome.elapsed[i] = elapsed
+    outcome.terminated[i] = clock[d.STATUS] != d.RUNNING
+
+
+@compiled
+def is_stepping(state, outcome, i):
+    """Clear what the last step reported. Returns whether the copy is running."""
+    outcome.reward[i] = 0.0
+    outcome.elapsed[i] = 0.0
+    outcome.terminated[i] = False
+    outcome.truncated[i] = False
+    return state.clock[i, d.STATUS] == d.RUNNING
+
+
+@compiled
+def step(problem, state, outcome, i, action):
+    """Play one element or STOP in copy i."""
+    before = state.clock[i, d.EPOCH]
+    if is_legal(problem, state, i, action):
+        advance(problem, state, i, action)
+    else:
+        state.clock[i, d.STATUS] = d.ILLEGAL
+    pay(problem, state, outcome, i, np.float64(state.clock[i, d.EPOCH] - before))
+
+
+@compiled
+def step_whole(problem, state, outcome, i, bits, is_feasible):
+    """Play a whole action in copy i, one that has been checked."""
+    if is_feasible == 1:
+        state.clock[i, d.STEPS] += 1
+        for e in range(problem.dims[state.clock[i, d.INSTANCE], d.ELEMENTS]):
+            if bits[e] == 1:
+                pick(problem, state, i, e)
+        play(problem, state, i)
+    else:
+        state.clock[i, d.STATUS] = d.ILLEGAL
+    pay(problem, state, outcome, i, 1.0 if is_feasible == 1 else 0.0)
+
+
+@compiled(nogil=True)
+def carry_out(problem, state, view, outcome, orders, actions, low, high):
+    """Do with each copy of a range what its order says.
+
+    One loop for all that is done to copies: the code that writes observations is so compiled only once.
+    """
+    for i in range(low, high):
+        order = orders.order[i]
+        changed = order != LEAVE
+        if order == STEP:
+            changed = is_stepping(state, outcome, i)
+            if changed:
+                step(problem, state, outcome, i, actions[i])
+        elif order == PLAY:
+            changed = is_stepping(state, outcome, i)
+            if changed:
+                step_whole(problem, state, outcome, i, orders.bits[i], actions[i])
+        elif order == BEGIN:
+            reset_state(problem, state, i, orders.seed[i], orders.chosen[i])
+        if order in (BEGIN, REWRITE):
+            write_blank(problem, state, view, i)
+        if changed:
+            update_observation(problem, state, view, i)
+
+
+@compiled
+def first_illegal(problem, state, actions):
+    for i in range(len(actions)):
+        if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(problem, state, i, actions[i]):
+            return i
+    return -1
+
+
+@compiled
+def redraw_hidden(problem, state, keys):
+    for i in range(len(keys)):
+        imagine(problem, state, i, keys[i])
+
+
+@compiled
+def all_objectives(problem, state, values):
+    for i in range(len(values)):
+        values[i] = objective(problem, state, i)
+
+
+class BanditEngine(OrderedEngine):
+    """n programmes of arms that are acted on.
+
+    Args:
+        num_copies: n.
+        source: which instances are played.
+        options: how.
+        record: keep states and actions of every epoch, so that `schedule` is complete.
+        room: what to have room for; default: the source's largest.
+        threads: how many threads share a step of a large batch.
+        known: models and tables that another engine has made.
+    """
+
+    spec = SPEC
+    objective = OBJECTIVE
+    kernels = Kernels("restless_bandits", is_running, advance, write_actions, episode_seed)
+    shared_fields = d.Problem._fields
+    recorded_fields = ("seen", "done")
+    carry_out = carry_out
+    room_names: ClassVar[tuple[str, ...]] = Room._fields
+
+    source: InstanceSource
+    room: Room
+
+    def __init__(
+        self,
+        num_copies: int,
+        source: InstanceSource,
+        options: BanditOptions | None = None,
+        record: bool = False,
+        room: Room | None = None,
+        threads: int = 1,
+        known: tuple[list[Model], d.Problem] | None = None,
+    ) -> None:
+        self.options = options or BanditOptions()
+        self.source = source
+        self.record = record
+        self._models = [] if known is None else known[0]
+        self._make_models()
+        self.room = room or most_room([model.played for model in self._models])
+        shape = self.room
+        super().__init__(num_copies, sizes(shape.arms, shape.elements, shape.hits, shape.links), threads)
+        self._arena = Arena(num_copies, _fields(shape, self._models))
+        arrays = self._arena.arrays
+        epochs = shape.epochs + 1 if record else 0
+        logs = {
+            "seen": np.zeros((num_copies, epochs, shape.arms), dtype=np.int8),
+            "done": np.zeros((num_copies, epochs, shape.elements), dtype=np.int8),
+        }
+        state = d.State(**{name: logs[name] if name in logs else arrays[name] for name in d.State._fields})
+        block = self.block
+        view = View(block.floats, block.integers, block.bytes, self.layout.offsets, arrays["memo"])
+        self._tables = build(self._models, self.options, shape) if known is None else known[1]
+        self.problem, self.state, self.view = Pack(self._tables), Pack(state), Pack(view)
+        self.chosen = np.zeros(num_copies, dtype=np.int64)
+        self._bits = np.zeros((num_copies, shape.elements), dtype=np.int8)
+        self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen, self._bits))
+        whole = np.full(num_copies, PLAY, dtype=np.int64)
+        self._playing = Pack(Orders(whole, self.seeds, self.chosen, self._bits))
+        self._checked: dict[tuple[int, bytes], str] = {}
+
+    # --- instances ----------------------------------------------------------------------------------------------------
+
+    def _make_models(self) -> None:
+        for instance in self.source.instances[len(self._models) :]:
+            self._models.append(model_of(instance, self.options))
+
+    def _choose_instances(self, copies: NDArray[np.int64], instances: Any) -> None:
+        try:
+            super()._choose_instances(copies, instances)
+        except Exception:
+            del self._models[len(self._tables.dims) :]
+            raise
+
+    def _load(self, copies: NDArray[np.int64], chosen: NDArray[np.int64]) -> None:
+        if len(self._tables.dims) < len(self.source.instances):
+            self._make_models()
+            self._tables = build(self._models, self.options, self.room)
+            self.problem = Pack(self._tables)
+        self.chosen[copies] = chosen  # the orders read it
+
+    def room_of(self, instance: BanditInstance) -> tuple[int, ...]:  # type: ignore[override]
+        return room_of(model_of(instance, self.options).played)
+
+    def instance(self, copy: int) -> BanditInstance:
+        return self._models[int(self.chosen[copy])].played
+
+    def known_instance(self, copy: int) -> BanditInstance:
+        return self._models[int(self.chosen[copy])].known
+
+    def instance_name(self, copy: int) -> str:
+        return self.instance(copy).name
+
+    def _extra_arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.view.memo, self.chosen
+
+    def _empty_like(self, num_copies: int) -> BanditEngine:
+        known = (self._models, self._tables)
+        return BanditEngine(num_copies, self.source, self.options, False, self.room, 1, known)
+
+    # --- whole actions ------------------------------------------------------------------------------------------------
+
+    def step(self, actions: ArrayLike, check: bool = True) -> Outcome:
+        """Play one action in each copy, see `BatchEngine.step`.
+
+        Under the views "vector" and "cost" an action is a row of N zeros and ones, or of N weights.
+        """
+        if self.options.view == "sequential":
+            return super().step(actions, check)
+        return self.step_whole(actions, self.options.view == "cost", check)
+
+    def step_whole(self, actions: ArrayLike, are_weights: bool = False, check: bool = True) -> Outcome:
+        """Play a whole action in each copy, at the beginning of an epoch.
+
+        Args:
+            actions: [n, N], zeros and ones; or weights, of which the best feasible actions are played.
+            check: refuse infeasible actions before anything changes; else they end their episode.
+
+        Raises:
+            InfeasibleActionError: an action is infeasible; the message names the copy where there are several.
+        """
+        given = np.asarray(actions)
+        if given.shape != self._bits.shape:
+            raise ValueError(f"actions have shape {given.shape}, expected {self._bits.shape}")
+        feasible = np.ones(self.num_copies, dtype=np.int64)
+        running = self.is_running()
+        bits = self.best_actions(given) if are_weights else given
+        for copy in np.flatnonzero(running).tolist():
+            wrong = self.violation(copy, bits[copy])
+            if wrong and check:
+                where = f"copy {copy}: " if self.num_copies > 1 else ""
+                raise InfeasibleActionError(f"{where}infeasible action: {wrong}")
+            feasible[copy] = not wrong
+        self._bits[...] = bits
+        self.over_ranges(lambda low, high: self._carry_out(self._playing, feasible, low, high))
+        return self.outcome
+
+    def best_actions(self, weights: NDArray[Any]) -> NDArray[np.int8]:
+        """int8 [n, N]: the best feasible actions for rows of weights; they keep `min_visits`."""
+        bits = np.zeros(self._bits.shape, dtype=np.int8)
+        for copy in np.flatnonzero(self.is_running()).tolist():
+            feasible = self.instance(copy).feasible
+            worth = feasible.check_weights(weights[copy, : feasible.size]).copy()
+            forced = self.forced_arms(copy)
+            worth[forced] = np.abs(worth).sum() + 1.0 + np.maximum(worth[forced], 0.0)
+            bits[copy, : feasible.size] = feasible.maximise(worth)
+        return bits
+
+    def violation(self, copy: int, action: ArrayLike) -> str:
+        """The first constraint that a whole action violates in a copy, in words; empty where there is none."""
+        instance, given = self.instance(copy), np.asarray(action)
+        key = int(self.chosen[copy]), given.tobytes()
+        if key not in self._checked:
+            if len(self._checked) >= _MOST_CHECKED:
+                self._checked.clear()
+            wrong = instance.feasible.violations(given[: instance.num_elements])
+            if not wrong and given[instance.num_elements :].any():
+                wrong = [f"element {instance.num_elements} and above do not exist"]
+            self._checked[key] = wrong[0] if wrong else ""
+        return self._checked[key] or self._visit_violation(copy, given)
+
+    def _visit_violation(self, copy: int, action: NDArray[Any]) -> str:
+        """Why an action would make it impossible to keep `min_visits`."""
+        least = self.options.min_visits
+        if least == 0:
+            return ""
+        arms = self.instance(copy).num_arms
+        part = self.problem.cover[int(self.chosen[copy]), :arms]
+        needs = np.maximum(least - self.state.visits[copy, :arms] - (action[:arms] != 0), 0)
+        need = np.zeros(int(part.max()) + 1, dtype=np.int64)
+        np.maximum.at(need, part, needs)
+        left = self.instance(copy).horizon - int(self.state.clock[copy, d.EPOCH]) - 1
+        if need.sum() <= left:
+            return ""
+        arm = int(needs.argmax())
+        return (
+            f"arm {arm} still needs {needs[arm]} visits of min_visits={least}, all arms together {need.sum()} epochs, "
+            f"and {left} are left"
+        )
+
+    def forced_arms(self, copy: int) -> list[int]:
+        """The arms that must be visited in this epoch to keep `min_visits`."""
+        if int(self.state.clock[copy, d.COVER]) == d.NOT_FORCED:
+            return []
+        arms, least = self.instance(copy).num_arms, self.options.min_visits
+        part = self.problem.cover[int(self.chosen[copy]), :arms]
+        needs = np.maximum(least - self.state.visits[copy, :arms], 0)
+        chosen = part[int(needs.argmax())]
+        return np.flatnonzero((part == chosen) & (needs == needs.max())).tolist()
+
+    # --- outcomes -----------------------------------------------------------------------------------------------------
+
+    def _first_illegal(self, actions: NDArray[np.int64]) -> int:
+        return int(first_illegal(self.problem, self.state, actions))
+
+    def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
+        redraw_hidden(self.problem, self.state, keys)
+
+    def is_running(self) -> NDArray[np.bool_]:
+        return self.state.clock[:, d.STATUS] == d.RUNNING
+
+    def objectives(self) -> NDArray[np.float64]:
+        values = np.zeros(self.num_copies)
+        all_objectives(self.problem, self.state, values)
+        return values
+
+    def training_instances(self) -> str:
+        """Random instances of the families and sizes at hand."""
+        from .generator import FAMILIES, SMALLEST, Size
+
+        sizes_ = {
+            str(Size(one.family, max(one.num_arms, SMALLEST))) for one in self.source.fixed if one.family in FAMILIES
+        }
+        return f"random:size={'+'.join(sorted(sizes_) or ['cardinality-j20'])}"
+
+    def reward_scale(self, copy: int) -> float:
+        if self.options.reward_scale != "instance":
+            return 1.0
+        return float(self.problem.scale[int(self.chosen[copy]), d.REWARD_SCALE])
+
+    def metrics(self, copy: int) -> dict[str, Any]:
+        clock, real, instance = self.state.clock[copy], self.state.real[copy], self.instance(copy)
+        status = STATUS_NAMES[int(clock[d.STATUS])]
+        return {
+            "status": status,
+            "finished": status == "finished",
+            "return": float(real[d.REALISED]),
+            "expected_return": float(real[d.EXPECTED]),
+            "epochs": int(clock[d.EPOCH]),
+            "steps": int(clock[d.STEPS]),
+            **visit_metrics(self.state.visits[copy, : instance.num_arms], instance.group),
+        }
+
+    def explain_illegal(self, copy: int, action: int) -> str:
+        stop, instance = self.sizes.actions - 1, self.instance(copy)
+        if not 0 <= action <= stop:
+            return f"actions are 0 to {stop}"
+        picked = self.state.picked[copy, : instance.num_elements].copy()
+        forced = self.forced_arms(copy)
+        if action == stop:
+            if forced:
+                return f"STOP leaves too few epochs for min_visits={self.options.min_visits}: arms {forced} are due"
+            return f"STOP, but {instance.feasible.violations(picked)[0]}"
+        if action >= instance.num_elements:
+            return f"instance {instance.name!r} has only {instance.num_elements} elements"
+        if picked[action]:
+            return f"element {action} is picked already"
+        picked[action] = 1
+        wrong = instance.feasible.violations(picked)
+        if wrong:
+            return wrong[0]
+        if forced:
+            return f"arms {forced} must be visited first, else min_visits={self.options.min_visits} cannot be kept"
+        return "no feasible action holds it beside the elements that are picked, as far as the search for one goes"
+
+    def schedule(self, copy: int) -> BanditSchedule:
+        """What has happened in a copy so far.
+
+        Raises:
+            UserError: the engine does not record.
+        """
+        return read_schedule(self, copy)
+
+
+def _fields(room: Room, models: list[Model]) -> dict[str, Field]:
+    """The arrays of a copy."""
+    sets = [model.played.feasible for model in models]
+    visits = any(isinstance(one, Appointments) and not one.distinct_workers for one in sets)
+    subsets = 2**room.slots if visits else 1
+    stops = min(room.stops, MOST_EXACT_STOPS)
+    search = (
+        room.elements * (room.workers + 1)
+        if room.workers > 1 or any(isinstance(one, Appointments) and one.distinct_workers for one in sets)
+        else 1
+    )
+    packed = any(isinstance(one, Capacity) for one in sets)
+    return {
+        "clock": Field((d.NUM_CLOCK,)),
+        "real": Field((d.NUM_REAL,), np.float64),
+        "memo": Field((NUM_MEMO,)),
+        "now": Field((room.arms,), np.int8),
+        "level": Field((room.arms,), np.int8),
+        "picked": Field((room.elements,), np.int8),
+        "can": Field((room.elements,), np.int8),
+        "sick": Field((room.arms,), np.int8),
+        "visits": Field((room.arms,), np.int32),
+        "last": Field((room.arms,), np.int32),
+        "need": Field((room.arms,), np.int32),
+        "sums": Field((room.rows,), np.float64),
+        "pile": Field((room.hours + 1,), np.int32),
+        "stack": Field((room.hours + 1 + 2 * (room.bins + 1) if packed else 1,), np.int32),
+        "demand": Field((subsets,), np.int32),
+        "holder": Field((2, room.workers, room.slots), np.int32),
+        "search": Field((3, search), np.int32),
+        "stop": Field((1 + 2 * room.stops,), np.int32),
+        "detour": Field((room.elements,), np.int32),
+        "edges": Field((1,), np.int32),
+        "best": Field((2**stops if room.nodes > 1 else 1, stops), np.int16),
+    }

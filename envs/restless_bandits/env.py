@@ -1,0 +1,195 @@
+"""`makespan/RestlessBandits-v0`: the two doors to coupled restless bandits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.errors import FieldError, UnknownNameError
+from .card import DEFAULT_INSTANCE
+from .engine import BanditEngine
+from .instance import BanditInstance
+from .options import BanditOptions
+from .schedule import BanditSchedule
+from .source import InstanceSource, names, resolve
+from .tables import model_of, most_room
+from .validity import validate
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_ROOM = ("max_arms", "max_elements")
+MOST_WEIGHT = 1e9
+
+
+def make_engine(
+    num_copies: int,
+    instance: str | BanditInstance | Sequence[str | BanditInstance] = DEFAULT_INSTANCE,
+    record: bool = False,
+    threads: int = 1,
+    max_arms: int | None = None,
+    max_elements: int | None = None,
+    **options: Any,
+) -> BanditEngine:
+    """Make the engine from the options of the registered id.
+
+    Args:
+        num_copies: n.
+        instance: names, sets, paths, ``random:size=capacity-j20`` (a hundred), or instances.
+        record: keep what happened in every epoch.
+        threads: threads that share a step of a large batch.
+        max_arms, max_elements: room; default that of the largest instance.
+        options: fields of `BanditOptions`.
+
+    Raises:
+        UserError: an option or an instance is not what it should be.
+    """
+    known = [field.name for field in fields(BanditOptions)]
+    for key in options:
+        if key not in known:
+            others = ("instance", "on_illegal", "render_mode", *_ROOM)
+            raise UnknownNameError("option of makespan/RestlessBandits-v0", key, [*known, *others])
+    source = InstanceSource.parse(instance)
+    made = BanditOptions(**options)
+    room = most_room([model_of(one, made).played for one in source.fixed])
+    for name, given, needed in (("arms", max_arms, room.arms), ("elements", max_elements, room.elements)):
+        if given is None:
+            continue
+        if isinstance(given, bool) or not isinstance(given, int) or given < needed:
+            raise FieldError(f"option max_{name}", given, f"an integer of at least {needed}, as the instances need")
+        room = room._replace(**{name: given})
+    return BanditEngine(num_copies, source, made, record, room, threads)
+
+
+def _action_space(engine: BanditEngine) -> spaces.Space[Any]:
+    """The space of an epoch's whole action, or of a weight for each element."""
+    size = engine.room.elements
+    if engine.options.view == "vector":
+        return spaces.MultiBinary(size)
+    return spaces.Box(-MOST_WEIGHT, MOST_WEIGHT, (size,), np.float64)
+
+
+class RestlessBanditsEnv(SchedulingEnv):
+    """Coupled restless bandits: which arms to act on in each epoch, where a combinatorial set couples them.
+
+    ## Action space
+    ``Discrete(N + 1)``: element 0 .. N - 1 joins the epoch's action, N is STOP: the action is played, and every arm
+    moves. The mask lets through what can be completed to a feasible action. With ``view="vector"`` an action is a whole
+    one, ``MultiBinary(N)``; with ``view="cost"`` a weight for each element, whose best feasible action is played.
+
+    ## Observation space
+    Arms with their states, elements, and what couples them; see `makespan.envs.restless_bandits.observation.SPEC`.
+
+    ## Rewards
+    At STOP, what the states pay that arms moved to, over what an episode can pay at most. An illegal action returns
+    less than any episode of legal ones.
+
+    ## Starting state
+    Drawn by the instance's start law.
+
+    ## Episode end
+    Terminates after ``horizon`` epochs, or at an illegal action (``on_illegal="terminate"``).
+
+    ## Arguments
+    ``instance``, ``max_arms``, ``max_elements``, ``on_illegal``, ``render_mode`` and the fields of
+    `makespan.envs.restless_bandits.options.BanditOptions`.
+
+    ## Version history
+    v0: first version.
+    """
+
+    metadata: dict[str, Any] = {
+        "render_modes": ["rgb_array", "ansi"],
+        "render_fps": 4,
+        "objective": BanditEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_engine)
+
+    def __init__(self, render_mode: str | None = None, on_illegal: str = "terminate", **options: Any) -> None:
+        super().__init__(render_mode, on_illegal, **options)
+        if self._bandits.options.view != "sequential":
+            self.action_space = _action_space(self._bandits)  # type: ignore[assignment]
+            self._action = np.zeros((1, self._bandits.room.elements))
+
+    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
+        """Arms over time so far: an image [H, W, 3] or text, as `render_mode` says."""
+        if self.render_mode is None:
+            return None
+        from . import picture
+
+        schedule = self.schedule()
+        return picture.ansi(schedule) if self.render_mode == "ansi" else picture.rgb_array(schedule)
+
+    def instances(self) -> list[str]:
+        return names()
+
+    def validate(self, schedule: BanditSchedule) -> list[str]:
+        """What is wrong with a schedule, in words; empty when it is valid. Shares no code with the dynamics."""
+        return validate(schedule)
+
+    @staticmethod
+    def resolve_instances(item: str) -> list[BanditInstance]:
+        """The instances that one item of a list names, see `makespan.envs.restless_bandits.source.resolve`.
+
+        Raises:
+            UserError: it names nothing, or a file is malformed.
+        """
+        return resolve(item)
+
+    @staticmethod
+    def read_schedule(data: Any) -> BanditSchedule:
+        """The schedule whose `to_dict` gave `data`.
+
+        Raises:
+            UserError: a field is missing, unknown or malformed.
+        """
+        return BanditSchedule.from_dict(data)
+
+    @staticmethod
+    def draw(schedule: BanditSchedule) -> Figure:
+        """Arms over time as a matplotlib figure.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+        """
+        from . import picture
+
+        return picture.draw(schedule)
+
+    @staticmethod
+    def ansi(schedule: BanditSchedule) -> str:
+        """Arms over time as text."""
+        from . import picture
+
+        return picture.ansi(schedule)
+
+    @property
+    def _bandits(self) -> BanditEngine:
+        assert isinstance(self.engine, BanditEngine)
+        return self.engine
+
+
+class RestlessBanditsVectorEnv(SchedulingVectorEnv):
+    """Many copies of `RestlessBanditsEnv` in one engine; copies may hold instances of different sizes."""
+
+    metadata: dict[str, Any] = {
+        "render_modes": [],
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+        "objective": BanditEngine.objective,
+    }
+    make_engine: ClassVar[Any] = staticmethod(make_engine)
+
+    def __init__(self, num_envs: int = 1, **options: Any) -> None:
+        super().__init__(num_envs, **options)
+        assert isinstance(self.engine, BanditEngine)
+        if self.engine.options.view != "sequential":
+            self.single_action_space = _action_space(self.engine)  # type: ignore[assignment]
+            self.action_space = batch_space(self.single_action_space, num_envs)

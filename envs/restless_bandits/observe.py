@@ -1,0 +1,433 @@
+"""Writes observations: all of one at the beginning of an epoch, within it what an element that was picked changes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.compile import compiled
+from .dynamics import chance_at_least, chance_of_joint, chance_up, expected_of_arm
+from .legality import may_stop
+from .observation import (
+    ACTION_COLUMNS,
+    ARM_COLUMNS,
+    ARMS_HIT,
+    BEST_REWARD,
+    ELEMENT_COLUMNS,
+    FIRST_KIND,
+    INDEX_GAIN,
+    INDEX_PER_USE,
+    INFECTS_REWARD,
+    IS_STOP,
+    JOINT_GAIN,
+    JOINT_PICKED,
+    JOINT_READY,
+    JOINT_REWARD,
+    K_ACTION_NODES,
+    K_ACTIONS,
+    K_ACTS,
+    K_ACTS_FEATURES,
+    K_ARM,
+    K_ARM_MASK,
+    K_COUPLES,
+    K_COUPLES_FEATURES,
+    K_ELEMENT,
+    K_ELEMENT_MASK,
+    K_GLOBALS,
+    K_MASK,
+    LEVEL,
+    MEMO_NODES,
+    MEMO_SLOTS,
+    MYOPIC_GAIN,
+    MYOPIC_PER_USE,
+    NET_GAIN,
+    QUARTER,
+    QUARTERS,
+    REWARD_NOW,
+    SICK_NEIGHBOURS,
+    SINCE_VISIT,
+    UP_PASSIVE,
+    UP_TREATED,
+    USE,
+    VISITS_MADE,
+    VISITS_NEEDED,
+    WIDE,
+    share,
+    signed,
+)
+from .state import (
+    ARMS,
+    BRIEF_BEST,
+    BRIEF_JOINT,
+    BRIEF_NEAR,
+    BRIEF_TREATED,
+    BUDGET,
+    COVER,
+    ELEMENTS,
+    EPOCH,
+    EXACTLY,
+    HORIZON,
+    INFECTS,
+    INSTANCE,
+    JOINTS,
+    KIND,
+    KNOWN,
+    LAST,
+    LENGTH,
+    LEVELS,
+    LINKS,
+    NOT_FORCED,
+    NUM_KINDS,
+    OPT_VISITS,
+    PER_TOP,
+    PICKED,
+    PRICE,
+    RUNNING,
+    STATES,
+    STATUS,
+    STEPS,
+    WALK,
+)
+
+
+@compiled
+def write_blank(problem, state, view, i):
+    """An observation of what is fixed for the episode, the rest to be written."""
+    r, offsets = state.clock[i, INSTANCE], view.offsets
+    dims = problem.dims[r]
+    integers, floats, bytes_ = view.integers[i], view.floats[i], view.bytes[i]
+    for word in range(len(integers)):
+        integers[word] = 0
+    hits, links = problem.hit_arm.shape[1], problem.link.shape[2]
+    for word in range(2 * hits):
+        integers[offsets[K_ACTS] + word] = -1
+    for word in range(2 * links):
+        integers[offsets[K_COUPLES] + word] = -1
+    for a in range(state.picked.shape[1] + 1):
+        integers[offsets[K_ACTION_NODES] + a] = a if a < dims[ELEMENTS] else -1
+    integers[offsets[K_ACTION_NODES] + state.picked.shape[1]] = -1
+    for j in range(dims[ARMS]):
+        bytes_[offsets[K_ARM_MASK] + j] = 1
+    for e in range(dims[ELEMENTS]):
+        bytes_[offsets[K_ELEMENT_MASK] + e] = 1
+        for k in range(problem.hit_first[r, e], problem.hit_first[r, e + 1]):
+            integers[offsets[K_ACTS] + k] = e
+            integers[offsets[K_ACTS] + hits + k] = problem.hit_arm[r, k]
+            floats[offsets[K_ACTS_FEATURES] + k] = problem.hit_level[r, k] / 16.0
+    for number in range(dims[LINKS]):
+        integers[offsets[K_COUPLES] + number] = problem.link[r, 0, number]
+        integers[offsets[K_COUPLES] + links + number] = problem.link[r, 1, number]
+        floats[offsets[K_COUPLES_FEATURES] + number] = signed(problem.link_weight[r, number])
+    view.memo[i, MEMO_SLOTS], view.memo[i, MEMO_NODES] = -1, -1
+    write_fixed_globals(problem, state, view, i)
+
+
+@compiled
+def write_fixed_globals(problem, state, view, i):
+    r, floats, at = state.clock[i, INSTANCE], view.floats[i], view.offsets[K_GLOBALS]
+    dims, scale = problem.dims[r], problem.scale[r]
+    floats[at + 4] = min(scale[PRICE] * scale[PER_TOP], WIDE)
+    floats[at + 8] = min(np.log(dims[ARMS]), 16.0)
+    floats[at + 9] = share(dims[BUDGET] / dims[ARMS])
+    floats[at + 10] = min(np.log(dims[HORIZON]), 16.0)
+    floats[at + 11] = dims[LEVELS] / 16.0
+    floats[at + 12] = dims[EXACTLY]
+    for kind in range(NUM_KINDS):
+        floats[at + FIRST_KIND + kind] = dims[KIND] == kind
+
+
+@compiled
+def update_observation(problem, state, view, i):
+    """Bring copy i's observation up to date."""
+    write_actions(problem, state, view, i)
+    write_nodes(problem, state, view, i)
+
+
+# --- action slots and globals -----------------------------------------------------------------------------------------
+
+
+@compiled
+def write_actions(problem, state, view, i):
+    """Mask and features of the action slots, and the globals."""
+    clock = state.clock[i]
+    r = clock[INSTANCE]
+    size, running = problem.dims[r, ELEMENTS], clock[STATUS] == RUNNING
+    bytes_, mask = view.bytes[i], view.offsets[K_MASK]
+    for e in range(size):
+        bytes_[mask + e] = running and state.can[i, e] == 1
+    stop = state.picked.shape[1]
+    bytes_[mask + stop] = running and may_stop(problem, state, i)
+    view.floats[i, view.offsets[K_ACTIONS] + stop * ACTION_COLUMNS + IS_STOP] = 1.0
+    last = clock[LAST]
+    if view.memo[i, MEMO_SLOTS] == clock[STEPS]:
+        return
+    if last >= 0 and view.memo[i, MEMO_SLOTS] == clock[STEPS] - 1:
+        clear_slot(view, i, last)
+        write_touched(problem, state, view, i, last)
+    else:
+        for e in range(size):
+            if state.picked[i, e] == 1:
+                clear_slot(view, i, e)
+            else:
+                write_slot(problem, state, view, i, e)
+    view.memo[i, MEMO_SLOTS] = clock[STEPS]
+    write_globals(problem, state, view, i)
+
+
+@compiled
+def clear_slot(view, i, e):
+    floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
+    for column in range(ACTION_COLUMNS):
+        floats[at + column] = 0.0
+
+
+@compiled
+def write_touched(problem, state, view, i, e):
+    """The slots whose features an element that was just picked changes."""
+    r = state.clock[i, INSTANCE]
+    if problem.dims[r, KIND] == WALK:
+        for x in range(problem.dims[r, ELEMENTS]):
+            if state.picked[i, x] == 0:
+                write_use(problem, state, view, i, x)
+    joints = problem.dims[r, JOINTS] > 0
+    for k in range(problem.hit_first[r, e], problem.hit_first[r, e + 1]):
+        j = problem.hit_arm[r, k]
+        write_slots_of(problem, state, view, i, j)
+        if joints:
+            for place in range(problem.of_first[r, j], problem.of_first[r, j + 1]):
+                g = problem.of_joint[r, place]
+                for other in range(problem.joint_first[r, g], problem.joint_first[r, g + 1]):
+                    if problem.joint_arm[r, other] != j:
+                        write_slots_of(problem, state, view, i, problem.joint_arm[r, other])
+
+
+@compiled
+def write_slots_of(problem, state, view, i, j):
+    """The slots of elements that act on arm j."""
+    r = state.clock[i, INSTANCE]
+    for k in range(problem.part_first[r, j], problem.part_first[r, j + 1]):
+        if state.picked[i, problem.part[r, k]] == 0:
+            write_slot(problem, state, view, i, problem.part[r, k])
+
+
+@compiled
+def write_slot(problem, state, view, i, e):
+    """The features of an element that is not picked."""
+    r = state.clock[i, INSTANCE]
+    dims, per_top = problem.dims[r], problem.scale[r, PER_TOP]
+    floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
+    clear_slot(view, i, e)
+    first, end = problem.hit_first[r, e], problem.hit_first[r, e + 1]
+    each = 1.0 / max(end - first, 1)
+    myopic, joint, index, levels = 0.0, 0.0, 0.0, 0
+    for k in range(first, end):
+        j = np.int64(problem.hit_arm[r, k])
+        old = np.int64(state.level[i, j])
+        new = min(old + problem.hit_level[r, k], dims[LEVELS] - 1)
+        levels += new - old
+        myopic += expected_of_arm(problem, state, i, KNOWN, j, new) - expected_of_arm(problem, state, i, KNOWN, j, old)
+        index += gain_of_level(problem, state, i, j, new) - gain_of_level(problem, state, i, j, old)
+        write_arm_in_slot(problem, state, floats, i, j, at, each)
+        if dims[JOINTS] > 0:
+            joint += gain_of_joints(problem, state, i, j, old, new)
+            ready, picked = joint_shares(problem, state, i, j)
+            floats[at + JOINT_READY] += each * ready
+            floats[at + JOINT_PICKED] += each * picked
+    floats[at + MYOPIC_GAIN] = signed((myopic + joint) * per_top)
+    floats[at + JOINT_GAIN] = signed(joint * per_top)
+    floats[at + INDEX_GAIN] = signed(index * per_top)
+    floats[at + NET_GAIN] = signed((index - levels * problem.scale[r, PRICE]) * per_top)
+    floats[at + REWARD_NOW] = signed(floats[at + REWARD_NOW])
+    floats[at + BEST_REWARD] = signed(floats[at + BEST_REWARD])
+    floats[at + JOINT_REWARD] = signed(floats[at + JOINT_REWARD])
+    floats[at + INFECTS_REWARD] = min(floats[at + INFECTS_REWARD], WIDE)
+    for column in (JOINT_READY, JOINT_PICKED, SICK_NEIGHBOURS, VISITS_MADE, SINCE_VISIT, UP_PASSIVE, UP_TREATED):
+        floats[at + column] = share(floats[at + column])
+    for column in range(QUARTER, QUARTER + QUARTERS):
+        floats[at + column] = share(floats[at + column])
+    floats[at + LEVEL] = share(floats[at + LEVEL])
+    floats[at + ARMS_HIT] = share((end - first) / 8.0)
+    write_use(problem, state, view, i, e)
+
+
+@compiled
+def write_use(problem, state, view, i, e):
+    """What an element takes of the scarce resource, and its gains over that."""
+    r = state.clock[i, INSTANCE]
+    floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
+    use = use_of(problem, state, i, e)
+    floats[at + USE] = share(use)
+    relative = max(use * problem.dims[r, BUDGET], 0.05)
+    floats[at + INDEX_PER_USE] = signed(floats[at + INDEX_GAIN] / relative)
+    floats[at + MYOPIC_PER_USE] = signed(floats[at + MYOPIC_GAIN] / relative)
+
+
+@compiled
+def use_of(problem, state, i, e):
+    """What an element takes of the epoch's supply; on a walk the edges that it adds to the tour."""
+    r = state.clock[i, INSTANCE]
+    if problem.dims[r, KIND] != WALK or state.picked[i, e] == 1:
+        return problem.use[r, e]
+    return max(state.detour[i, e] - state.edges[i, 0], 0) / max(problem.dims[r, LENGTH], 1)
+
+
+@compiled
+def write_arm_in_slot(problem, state, floats, i, j, at, each):
+    """Add one arm to the features of an element that acts on it."""
+    clock = state.clock[i]
+    r, s = clock[INSTANCE], np.int64(state.now[i, j])
+    dims, brief, per_top = problem.dims[r], problem.brief[r, j], problem.scale[r, PER_TOP]
+    floats[at + QUARTER + s * QUARTERS // dims[STATES]] += each
+    floats[at + REWARD_NOW] += problem.reward[r, j, s] * per_top
+    floats[at + VISITS_MADE] += each * state.visits[i, j] / dims[HORIZON]
+    floats[at + SINCE_VISIT] += each * since_visit(problem, state, i, j)
+    floats[at + UP_PASSIVE] += each * chance_up(problem, state, i, KNOWN, j, 0)
+    floats[at + UP_TREATED] += each * brief[BRIEF_TREATED]
+    floats[at + BEST_REWARD] += brief[BRIEF_BEST]
+    floats[at + JOINT_REWARD] += brief[BRIEF_JOINT]
+    floats[at + INFECTS_REWARD] += brief[BRIEF_NEAR]
+    floats[at + LEVEL] += each * state.level[i, j] / (dims[LEVELS] - 1)
+    floats[at + SICK_NEIGHBOURS] += each * sick_share(problem, state, i, j)
+    floats[at + VISITS_NEEDED] = max(floats[at + VISITS_NEEDED], visits_needed(problem, state, i, j))
+
+
+@compiled
+def gain_of_level(problem, state, i, j, k):
+    """What acting on arm j at level k is worth beyond passivity, by `prices`."""
+    clock = state.clock[i]
+    t = min(clock[EPOCH], problem.dims[clock[INSTANCE], HORIZON] - 1)
+    return np.float64(problem.gain[clock[INSTANCE], t, j, np.int64(state.now[i, j]), k])
+
+
+@compiled
+def gain_of_joints(problem, state, i, j, old, new):
+    """By how much raising arm j's level raises the expected joint rewards, all else at the levels at hand."""
+    r, total = state.clock[i, INSTANCE], 0.0
+    for place in range(problem.of_first[r, j], problem.of_first[r, j + 1]):
+        g = problem.of_joint[r, place]
+        least = problem.joint_least[r, g]
+        more = chance_at_least(problem, state, i, KNOWN, j, new, least)
+        more -= chance_at_least(problem, state, i, KNOWN, j, old, least)
+        if more != 0.0:
+            total += problem.joint_weight[r, g] * more * chance_of_joint(problem, state, i, KNOWN, g, j)
+    return total
+
+
+@compiled
+def joint_shares(problem, state, i, j):
+    """Which share of the other arms of arm j's joint rewards are ready now, and which share are acted on."""
+    r, count, ready, picked = state.clock[i, INSTANCE], 0, 0, 0
+    for place in range(problem.of_first[r, j], problem.of_first[r, j + 1]):
+        g = problem.of_joint[r, place]
+        for k in range(problem.joint_first[r, g], problem.joint_first[r, g + 1]):
+            other = problem.joint_arm[r, k]
+            if other != j:
+                count += 1
+                ready += state.now[i, other] >= problem.joint_least[r, g]
+                picked += state.level[i, other] > 0
+    return ready / max(count, 1), picked / max(count, 1)
+
+
+@compiled
+def since_visit(problem, state, i, j):
+    """Epochs since the last visit over the horizon; 1 where there was none."""
+    clock = state.clock[i]
+    if state.last[i, j] < 0:
+        return 1.0
+    return (clock[EPOCH] - state.last[i, j]) / problem.dims[clock[INSTANCE], HORIZON]
+
+
+@compiled
+def sick_share(problem, state, i, j):
+    r = state.clock[i, INSTANCE]
+    near = problem.near_first[r, j + 1] - problem.near_first[r, j]
+    return state.sick[i, j] / near if problem.dims[r, INFECTS] == 1 and near > 0 else 0.0
+
+
+@compiled
+def visits_needed(problem, state, i, j):
+    least = problem.options[OPT_VISITS]
+    return max(least - state.visits[i, j], 0) / least if least > 0 else 0.0
+
+
+@compiled
+def write_globals(problem, state, view, i):
+    clock = state.clock[i]
+    r, floats, at = clock[INSTANCE], view.floats[i], view.offsets[K_GLOBALS]
+    dims = problem.dims[r]
+    floats[at] = clock[EPOCH] / dims[HORIZON]
+    floats[at + 1] = min((dims[HORIZON] - clock[EPOCH]) / 20.0, WIDE)
+    floats[at + 2] = share(clock[PICKED] / dims[BUDGET])
+    used = 0.0
+    if dims[KIND] == WALK:
+        used = state.edges[i, 0] / max(dims[LENGTH], 1)
+    elif clock[PICKED] > 0:
+        for e in range(dims[ELEMENTS]):
+            if state.picked[i, e] == 1:
+                used += problem.use[r, e]
+    floats[at + 3] = share(used)
+    if clock[PICKED] == 0:
+        total, top, highest = 0, 0, dims[STATES] - 1
+        for j in range(dims[ARMS]):
+            total += state.now[i, j]
+            top += state.now[i, j] == highest
+        floats[at + 5] = total / (dims[ARMS] * highest)
+        floats[at + 6] = top / dims[ARMS]
+    floats[at + 7] = clock[COVER] != NOT_FORCED
+
+
+# --- nodes ------------------------------------------------------------------------------------------------------------
+
+
+@compiled
+def write_nodes(problem, state, view, i):
+    """Arms and elements."""
+    clock = state.clock[i]
+    r, last = clock[INSTANCE], clock[LAST]
+    dims = problem.dims[r]
+    floats, at = view.floats[i], view.offsets[K_ELEMENT]
+    for e in range(dims[ELEMENTS]):
+        row = at + e * ELEMENT_COLUMNS
+        floats[row] = state.picked[i, e]
+        floats[row + 1] = state.can[i, e]
+        floats[row + 2] = share(use_of(problem, state, i, e))
+        floats[row + 3] = share((problem.hit_first[r, e + 1] - problem.hit_first[r, e]) / 8.0)
+    if last >= 0 and view.memo[i, MEMO_NODES] == clock[STEPS] - 1:
+        for k in range(problem.hit_first[r, last], problem.hit_first[r, last + 1]):
+            write_arm(problem, state, view, i, problem.hit_arm[r, k])
+    elif view.memo[i, MEMO_NODES] != clock[STEPS]:
+        for j in range(dims[ARMS]):
+            write_arm(problem, state, view, i, j)
+    view.memo[i, MEMO_NODES] = clock[STEPS]
+
+
+@compiled
+def write_arm(problem, state, view, i, j):
+    """The features of arm j."""
+    clock = state.clock[i]
+    r, s, k = clock[INSTANCE], np.int64(state.now[i, j]), np.int64(state.level[i, j])
+    dims, brief, per_top = problem.dims[r], problem.brief[r, j], problem.scale[r, PER_TOP]
+    floats, at = view.floats[i], view.offsets[K_ARM] + j * ARM_COLUMNS
+    for quarter in range(QUARTERS):
+        floats[at + quarter] = quarter == s * QUARTERS // dims[STATES]
+    floats[at + 4] = s / (dims[STATES] - 1)
+    floats[at + 5] = signed(problem.reward[r, j, s] * per_top)
+    floats[at + 6] = signed(expected_of_arm(problem, state, i, KNOWN, j, 0) * per_top)
+    floats[at + 7] = signed(expected_of_arm(problem, state, i, KNOWN, j, k) * per_top)
+    more = 0.0
+    if k < dims[LEVELS] - 1:
+        more = gain_of_level(problem, state, i, j, k + 1) - gain_of_level(problem, state, i, j, k)
+    floats[at + 8] = signed(more * per_top)
+    floats[at + 9] = k / (dims[LEVELS] - 1)
+    floats[at + 10] = share(state.visits[i, j] / dims[HORIZON])
+    floats[at + 11] = share(since_visit(problem, state, i, j))
+    floats[at + 12] = share(chance_up(problem, state, i, KNOWN, j, 0))
+    floats[at + 13] = share(brief[BRIEF_TREATED])
+    floats[at + 14] = signed(brief[BRIEF_BEST])
+    floats[at + 15] = signed(brief[BRIEF_JOINT])
+    ready = 0.0
+    if dims[JOINTS] > 0:
+        ready, _ = joint_shares(problem, state, i, j)
+    floats[at + 16] = ready
+    floats[at + 17] = share(sick_share(problem, state, i, j))
+    floats[at + 18] = min(brief[BRIEF_NEAR], WIDE)
+    floats[at + 19] = share(visits_needed(problem, state, i, j))

@@ -1,0 +1,128 @@
+"""Names of instances, and where the instances that an environment plays come from."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core import source as core
+from ..core.errors import UnknownNameError, UserError
+from ..core.names import Name, check_options, expand_range, parse_name, split_list
+from .generator import FAMILIES, Size, named_instance, parse_sizes, random_instances
+from .instance import BanditInstance
+from .known_cases import NAMES, SETS, known_case
+
+ARMS = (20, 40, 100)
+PER_SET = 10
+DEFAULT_COUNT = 100
+_SHIPPED = tuple(f"{family}-j{arms}-{number}" for family in FAMILIES for arms in ARMS for number in range(PER_SET))
+
+
+def names() -> list[str]:
+    """Names of the instances that ship: k0 to k8b, and ten of each family and of 20, 40 and 100 arms."""
+    return [*NAMES, *_SHIPPED]
+
+
+def resolve(text: str) -> list[BanditInstance]:
+    """The instances that one item of a list of instances names.
+
+    * ``k3``, ``k2`` (k2a and k2b), ``k0-k8`` (all of them);
+    * ``capacity-j40-3``, for any number of arms and any instance; ``capacity-j40`` (ten), ``path-j20-0-path-j20-4``;
+    * a path or pattern of files;
+    * ``random:size=capacity-j20+path-j20:count=20:seed=7``.
+
+    Raises:
+        UserError: the item names nothing, or a file is malformed.
+    """
+    name = parse_name(text, "instance")
+    if name.base == "random":
+        return random_instances(name)
+    check_options(name, "instance", ())
+    if name.is_path:
+        return _from_files(name.base)
+    found = named_instance(name.base)
+    if found is not None:
+        return [found]
+    if name.base in SETS:
+        return [known_case(one) for one in SETS[name.base]]
+    if name.base in _families():
+        return [_named(f"{name.base}-{number}") for number in range(PER_SET)]
+    known = [*NAMES, *_SHIPPED]
+    if name.base in NAMES:
+        return [known_case(name.base)]
+    first, _, last = name.base.partition("-")
+    if first in SETS and last in SETS:
+        return [known_case(one) for group in expand_range(name.base, list(SETS)) for one in SETS[group]]
+    if Path(name.base).is_file():
+        raise UserError(f"unknown instance {name.base!r}; to read the file of this name write './{name.base}'")
+    if name.base.partition("-")[0] not in FAMILIES:
+        raise UnknownNameError("instance", name.base, [*known, *SETS, *_families()])
+    return [_named(one) for one in expand_range(name.base, known)]
+
+
+def _families() -> list[str]:
+    return [f"{family}-j{arms}" for family in FAMILIES for arms in ARMS]
+
+
+def _named(name: str) -> BanditInstance:
+    found = named_instance(name)
+    assert found is not None
+    return found
+
+
+def _from_files(base: str) -> list[BanditInstance]:
+    path = Path(base).expanduser()
+    if path.is_dir():
+        raise UserError(f"instance {base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
+    if path.is_file() or not glob.has_magic(base):
+        return [BanditInstance.load(path)]
+    files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
+    if not files:
+        raise UserError(f"instance {base!r} matches no file")
+    return [BanditInstance.load(file) for file in files]
+
+
+class InstanceSource(core.InstanceSource[BanditInstance, Size]):
+    """The instances that an environment plays.
+
+    Args:
+        instances: a fixed list; an episode's seed picks one.
+    """
+
+    instance_type = BanditInstance
+    _resolve = staticmethod(resolve)
+
+    @staticmethod
+    def _parse_sizes(name: Name) -> Sequence[Size]:
+        return parse_sizes(name)
+
+    def _random(self, seed: int) -> BanditInstance:
+        raise NotImplementedError  # `parse` makes lists of random families
+
+    @classmethod
+    def parse(cls, given: Any) -> InstanceSource:
+        """Read the option `instance`, see `makespan.envs.core.source.InstanceSource.parse`.
+
+        ``random:...`` without a count is a hundred instances.
+        """
+        if isinstance(given, str) and given:
+            return cls([instance for item in split_list(given) for instance in resolve(_counted(item))])
+        return super().parse(given)
+
+    @property
+    def instances(self) -> list[BanditInstance]:
+        """All that have been played or may be."""
+        return list(self._instances)
+
+    @property
+    def fixed(self) -> list[BanditInstance]:
+        """Those that an episode's seed picks from."""
+        return self._instances[: self._fixed]
+
+
+def _counted(item: str) -> str:
+    name = parse_name(item, "instance")
+    counted = name.base != "random" or "count" in name.options
+    return item if counted else f"{item}:count={DEFAULT_COUNT}"
