@@ -89,7 +89,9 @@ def _shortest(instance: AirInstance) -> int:
 def build(instances: Sequence[AirInstance], options: AirOptions) -> d.Problem:
     """The tables of instances under options."""
     parts: dict[str, list[NDArray[Any]]] = {name: [] for name in d.Problem._fields}
-    counts = dict.fromkeys(("vertiport", "pair", "aircraft", "begin", "second", "delay", "down", "closure"), 0)
+    counts: dict[str, int] = dict.fromkeys(
+        ("vertiport", "pair", "aircraft", "begin", "second", "delay", "down", "closure"), 0
+    )
     for instance in instances:
         _add(parts, counts, instance, options)
     parts["options"] = [_options(options)]
