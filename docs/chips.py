@@ -2,8 +2,9 @@
 
 ``python docs/chips.py results/soc --page docs/soc_results.md --table load`` writes a table between the marks of that
 name: a row per agent and choice of the other swept options, a column per value of the first, each with the objective's
-mean difference to the reference, the mean latency and the jobs completed. ``--pareto docs/images/pareto.png`` draws
-mean latency against energy per completed job instead, a line per agent over the levels of the sweep ``dvfs``.
+mean difference to the reference, the mean latency and the jobs completed; with ``--each`` for each instance by itself.
+``--pareto docs/images/pareto.png`` draws mean latency against energy per completed job instead, a line per agent over
+the levels of the sweep ``dvfs``.
 """
 
 from __future__ import annotations
@@ -138,12 +139,16 @@ def main() -> None:
     parser.add_argument("--table")
     parser.add_argument("--reference")
     parser.add_argument("--agents", default="")
+    parser.add_argument("--each", action="store_true")
     parser.add_argument("--pareto", type=Path)
     given = parser.parse_args()
     rows = read(given.folder)
     if given.pareto:
         pareto(rows, given.pareto)
         return
+    if given.each:
+        for row in rows:
+            row["env_options"]["instance"] = row["instance"]
     text = table(rows, given.reference, [name for name in given.agents.split(",") if name])
     if given.page:
         rewrite(given.page, given.table, text)
