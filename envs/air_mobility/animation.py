@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..core.errors import FieldError
 from ..core.extras import optional
@@ -14,6 +18,7 @@ from .schedule import AirSchedule
 
 _WIDTH, _HEIGHT = 720, 600
 _SHADES = 12
+_UNCHANGED = 255  # of a palette: shows what was there before, which packs well
 _LEAST_STEP, _MOST_FRAMES = 10, 2000
 _HOLD_MILLISECONDS = 2000
 
@@ -46,20 +51,28 @@ def save_animation(
         raise FieldError("step", step, f"at least {_LEAST_STEP} s, and at most {_MOST_FRAMES} pictures")
     with optional("drawing animations", "plot", "PIL"):
         from PIL import Image
+    colours = _palette()
     palette = Image.new("P", (1, 1))
-    palette.putpalette(_palette())
+    palette.putpalette(colours)
     scene, frames = MapScene(Course(schedule), width, height), []
+    before: NDArray[np.uint8] | None = None
     for time in [*range(first, last, step), last]:
         scene.show(time)
-        frames.append(Image.fromarray(scene.pixels()).quantize(palette=palette, dither=Image.Dither.NONE))
+        picture = np.array(Image.fromarray(scene.pixels()).quantize(palette=palette, dither=Image.Dither.NONE))
+        changed = picture if before is None else np.where(picture == before, np.uint8(_UNCHANGED), picture)
+        frame = Image.fromarray(changed)
+        frame.putpalette(colours)
+        frames.append(frame)
+        before = picture
     content = io.BytesIO()
     durations = [1000 // frames_per_second] * (len(frames) - 1) + [_HOLD_MILLISECONDS]
-    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=False)
+    style: dict[str, Any] = {"loop": 0, "transparency": _UNCHANGED, "disposal": 1, "optimize": False}
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=durations, **style)
     atomic_write(path, content.getvalue())
 
 
 def _palette() -> list[int]:
-    """The colours of a map and how they fade into its paper, as edges and trails do: at most 256, one palette for all.
+    """Red, green and blue of 256 colours: those of a map, and how they fade into its paper, as edges and trails do.
 
     A palette per picture would make colours flicker.
     """
@@ -69,7 +82,8 @@ def _palette() -> list[int]:
         for shade in range(_SHADES):
             share = 1.0 - shade / _SHADES
             found += [round(share * c + (1.0 - share) * p) for c, p in zip(_channels(colour), paper, strict=True)]
-    return found
+    assert len(found) <= 3 * _UNCHANGED
+    return found + [0] * (768 - len(found))
 
 
 def _channels(code: str) -> list[int]:

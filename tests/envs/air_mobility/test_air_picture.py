@@ -289,6 +289,10 @@ def test_animation(la8, tmp_path):
             gif.seek(k)
             frames.append(np.array(gif.convert("RGB")))
     assert all(not np.array_equal(a, b) for a, b in itertools.pairwise(frames))
+    scene = MapScene(Course(la8), 360, 320)
+    for frame, time in zip(frames, (9000, 9300, 9600, 9900), strict=True):
+        scene.show(time)
+        assert np.abs(frame.astype(int) - scene.pixels()).mean() < 1.5
     assert [path.name for path in tmp_path.iterdir()] == ["day.gif"]
 
 

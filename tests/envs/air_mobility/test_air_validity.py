@@ -322,6 +322,22 @@ def test_any_change_of_a_number_is_noticed():
             assert validate(other), (table, row, column)
 
 
+def test_nonsense_is_told_not_raised():
+    """Whatever numbers stand in a log of the right form, the check ends with words."""
+    problem = city("la8", "high", fleet=10, horizon=7200)
+    schedule = as_schedule(PlainFleet(problem, realise(problem, 3)).play(random_choice(0)))
+    draw = np.random.default_rng(1)
+    values = [-(2**62), -1, 0, 1, 7, 8, 10, 360, 900, 7199, 7200, 43_200, 10**9, 2**62]
+    for _ in range(300):
+        cells = [(int(draw.integers(len(schedule.decisions))), int(draw.integers(11)), int(draw.choice(values)))]
+        broken = changed(schedule, *cells, (0, int(draw.integers(11)), int(draw.choice(values))))
+        if len(broken.charges):
+            cell = (int(draw.integers(len(broken.charges))), int(draw.integers(5)), int(draw.choice(values)))
+            broken = changed(broken, cell, table="charges")
+        same = np.array_equal(broken.decisions, schedule.decisions) and np.array_equal(broken.charges, schedule.charges)
+        assert bool(validate(broken)) != same
+
+
 def test_nothing_compiled_is_needed():
     code = (
         "import sys, makespan.envs.air_mobility.validity, makespan.envs.air_mobility.schedule;"
