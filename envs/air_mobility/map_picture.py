@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from ..core.errors import FieldError
 from ..core.extras import optional
 from .instance import AirInstance
 from .picture_moment import BOARDING, DOWN, FLYING, Course, Moment
@@ -23,6 +24,7 @@ KIND_NAMES = ("airport", "business", "residential")
 KIND_COLOURS = ("#0072B2", "#D55E00", "#009E73")  # of Okabe & Ito's palette, as the others here
 PAPER, INK, GREY, PALE = "#F8F9FA", "#202428", "#8A9199", "#DDE1E6"
 CLOSED, CHARGING, STORED, BROKEN, BUSY = "#CC3311", "#2FA36B", "#5B7083", "#CC79A7", "#E3B448"
+CHOICE = "#B5610A"
 QUEUE, QUEUE_INK = "#B58BD0", "#7A3E9D"
 EMPTY = "#A9B0B7"
 FULL_LOADS = ("#9CC9E8", "#5AA5DA", "#1F78B9", "#0B3C6F")
@@ -40,6 +42,7 @@ _QUARTER = 900
 _TRAIL = 0.16
 _CLEAR = 9.0  # pixels between a vertiport and a line that leads to it
 _LONGEST_SCALE = 220.0
+_LEAST_SHARE = 0.005
 _FIRST_HOUR = 6
 
 
@@ -95,6 +98,35 @@ def draw_map(schedule: AirSchedule, time: int | None = None, width: int = WIDTH,
     return scene.figure
 
 
+def draw_choice(
+    schedule: AirSchedule,
+    aircraft: int,
+    probabilities: ArrayLike,
+    width: int = WIDTH,
+    height: int = HEIGHT,
+) -> Figure:
+    """The map at the end of a schedule, with how likely an agent sends an aircraft to each vertiport.
+
+    Args:
+        aircraft: decides now, where it stands.
+        probabilities: float [n]; that of its own vertiport is to stay.
+
+    Raises:
+        FieldError: there is no such aircraft, or these are no probabilities of the vertiports.
+        MissingExtraError: matplotlib is not installed.
+    """
+    instance = schedule.instance
+    shares = np.asarray(probabilities, dtype=np.float64)
+    if not 0 <= aircraft < instance.num_aircraft:
+        raise FieldError("aircraft", aircraft, f"one from 0 to {instance.num_aircraft - 1}")
+    if shares.shape != (instance.num_vertiports,) or shares.min() < 0.0 or abs(shares.sum() - 1.0) > 1e-3:
+        raise FieldError("probabilities", shares.tolist(), f"{instance.num_vertiports} that sum to 1")
+    scene = MapScene(Course(schedule), width, height)
+    scene.show(schedule.end)
+    scene.mark_choice(int(scene.course.at(schedule.end).destination[aircraft]), shares)
+    return scene.figure
+
+
 class MapScene:
     """A map whose moving parts can be drawn again and again, as an animation needs it.
 
@@ -135,6 +167,27 @@ class MapScene:
             *_queues(axes, frame, moment),
             *_aircraft(axes, instance, frame, moment),
         ]
+
+    def mark_choice(self, here: int, shares: NDArray[np.float64]) -> None:
+        """Lines from a vertiport to others, as wide as it is likely that an aircraft flies there."""
+        place, style = self._frame.place, {"fontsize": 9, "weight": "bold", "color": CHOICE, "zorder": 12}
+        box = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
+        for j in np.flatnonzero(shares >= _LEAST_SHARE).tolist():
+            text = f"{100 * shares[j]:.0f} %"
+            if j == here:
+                self._axes.scatter(*place[j], s=420, facecolors="none", edgecolors=CHOICE, linewidths=2.0, zorder=10)
+                offset: dict[str, Any] = {
+                    "xytext": (-14, 0),
+                    "textcoords": "offset points",
+                    "ha": "right",
+                    "va": "center",
+                }
+                self._axes.annotate(f"stay {text}", place[j], bbox=box, **offset, **style)
+                continue
+            wide = 1.0 + 7.0 * float(shares[j])
+            self._axes.plot(*place[[here, j]].T, color=CHOICE, linewidth=wide, alpha=0.55, zorder=3)
+            x, y = place[here] + 0.62 * (place[j] - place[here])
+            self._axes.text(x, y, text, ha="center", va="center", bbox=box, **style)
 
     def pixels(self) -> NDArray[np.uint8]:
         """The present picture, uint8 [height, width, 3]; what is fixed is drawn once for all."""

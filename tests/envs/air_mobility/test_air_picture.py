@@ -1,5 +1,6 @@
 """Pictures say what happened: the map at a time, space and time, batteries, demand, profits, the animation, text."""
 
+import dataclasses
 import functools
 import itertools
 import sys
@@ -14,6 +15,7 @@ from makespan.envs.air_mobility.map_picture import (
     FULL_LOADS,
     MapScene,
     clock_of,
+    draw_choice,
     draw_map,
     headline,
     load_colour,
@@ -227,6 +229,19 @@ def test_headline(la8):
     assert clock_of(0) == "06:00"
     assert [load_colour(n, 4) for n in range(5)] == [EMPTY, *FULL_LOADS]
     assert load_colour(1, 1) == FULL_LOADS[-1]
+
+
+def test_a_choice_is_marked_by_its_probabilities(la8):
+    shares = np.array([0.5, 0.0, 0.25, 0.25, 0.0, 0.0, 0.0, 0.0])
+    begun = dataclasses.replace(la8, clock=0, decisions=la8.decisions[:0], charges=la8.charges[:0])
+    figure = draw_choice(begun, 2, shares)
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {"50 %", "stay 25 %", "25 %"} <= texts
+    widths = sorted(line.get_linewidth() for line in figure.axes[0].lines)
+    assert widths[-2:] == [1.0 + 7.0 * 0.25, 1.0 + 7.0 * 0.5]
+    for aircraft, wrong in ((40, shares), (0, shares[:7]), (0, 2 * shares), (0, shares - 0.1)):
+        with pytest.raises(FieldError):
+            draw_choice(la8, aircraft, wrong)
 
 
 # --- through the day --------------------------------------------------------------------------------------------------
