@@ -6,6 +6,7 @@ Written from the specification's sections 1 to 4 and 7. Seconds, joules, centimi
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,6 +81,10 @@ class PlainProblem:
         distance: centimiles.
         forecast, fare: [i][j][k], passengers per interval and cents.
         start: (vertiport, energy) of each aircraft.
+        refill: batteries are full as soon as an aircraft is ready.
+        tariff: "flat" or "peak": electricity is 20 % cheaper before 8:00 and 60 % dearer from 16:00 on.
+        lost_cost, wait_cost: micro-dollars for each passenger lost, and for each hour that one waits.
+        home: the cheapest flights that bring the fleet back to how it started are paid at the end.
     """
 
     kind: list[str]
@@ -98,6 +103,11 @@ class PlainProblem:
     patience_corridor: int = 300
     patience: int = 1800
     taper: bool = False
+    refill: bool = False
+    tariff: str = "flat"
+    lost_cost: int = 0
+    wait_cost: int = 0
+    home: bool = False
 
     @property
     def n(self) -> int:
@@ -110,9 +120,24 @@ class PlainProblem:
         over, under = self.vehicle.cruise
         return -(-over * self.distance[i][j] // under)
 
-    def cost(self, i: int, j: int) -> int:
+    def cost(self, i: int, j: int, t: int = 7200) -> int:
+        """Of a flight that is decided at t; by default when electricity costs what it usually does."""
         v = self.vehicle
-        return v.cost_mile * self.distance[i][j] + v.landing_fee + v.electricity * self.energy(i, j) // 3600
+        electricity = v.electricity * self.energy(i, j) // 3600
+        if self.tariff == "peak" and not 7200 <= t < 36_000:
+            electricity += electricity * (-20 if t < 7200 else 60) // 100
+        return v.cost_mile * self.distance[i][j] + v.landing_fee + electricity
+
+    def homing_cost(self, at: list[int]) -> int:
+        """Of the cheapest flights after which as many aircraft are at each vertiport as at the start, by trying all."""
+        n = self.n
+        way = [[0 if i == j else self.cost(i, j) if self.flyable(i, j) else 10**10 for j in range(n)] for i in range(n)]
+        for via in range(n):
+            for i in range(n):
+                for j in range(n):
+                    way[i][j] = min(way[i][j], way[i][via] + way[via][j], 10**10)
+        ends = set(itertools.permutations(v for v, _ in self.start))
+        return min(sum(way[i][j] for i, j in zip(at, end, strict=True)) for end in ends)
 
     def escape(self, j: int) -> int:
         if self.chargers[j]:
@@ -322,6 +347,7 @@ class PlainFleet:
         self.come = {pair: 0 for pair in self.last}  # how many have arrived
         self.waiting: dict[tuple[int, int], list[int]] = {pair: [] for pair in self.last}
         self.served = self.lost = self.flights = self.decisions = self.profit = 0
+        self.waited = 0  # seconds, of all who were served or lost
         self.log: list[dict[str, int]] = []
         self.charges: list[dict[str, int]] = []
         self._events: list[tuple[int, int, int, int]] = []
@@ -421,6 +447,8 @@ class PlainFleet:
 
     def _land(self, a: int) -> None:
         self.flying[a] = False
+        if self.problem.refill:
+            self._stored[a] = self.problem.vehicle.battery
         self._plug_or_queue(a)
         down = self.day.downtime.get((a, self.landings[a]), 0)
         self.landings[a] += 1
@@ -435,6 +463,7 @@ class PlainFleet:
             while queue and queue[0] + self.problem.patience < self.now:
                 queue.pop(0)
                 self.lost += 1
+                self.waited += self.problem.patience
 
     # --- decisions ----------------------------------------------------------------------------------------------------
 
@@ -472,7 +501,7 @@ class PlainFleet:
         assert self.decider is not None
         i = self.at[self.decider]
         fare = 10_000 * self.problem.fare[i][j][self.now // INTERVAL]
-        return self.boardable(j) * fare - self.problem.cost(i, j)
+        return self.boardable(j) * fare - self.problem.cost(i, j, self.now)
 
     def act(self, j: int) -> int:
         """Play a legal action. Returns the reward."""
@@ -499,6 +528,7 @@ class PlainFleet:
         assert not self.why_not(j), self.why_not(j)
         self._unplug(a)
         boarded, reward = self.boardable(j), self.gain(j)
+        self.waited += sum(t - arrived for arrived in self.waiting[i, j][:boarded])
         del self.waiting[i, j][:boarded]
         self.served += boarded
         self.flights += 1
@@ -526,6 +556,14 @@ class PlainFleet:
         )
         self._advance()
         return reward
+
+    def objective(self) -> int:
+        """Of a day that has ended, micro-dollars."""
+        assert self.decider is None
+        problem = self.problem
+        still = sum(self.now - arrived for queue in self.waiting.values() for arrived in queue)
+        homing = problem.homing_cost(self.at) if problem.home else 0
+        return self.profit - problem.lost_cost * self.lost - problem.wait_cost * (self.waited + still) // 3600 - homing
 
     def play(self, choose: Callable[[PlainFleet], int]) -> PlainFleet:
         while self.decider is not None:
