@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Contagion:
     sick: int = 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BanditInstance:
     """J arms with S states each, acted on at K levels; checked when made, its arrays are copies and read-only.
 
@@ -100,7 +100,7 @@ class BanditInstance:
     effect: NDArray[np.int64] | None = None
     joint: tuple[Joint, ...] = ()
     contagion: Contagion | None = None
-    positions: NDArray[np.float64] | None = field(default=None, repr=False)
+    positions: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         require_name("name", self.name)
@@ -168,6 +168,9 @@ class BanditInstance:
         require_integer("contagion.sick", self.contagion.sick, 0, self.num_states - 1)
         if self.up is None:
             raise FieldError("contagion", "given", "arms that go up or down one state, as birth_death makes them")
+
+    def __repr__(self) -> str:
+        return f"BanditInstance({self.name!r}, {self.num_arms} arms, {self.feasible.kind}, horizon {self.horizon})"
 
     # --- sizes --------------------------------------------------------------------------------------------------------
 

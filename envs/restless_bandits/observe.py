@@ -169,6 +169,7 @@ def write_actions(problem, state, view, i):
                 clear_slot(view, i, e)
             else:
                 write_slot(problem, state, view, i, e)
+        write_state_globals(problem, state, view, i)
     view.memo[i, MEMO_SLOTS] = clock[STEPS]
     write_globals(problem, state, view, i)
 
@@ -365,14 +366,19 @@ def write_globals(problem, state, view, i):
             if state.picked[i, e] == 1:
                 used += problem.use[r, e]
     floats[at + 3] = share(used)
-    if clock[PICKED] == 0:
-        total, top, highest = 0, 0, dims[STATES] - 1
-        for j in range(dims[ARMS]):
-            total += state.now[i, j]
-            top += state.now[i, j] == highest
-        floats[at + 5] = total / (dims[ARMS] * highest)
-        floats[at + 6] = top / dims[ARMS]
     floats[at + 7] = clock[COVER] != NOT_FORCED
+
+
+@compiled
+def write_state_globals(problem, state, view, i):
+    """What only a new epoch changes."""
+    dims, floats, at = problem.dims[state.clock[i, INSTANCE]], view.floats[i], view.offsets[K_GLOBALS]
+    total, top, highest = 0, 0, dims[STATES] - 1
+    for j in range(dims[ARMS]):
+        total += state.now[i, j]
+        top += state.now[i, j] == highest
+    floats[at + 5] = total / (dims[ARMS] * highest)
+    floats[at + 6] = top / dims[ARMS]
 
 
 # --- nodes ------------------------------------------------------------------------------------------------------------

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.bandit_exact import solve
-
 from makespan.envs.restless_bandits.known_cases import NAMES, SETS, known_case
+from support.bandit_exact import solve
 
 # optimum, optimum with gamma = .99, myopic, uniform on A, null
 KNOWN = {
