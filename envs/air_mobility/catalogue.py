@@ -189,12 +189,16 @@ def _from_file(path: str | Path, load: str | None) -> AirInstance:
 
 
 def adapted(given: AirInstance, options: AirOptions | None) -> AirInstance:
-    """An instance with the vehicle and the fleet that options ask for; demand is forecast anew.
+    """An instance with the vehicle, the fleet and the fares that options ask for; demand is forecast anew.
 
     Raises:
         UserError: the day of the instance is given, or the fleet does not fit.
     """
-    if options is None or (options.vehicle is None and options.fleet is None):
+    if options is None:
+        return given
+    if options.fares == "2022":
+        given = replace(given, fare=demand.fares_of_2022(given.network.distance))
+    if options.vehicle is None and options.fleet is None:
         return given
     vehicle = given.vehicle if options.vehicle is None else find_vehicle(options.vehicle)
     fleet = given.num_aircraft if options.fleet is None else options.fleet
@@ -204,4 +208,6 @@ def adapted(given: AirInstance, options: AirOptions | None) -> AirInstance:
         what = "vehicle" if options.vehicle is not None else "fleet"
         raise UserError(f"option {what} is given, but instance {given.name!r} has a demand of its own")
     made = make(given.network, given.load, vehicle, fleet, name=given.name)
+    if options.fares == "2022":
+        made = replace(made, fare=given.fare)
     return replace(made, corridors=given.corridors, separation=given.separation)

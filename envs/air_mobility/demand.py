@@ -74,3 +74,9 @@ def fares(rate: NDArray[np.float64], distance: NDArray[np.int64]) -> NDArray[np.
     cents = np.rint(100.0 * dollars).astype(np.int64)
     cents[np.arange(len(rate)), np.arange(len(rate))] = 0
     return cents
+
+
+def fares_of_2022(distance: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 [n, n, 48], cents: 1.5 $ a mile in whole dollars, as in Paul & Chowdhury's public code of 2022."""
+    cents = 100 * (3 * distance // 200)
+    return np.repeat(cents[:, :, None], INTERVALS, axis=2)

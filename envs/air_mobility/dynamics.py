@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.compile import compiled
+from .homing import cost_of_homing
 from .state import (
     AIRBORNE,
     AIRCRAFT,
@@ -47,6 +48,7 @@ from .state import (
     DRAWN_DELAY,
     DRAWN_SLOT,
     EARNED,
+    ELECTRIC,
     EMPTY_FLIGHTS,
     ENERGY,
     ENERGY_CHARGED,
@@ -64,6 +66,7 @@ from .state import (
     FULL,
     GIVEN,
     HEAD,
+    HOMING_COST,
     HORIZON,
     INBOUND,
     INSTANCE,
@@ -102,7 +105,11 @@ from .state import (
     NUM_PAIR,
     NUM_VERTIPORT,
     OCCUPIED,
+    OPT_HOME,
+    OPT_LOST_COST,
+    OPT_REFILL,
     OPT_TAPER,
+    OPT_WAIT_COST,
     ORIGIN,
     PASSED,
     PATIENCE,
@@ -137,6 +144,7 @@ from .state import (
     UNFLYABLE,
     UNLOAD,
     VERTIPORTS,
+    WAIT_LEFT,
     WAIT_SUM,
     WAITING,
     WAITING_IN,
@@ -347,6 +355,8 @@ def land(problem, state, i, a):
     aircraft[LANDINGS] += 1
     aircraft[PHASE] = DOWN if down > 0 else STANDS_BY
     aircraft[NEXT] = clock[TIME] + down
+    if problem.options[OPT_REFILL] == 1:
+        aircraft[STORED] = problem.instance[clock[INSTANCE], BATTERY]
     ask_for_charger(problem, state, i, a)
     set_due(state, i, a)
 
@@ -398,6 +408,11 @@ def end_day(problem, state, i, horizon):
     for a in range(problem.instance[clock[INSTANCE], AIRCRAFT]):
         if state.aircraft[i, a, SINCE] >= 0:
             end_charge(problem, state, i, a)
+    for p in range(problem.instance[clock[INSTANCE], VERTIPORTS] ** 2):
+        for passenger in range(state.pair[i, p, HEAD], state.pair[i, p, TAIL]):
+            clock[WAIT_LEFT] += horizon - state.second[i, passenger]
+    if problem.options[OPT_HOME] == 1:
+        clock[HOMING_COST] = cost_of_homing(problem, state, i)
 
 
 # --- decisions --------------------------------------------------------------------------------------------------------
@@ -436,6 +451,13 @@ def find_legal(problem, state, i, a):
         clock[MASKED_FIRST + reason] += j != here
         legal += reason == LEGAL_ACTION
     clock[LEGAL] = legal
+
+
+@compiled
+def cost_of(problem, data, k):
+    """Cost of a flight of the pair in row `data` in a quarter hour, µ$."""
+    pair = problem.pair[data]
+    return pair[COST] + pair[ELECTRIC] * problem.tariff[k] // 100
 
 
 @compiled
@@ -491,13 +513,14 @@ def fly(problem, state, i, a, j):
     before = aircraft[STORED]
     boarded = board(problem, state, i, p)
     revenue = boarded * problem.fare[row[FIRST_PAIR] + p, now // INTERVAL]
+    profit = revenue - cost_of(problem, row[FIRST_PAIR] + p, now // INTERVAL)
     c = free_corridor(state, i, p, row[CORRIDORS])
     aircraft[BEFORE] = state.last[i, p, c]
     delay = delay_of(problem, state, i, here)
     entry = max(now + row[BOARD] + delay, state.last[i, p, c] + row[SEPARATION])
     state.last[i, p, c] = entry
     ready = entry + data[CRUISE] + row[UNLOAD]
-    log_decision(state, i, a, j, boarded, entry, c, ready, before, before - data[ENERGY], revenue - data[COST])
+    log_decision(state, i, a, j, boarded, entry, c, ready, before, before - data[ENERGY], profit)
     aircraft[STORED] = before - data[ENERGY]
     aircraft[ORIGIN], aircraft[PLACE], aircraft[PHASE], aircraft[STAYS] = here, j, BOARDS, 0
     aircraft[ENTRY], aircraft[READY], aircraft[NEXT] = entry, ready, entry
@@ -506,7 +529,7 @@ def fly(problem, state, i, a, j):
     state.vertiport[i, j, OCCUPIED] += 1
     state.vertiport[i, j, INBOUND] += 1
     set_due(state, i, a)
-    clock[PROFIT] += revenue - data[COST]
+    clock[PROFIT] += profit
     clock[EARNED] += revenue
     clock[FLIGHTS] += 1
     clock[EMPTY_FLIGHTS] += boarded == 0
@@ -591,8 +614,11 @@ def reset_state(problem, state, i, seed, instance):
 
 @compiled
 def objective(problem, state, i):
-    """The profit, µ$; after an illegal action less than any legal day's."""
+    """The profit, µ$, less what lost and waiting passengers cost; after an illegal action less than any legal day's."""
     clock = state.clock[i]
+    row = problem.instance[clock[INSTANCE]]
     if clock[STATUS] > FINISHED:
-        return problem.instance[clock[INSTANCE], WORST]
-    return clock[PROFIT]
+        return row[WORST]
+    waited = clock[WAIT_SUM] + clock[LOST] * row[PATIENCE] + clock[WAIT_LEFT]
+    unserved = problem.options[OPT_LOST_COST] * clock[LOST]
+    return clock[PROFIT] - unserved - problem.options[OPT_WAIT_COST] * waited // 3600 - clock[HOMING_COST]

@@ -172,6 +172,7 @@ class AirEngine(OrderedEngine):
                 "begin": Field((pairs + 1,)),
                 "closure": Field((lengths.closures, d.NUM_CLOSURE), np.int32),
                 "bins": Field((d.BINS + 1,), np.int32),
+                "flow": Field((pairs + 3 * vertiports if self.options.home else 1,)),
                 "when": Field((lengths.arrivals,), np.int32),
                 "order": Field((lengths.arrivals,), np.int32),
                 "second": Field((lengths.arrivals,), np.int32),
@@ -279,6 +280,7 @@ class AirEngine(OrderedEngine):
             "mean_hold": int(clock[d.HOLD_SUM]) / flights if flights else None,
             "airborne_share": int(clock[d.AIR_TIME]) / (passed * instance.num_aircraft),
             "charger_share": int(clock[d.CHARGE_TIME]) / (passed * chargers),
+            "homing_usd": int(clock[d.HOMING_COST]) / DOLLAR,
             "decisions": int(clock[d.STEPS]),
             **{f"masked_{rule}": int(masked[r]) / destinations for r, rule in enumerate(RULES) if r > 0},
         }

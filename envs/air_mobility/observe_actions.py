@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.compile import compiled
-from .dynamics import INTERVAL, boardable, charged, energy_now
+from .dynamics import INTERVAL, boardable, charged, cost_of, energy_now
 from .observation import (
     ACTION_COLUMNS,
     AGE_UNIT,
@@ -38,7 +38,6 @@ from .state import (
     AIRCRAFT,
     BOARD,
     CHARGERS,
-    COST,
     CRUISE,
     DECIDER,
     DELAY_MEAN,
@@ -114,7 +113,7 @@ def write_actions(problem, state, view, i):
         if state.reason[i, j] == LEGAL_ACTION and j != here:
             p = here * n + j
             data = row[FIRST_PAIR] + p
-            best = max(best, boardable(problem, state, i, p) * problem.fare[data, k] - problem.pair[data, COST])
+            best = max(best, boardable(problem, state, i, p) * problem.fare[data, k] - cost_of(problem, data, k))
     stay_value = value_of(problem, state, i, row, here, clock[TIME] + row[STAY])
     energy = energy_now(problem, state, i, a)
     for j in range(n):
@@ -192,7 +191,7 @@ def write_flight(problem, state, i, out, row, here, j, energy, best, stay_value)
     data, queue, back = problem.pair[p], state.pair[i, here * n + j], state.pair[i, j * n + here]
     per_battery = problem.measure[state.clock[i, INSTANCE], PER_BATTERY]
     k = now // INTERVAL
-    waiting, fare, cost = queue[TAIL] - queue[HEAD], problem.fare[p, k], data[COST]
+    waiting, fare, cost = queue[TAIL] - queue[HEAD], problem.fare[p, k], cost_of(problem, p, k)
     boarded = min(waiting, row[SEATS])
     profit = boarded * fare - cost
     arrival = now + row[BOARD] + data[CRUISE] + row[UNLOAD]

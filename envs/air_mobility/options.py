@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from ..core.errors import FieldError, UnknownNameError
+from .schedule import TARIFFS, AirSettings
 from .vehicles import VEHICLES
 
 REWARD_SCALES = ("instance", "none")
+FARES = ("surge", "2022")
+MOST_COST = 1000
+MICRO = 1_000_000
+"""µ$ in a dollar."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,12 @@ class AirOptions:
         vehicle: the type of aircraft of all instances; default: each instance's own.
         fleet: the number of aircraft of all instances, demand in proportion; default: each instance's own.
         taper: whether charging slows down above a quarter of the battery.
+        refill: whether batteries are full as soon as an aircraft is ready, as in the public code of 2022.
+        fares: "surge" (with the forecast demand) or "2022": whole dollars of 1.5 a mile.
+        tariff: electricity costs the same all day ("flat"), or 80 % of it before 8:00 and 160 % from 16:00 ("peak").
+        lost_cost: $ for each passenger who has waited in vain.
+        wait_cost: $ for each hour that passengers wait.
+        home: whether the cheapest flights that bring the fleet back to how it started are paid at the end.
         reward_scale: "instance" (rewards are divided by a constant of the instance) or "none" (dollars).
     """
 
@@ -26,6 +37,12 @@ class AirOptions:
     vehicle: str | None = None
     fleet: int | None = None
     taper: bool = False
+    refill: bool = False
+    fares: str = "surge"
+    tariff: str = "flat"
+    lost_cost: float = 0.0
+    wait_cost: float = 0.0
+    home: bool = False
     reward_scale: str = "instance"
 
     def __post_init__(self) -> None:
@@ -36,11 +53,32 @@ class AirOptions:
             raise UnknownNameError("vehicle", str(self.vehicle), VEHICLES)
         if self.fleet is not None and (type(self.fleet) is not int or not 1 <= self.fleet <= 2000):
             raise FieldError("option fleet", self.fleet, "an integer from 1 to 2000")
-        if self.taper not in (0, 1):
-            raise FieldError("option taper", self.taper, "true or false")
-        object.__setattr__(self, "taper", bool(self.taper))
-        if self.reward_scale not in REWARD_SCALES:
-            raise FieldError("option reward_scale", self.reward_scale, " or ".join(repr(one) for one in REWARD_SCALES))
+        for name in ("taper", "refill", "home"):
+            value = getattr(self, name)
+            if value not in (0, 1):
+                raise FieldError(f"option {name}", value, "true or false")
+            object.__setattr__(self, name, bool(value))
+        object.__setattr__(self, "fares", str(self.fares))  # 2022 is read as a number
+        for name, allowed in (("fares", FARES), ("tariff", TARIFFS), ("reward_scale", REWARD_SCALES)):
+            if getattr(self, name) not in allowed:
+                raise FieldError(f"option {name}", getattr(self, name), " or ".join(repr(one) for one in allowed))
+        for name in ("lost_cost", "wait_cost"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= MOST_COST:
+                raise FieldError(f"option {name}", value, f"a number from 0 to {MOST_COST}")
+            object.__setattr__(self, name, float(value))
+
+    @property
+    def settings(self) -> AirSettings:
+        """What a day's log depends on."""
+        return AirSettings(
+            taper=self.taper,
+            refill=self.refill,
+            tariff=self.tariff,
+            lost_cost=round(self.lost_cost * MICRO),
+            wait_cost=round(self.wait_cost * MICRO),
+            home=self.home,
+        )
 
 
 def option_names() -> list[str]:

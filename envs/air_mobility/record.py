@@ -9,7 +9,7 @@ import numpy as np
 from ..core.errors import UserError
 from . import state as d
 from .dynamics import energy_now
-from .schedule import AirSchedule, AirSettings
+from .schedule import AirSchedule
 from .world import realise
 
 if TYPE_CHECKING:
@@ -39,6 +39,6 @@ def read_schedule(engine: AirEngine, copy: int) -> AirSchedule:
         realise(instance, int(engine.seeds[copy]), engine.options.noise),
         state.log[copy, : clock[d.LOGGED]].copy(),
         np.array(sorted(charges, key=lambda row: (row[2], row[0])), dtype=np.int64).reshape(-1, d.NUM_CHARGE),
-        AirSettings(taper=engine.options.taper),
+        engine.options.settings,
         None if int(clock[d.STATUS]) == d.FINISHED else now,
     )

@@ -31,6 +31,8 @@ CHARGED_AIRCRAFT, CHARGED_AT, PLUGGED, UNPLUGGED, JOULES = range(5)
 ORIGIN, DESTINATION, ARRIVED, TAKEN, LEFT = range(5)
 """Columns of `AirSchedule.passengers`."""
 
+TARIFFS = ("flat", "peak")
+_INTERVAL, _CENT, _NO_WAY = 900, 10_000, 10**10
 _DELAY_SLOT = 300
 _KWH = 3_600_000
 _MOST = 2**62
@@ -39,13 +41,23 @@ _KEYS = ("format", "version", "day", "settings", "log", "charges", "clock")
 
 @dataclass(frozen=True)
 class AirSettings:
-    """The options that a day was played under, as far as its log depends on them.
+    """The options that a day was played under, as far as its log and its objective depend on them.
 
     Attributes:
         taper: charging slows down above 24 % of the battery.
+        refill: batteries are full as soon as an aircraft is ready.
+        tariff: of electricity, "flat" or "peak".
+        lost_cost: micro-dollars for each passenger who has waited in vain.
+        wait_cost: micro-dollars for each hour that passengers wait.
+        home: the cheapest flights that bring the fleet back to how it started are paid at the end.
     """
 
     taper: bool = False
+    refill: bool = False
+    tariff: str = "flat"
+    lost_cost: int = 0
+    wait_cost: int = 0
+    home: bool = False
 
 
 class Stand(NamedTuple):
@@ -100,8 +112,32 @@ class AirSchedule:
 
     @property
     def objective(self) -> int:
-        """What an episode that ends so must report: the profit."""
-        return self.profit
+        """What an episode that ends so must report: profit less the cost of lost and waiting passengers and homing."""
+        settings = self.settings
+        if settings.lost_cost == settings.wait_cost == 0 and not settings.home:
+            return self.profit
+        arrived, taken, left = self.passengers[:, ARRIVED], self.passengers[:, TAKEN], self.passengers[:, LEFT]
+        until = np.maximum(taken, left)  # those who are still there pay when the day ends
+        until[until < 0] = self.end if self.clock is None else arrived[until < 0]
+        unserved = settings.lost_cost * int((left >= 0).sum())
+        return self.profit - unserved - settings.wait_cost * int((until - arrived).sum()) // 3600 - self._homing_cost()
+
+    def _homing_cost(self) -> int:
+        """What the cheapest flights that bring the fleet back cost, once the day has ended."""
+        if not self.settings.home or self.clock is not None:
+            return 0
+        from scipy.optimize import linear_sum_assignment  # only here: few ask for it, and it takes long to import
+        from scipy.sparse.csgraph import shortest_path
+
+        instance = self.instance
+        cost = np.where(instance.flyable, instance.cost, _NO_WAY)
+        np.fill_diagonal(cost, 0)
+        cost = shortest_path(cost.astype(np.float64), method="D")
+        place = instance.start_vertiport.copy()
+        for row in self.flights.tolist():
+            place[row[AIRCRAFT]] = row[TO]
+        ways = np.minimum(cost, _NO_WAY)[np.ix_(place, instance.start_vertiport)]
+        return round(float(ways[linear_sum_assignment(ways)].sum()))
 
     @cached_property
     def flights(self) -> NDArray[np.int64]:
@@ -154,12 +190,13 @@ class AirSchedule:
         delay = self.day.delay[origin, t // _DELAY_SLOT]
         hold = flights[:, ENTRY] - t - instance.vehicle.board - delay
         air = np.minimum(flights[:, READY], self.end) - np.minimum(flights[:, ENTRY], self.end)
-        cost = int(instance.cost[origin, flights[:, TO]].sum())
+        fare = instance.fare[origin, flights[:, TO], t // _INTERVAL]
+        revenue = _CENT * int((flights[:, BOARDED] * fare).sum())
         end = max(self.end, 1)
         return {
             "profit_usd": self.profit / 1e6,
-            "revenue_usd": (int(flights[:, REWARD].sum()) + cost) / 1e6,
-            "cost_usd": cost / 1e6,
+            "revenue_usd": revenue / 1e6,
+            "cost_usd": (revenue - self.profit) / 1e6,
             "arrivals": len(passengers),
             "served": served,
             "lost": int((passengers[:, LEFT] >= 0).sum()),
@@ -283,6 +320,11 @@ def _read_rows(field: str, data: object, columns: Sequence[str], source: str | N
 
 def _read_settings(data: object, source: str | None) -> AirSettings:
     entry = require_keys("settings", data, [each.name for each in fields(AirSettings)], (), source)
-    if not isinstance(entry["taper"], bool):
-        raise FieldError("settings.taper", entry["taper"], "true or false", source)
+    for name in ("taper", "refill", "home"):
+        if not isinstance(entry[name], bool):
+            raise FieldError(f"settings.{name}", entry[name], "true or false", source)
+    if entry["tariff"] not in TARIFFS:
+        raise FieldError("settings.tariff", entry["tariff"], "'flat' or 'peak'", source)
+    for name in ("lost_cost", "wait_cost"):
+        require_integer(f"settings.{name}", entry[name], 0, _MOST, source)
     return AirSettings(**entry)

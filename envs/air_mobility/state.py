@@ -62,7 +62,8 @@ STANDS, CHARGERS, DELAY_MEAN, KIND, NUM_VERTIPORT_DATA = range(5)
 
 # --- columns of Problem.pair ------------------------------------------------------------------------------------------
 # NEED is what the battery must hold before the flight: its energy, the escape from the destination, the reserve.
-FLYABLE, ENERGY, CRUISE, COST, NEED, DISTANCE, NUM_PAIR_DATA = range(7)
+# ELECTRIC is the part of COST that is electricity, HOMING the cost of the cheapest way, if need be by other vertiports.
+FLYABLE, ENERGY, CRUISE, COST, NEED, DISTANCE, ELECTRIC, HOMING, NUM_PAIR_DATA = range(9)
 
 # --- columns of Problem.start -----------------------------------------------------------------------------------------
 START_AT, START_ENERGY = range(2)
@@ -70,7 +71,8 @@ START_AT, START_ENERGY = range(2)
 # --- columns of State.clock -------------------------------------------------------------------------------------------
 # SEED keys what is still hidden; NEXT_ARRIVAL, NEXT_LOSS and NEXT_CLOSURE say how far the day's lists are worked off.
 # GIVEN says that delays and downtimes are those of the instance's own day. PAID is the profit that rewards have told.
-# EARNED is the revenue. The last ones add up what `metrics` tells, MASKED_FIRST + r what rule r has masked.
+# EARNED is the revenue. WAIT_SUM is for how long those have waited who boarded, WAIT_LEFT those who are there when the
+# day ends. The last ones add up what `metrics` tells, MASKED_FIRST + r what rule r has masked.
 (
     SEED,
     STATUS,
@@ -101,12 +103,14 @@ START_AT, START_ENERGY = range(2)
     ENERGY_USED,
     ENERGY_CHARGED,
     WAIT_SUM,
+    WAIT_LEFT,
+    HOMING_COST,
     DELAY_SUM,
     HOLD_SUM,
     AIR_TIME,
     CHARGE_TIME,
     MASKED_FIRST,
-) = range(34)
+) = range(36)
 LEGAL_ACTION, UNFLYABLE, LOW_ENERGY, NO_STAND, CLOSED, NO_CORRIDOR, LATE, NUM_REASONS = range(8)
 """Values of State.reason: why a destination may not be flown to."""
 NUM_CLOCK = MASKED_FIRST + NUM_REASONS
@@ -190,6 +194,7 @@ class Problem(NamedTuple):
     rate: NDArray[np.float64]  # [pairs, 48], expected passengers of each quarter hour
     hour_rate: NDArray[np.float64]  # [pairs, 48], of the hour that begins with it
     fare: NDArray[np.int64]  # [pairs, 48], µ$
+    tariff: NDArray[np.int64]  # [48], by how many per cent electricity is dearer
     series: NDArray[np.float32]  # [pairs, 64 * 4], as observations show it
     start: NDArray[np.int64]  # [aircraft of all instances, 2]
     given_begin: NDArray[np.int64]  # flat: of each instance with a day, where each pair's arrivals begin
@@ -215,6 +220,7 @@ class State(NamedTuple):
     when: NDArray[np.int32]  # [n, A], their seconds
     bins: NDArray[np.int32]  # [n, BINS + 1], scratch of sorting
     begin: NDArray[np.int64]  # [n, N * N + 1], where each pair's passengers begin
+    flow: NDArray[np.int64]  # [n, N * N + 3 * N] where aircraft return at the end of the day: scratch
     log: NDArray[np.int64]  # [n, rows, NUM_LOG], decisions, where they are recorded
     charge: NDArray[np.int64]  # [n, rows, NUM_CHARGE], ended charges, where they are recorded
 

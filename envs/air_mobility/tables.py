@@ -16,6 +16,7 @@ from .instance import CENT, DELAY_SLOTS, DOWNTIMES, HALF_HOURS, AirInstance
 from .networks import EARTH_RADIUS
 from .observation import FARE_UNIT, MOST_SERIES, RATE_UNIT, SERIES_FEATURES, SERIES_STEPS
 from .options import AirOptions
+from .vehicles import WH
 from .world import CLOSURE_CHANCE, most_arrivals
 
 SERIES_ROOM = INTERVALS + SERIES_STEPS
@@ -24,6 +25,10 @@ DOLLAR = 1e6
 _TOLD = 100
 """A day's fares, if all passengers flew, come to so many units of reward."""
 _FLEET = 40
+CHEAP_UNTIL, CHEAP, DEAR_FROM, DEAR = 8, -20, 40, 60
+"""The tariff "peak": quarter hours, and by how many per cent electricity is dearer."""
+_NO_WAY = 10**10
+"""µ$ of a way that there is not."""
 
 
 class Room(NamedTuple):
@@ -95,6 +100,7 @@ def build(instances: Sequence[AirInstance], options: AirOptions) -> d.Problem:
     for instance in instances:
         _add(parts, counts, instance, options)
     parts["options"] = [_options(options)]
+    parts["tariff"] = [tariff(options)]
     empty = {
         "given_begin": np.zeros(1, dtype=np.int64),
         "given_second": np.zeros(1, dtype=np.int64),
@@ -109,7 +115,9 @@ def build(instances: Sequence[AirInstance], options: AirOptions) -> d.Problem:
 
 def _options(options: AirOptions) -> NDArray[np.int64]:
     row = np.zeros(d.NUM_OPTIONS, dtype=np.int64)
-    row[d.OPT_TAPER] = options.taper
+    settings = options.settings
+    row[d.OPT_TAPER], row[d.OPT_REFILL], row[d.OPT_HOME] = settings.taper, settings.refill, settings.home
+    row[d.OPT_LOST_COST], row[d.OPT_WAIT_COST] = settings.lost_cost, settings.wait_cost
     row[d.OPT_SCALE] = options.reward_scale == "instance"
     return row
 
@@ -132,7 +140,7 @@ def _add(
         vehicle.unload,
     )
     row[d.SEATS], row[d.STAY], row[d.POWER] = vehicle.seats, vehicle.stay, vehicle.charge_power
-    row[d.WORST], row[d.REWARD_SCALE] = _worst(instance), _reward_scale(instance)
+    row[d.WORST], row[d.REWARD_SCALE] = _worst(instance, options), _reward_scale(instance)
     noise = options.noise
     if instance.day is not None:
         noise = instance.day.noise
@@ -151,6 +159,8 @@ def _add(
         instance.cost,
         vehicle.reserve + instance.energy + instance.escape[None, :],
         network.distance,
+        vehicle.electricity * instance.energy // WH,
+        homing_costs(instance),
     )
     parts["pair"].append(np.stack([array.reshape(-1) for array in pairs], axis=1).astype(np.int64))
     rate = instance.forecast
@@ -220,13 +230,38 @@ def _series(instance: AirInstance) -> NDArray[np.float32]:
     return np.minimum(values, MOST_SERIES).reshape(n * n, -1).astype(np.float32)
 
 
-def _worst(instance: AirInstance) -> int:
-    """A profit that no day of legal flights ends below: all aircraft always fly what costs most per time, empty."""
-    vehicle = instance.vehicle
+def tariff(options: AirOptions) -> NDArray[np.int64]:
+    """int64 [48], by how many per cent electricity is dearer than flat in each quarter hour."""
+    extra = np.zeros(INTERVALS, dtype=np.int64)
+    if options.tariff == "peak":
+        extra[:CHEAP_UNTIL], extra[DEAR_FROM:] = CHEAP, DEAR
+    return extra
+
+
+def homing_costs(instance: AirInstance) -> NDArray[np.int64]:
+    """int64 [n, n], µ$ of the cheapest flights from a vertiport to another (Floyd and Warshall)."""
+    cost = np.where(instance.flyable, instance.cost, _NO_WAY)
+    np.fill_diagonal(cost, 0)
+    for via in range(len(cost)):
+        cost = np.minimum(cost, cost[:, via, None] + cost[None, via])
+    return np.minimum(cost, _NO_WAY)
+
+
+def _worst(instance: AirInstance, options: AirOptions) -> int:
+    """A profit that no day of legal flights ends below.
+
+    All aircraft always fly what costs most per time, empty, when electricity is dear; they return on the dearest ways;
+    all passengers of a day that is as full as there is room for wait in vain.
+    """
+    vehicle, settings = instance.vehicle, options.settings
     length = vehicle.board + vehicle.unload + instance.cruise[instance.flyable]
-    cost = instance.cost[instance.flyable]
+    cost = instance.cost[instance.flyable] * (100 + DEAR) // 100
     rate, most = float((cost / length).max()), int(cost.max())
-    return -instance.num_aircraft * (math.ceil(rate * instance.horizon) + most) - 1
+    each = math.ceil(rate * instance.horizon) + most
+    if settings.home:
+        each += int(homing_costs(instance).max())
+    unserved = settings.lost_cost + settings.wait_cost * instance.patience // 3600 + 1
+    return -instance.num_aircraft * each - unserved * most_arrivals(instance, options.noise)
 
 
 def _reward_scale(instance: AirInstance) -> int:

@@ -23,6 +23,7 @@ from .schedule import AirSchedule
 _INTERVAL, _HALF_HOUR, _DELAY_SLOT = 900, 1800, 300
 _DELAY_SLOTS, _HALF_HOURS, _LANDINGS = 144, 24, 64
 _CENT = 10_000
+_PEAK_CHEAP_UNTIL, _PEAK_DEAR_FROM = 7200, 36_000
 _WH = 3600
 _FULL, _READY, _DECIDES = 0, 2, 3  # kinds of events in the order in which they happen at equal times
 _MOST_CRUISE_DELAY = 1800
@@ -111,9 +112,12 @@ class _Facts:
     def cruise(self, i: int, j: int) -> int:
         return -(-self.vehicle.cruise_numerator * self.distance[i][j] // self.vehicle.cruise_denominator)
 
-    def cost(self, i: int, j: int) -> int:
+    def cost(self, i: int, j: int, t: int) -> int:
         vehicle, miles = self.vehicle, self.distance[i][j]
-        return vehicle.cost_mile * miles + vehicle.landing_fee + vehicle.electricity * self.energy(i, j) // _WH
+        electricity = vehicle.electricity * self.energy(i, j) // _WH
+        if self.schedule.settings.tariff == "peak":
+            electricity += electricity * (-20 if t < _PEAK_CHEAP_UNTIL else 60 if t >= _PEAK_DEAR_FROM else 0) // 100
+        return vehicle.cost_mile * miles + vehicle.landing_fee + electricity
 
     def escape(self, j: int) -> int:
         """What it takes to get from j to the nearest charger."""
@@ -378,6 +382,8 @@ def _energy_violations(facts: _Facts) -> Iterator[str]:
             stored[a] = now
         if flight is not None:
             stored[a] -= facts.energy(flight.i, flight.j)
+            if facts.schedule.settings.refill:  # by the time it is ready
+                stored[a] = facts.vehicle.battery
     yield from _charge_violations(facts, expected)
 
 
@@ -427,6 +433,6 @@ def _reward_violations(facts: _Facts) -> Iterator[str]:
     for d in facts.decisions:
         expected = 0
         if d.flies:
-            expected = d.boarded * facts.fare[d.i][d.j][d.t // _INTERVAL] * _CENT - facts.cost(d.i, d.j)
+            expected = d.boarded * facts.fare[d.i][d.j][d.t // _INTERVAL] * _CENT - facts.cost(d.i, d.j, d.t)
         if d.reward != expected:
             yield f"{d}: earns {d.reward} micro-dollars, expected {expected}"

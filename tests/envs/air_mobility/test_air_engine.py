@@ -70,25 +70,41 @@ def test_greedy_profit_has_the_golden_days(name: str):
     assert (profit // 100, *counts) == GOLDEN_DAYS[name]
 
 
-@pytest.mark.parametrize("options", [{}, {"noise": 2.0}, {"taper": True}, {"instance": "nyc8-high-tight"}])
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"noise": 2.0},
+    {"taper": True},
+    {"instance": "nyc8-high-tight"},
+    {"instance": "sf8-medium", "vehicle": "evtol-2025", "fleet": 30},
+    {"refill": True, "fares": "2022"},
+    {"tariff": "peak", "lost_cost": 1.5, "wait_cost": 0.7},
+    {"home": True, "instance": "dfw8-high"},
+    {"home": True, "instance": "rand12x30-medium-s1", "lost_cost": 3.0},
+]
+
+
+@pytest.mark.parametrize("options", VARIANTS, ids=str)
 def test_logs_of_random_days_are_valid_and_tell_the_same(options: dict[str, Any]):
     for seed in range(3):
         engine = day(seed, random_choice(seed), **options)
         schedule = engine.schedule(0)
         assert validate(schedule) == []
-        assert schedule.profit == engine.objectives()[0]
+        assert schedule.objective == engine.objectives()[0]
         told, counted = schedule.metrics(), engine.metrics(0)
         assert {key: counted[key] for key in told} == pytest.approx(told)
 
 
-def test_a_log_is_valid_at_every_time_of_the_day():
-    engine = make_engine(1, record=True)
+@pytest.mark.parametrize("options", [VARIANTS[0], {"tariff": "peak", "lost_cost": 2.0, "wait_cost": 1.0, "home": True}])
+def test_a_log_is_valid_at_every_time_of_the_day(options: dict[str, Any]):
+    engine = make_engine(1, record=True, **options)
     engine.reset([3])
     choose = random_choice(3)
     for step in range(400):
         engine.step(choose(engine))
         if step % 20 == 0:
-            assert validate(engine.schedule(0)) == []
+            schedule = engine.schedule(0)
+            assert validate(schedule) == []
+            assert schedule.objective == engine.objectives()[0]
 
 
 def test_staying_all_day_earns_nothing():
@@ -173,9 +189,10 @@ def test_illegal_actions_are_explained_and_change_nothing():
     assert {d.UNFLYABLE, d.LOW_ENERGY, d.LATE} <= seen
 
 
-def test_rewards_sum_to_the_profit_and_times_to_the_day():
+@pytest.mark.parametrize("options", [{}, {"lost_cost": 2.0, "wait_cost": 3.0, "home": True}], ids=str)
+def test_rewards_sum_to_the_objective_and_times_to_the_day(options: dict[str, Any]):
     for scale in ("instance", "none"):
-        engine = make_engine(2, reward_scale=scale)
+        engine = make_engine(2, reward_scale=scale, **options)
         engine.reset([0, 1])
         choose, total, elapsed = random_choice(0), np.zeros(2), np.zeros(2)
         while engine.is_running().any():
@@ -185,3 +202,44 @@ def test_rewards_sum_to_the_profit_and_times_to_the_day():
         assert elapsed.tolist() == [43_200.0, 43_200.0]
         np.testing.assert_allclose(total * engine.reward_scale(0), engine.objectives(), atol=1.0)
     assert engine.reward_scale(0) == 1e6
+
+
+def test_staying_costs_what_lost_and_waiting_passengers_do():
+    engine = day(4, stay, lost_cost=2.0, wait_cost=3.0, noise=0.0)
+    found, arrivals = engine.metrics(0), engine.schedule(0).day.arrivals
+    seconds = np.concatenate(arrivals)
+    waited = int(np.minimum(43_200 - seconds, 1800).sum())
+    lost = int((seconds + 1800 < 43_200).sum())
+    assert found["lost"] == lost
+    assert engine.objectives()[0] == -2_000_000 * lost - 3_000_000 * waited // 3600
+
+
+def test_the_old_rules_refill_at_once_and_charge_whole_dollars():
+    engine = day(0, random_choice(0), refill=True, fares=2022)
+    flights = engine.schedule(0).flights
+    assert len(engine.schedule(0).charges) == 0
+    battery = engine.instance(0).vehicle.battery
+    assert set(flights[:, 8].tolist()) == {battery}
+    la = engine.instance(0)
+    assert la.fare[0, 1].tolist() == [800] * 48  # 5.64 miles
+
+
+def test_dear_electricity_is_paid_from_four_o_clock():
+    flat, peak = (day(0, greedy_profit, tariff=tariff, noise=0.0) for tariff in ("flat", "peak"))
+    la = flat.instance(0)
+    for engine in (flat, peak):
+        for t, _, i, j, boarded, *_, reward in engine.schedule(0).flights.tolist():
+            wh = int(la.energy[i, j]) // 3600
+            price = 200 if engine is flat or 7200 <= t < 36_000 else 160 if t < 7200 else 320
+            cost = 16_000 * int(la.network.distance[i, j]) + 5_000_000 + price * wh
+            assert reward == boarded * int(la.fare[i, j, t // 900]) * 10_000 - cost
+
+
+def test_a_fleet_that_comes_home_by_itself_pays_nothing():
+    engine = day(0, stay, home=True)
+    assert engine.metrics(0)["homing_usd"] == 0.0
+    away = day(0, random_choice(1), home=True)
+    assert away.metrics(0)["homing_usd"] > 0.0
+    assert away.metrics(0)["profit_usd"] * 1e6 - away.objectives()[0] == pytest.approx(
+        1e6 * away.metrics(0)["homing_usd"]
+    )
