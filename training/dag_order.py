@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..agents.agent import Agent
 from ..agents.checkpoint import Arrays
-from ..agents.soc.learned_list import Planner, fresh_row, split_row
+from ..agents.soc.learned_list import TRAINING_PASSES, Planner, fresh_row, split_row
 from ..agents.soc.order_agent import STATIC_DAG, DagOrderAgent, network_card, row_of
 from ..agents.soc.problem import problem_of
 from ..envs.core.names import split_list
@@ -40,7 +40,7 @@ class Graphs(Ordered):
     def costs(self, chosen: Sequence[int], rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """The variants are the players."""
         planners = [self.planners[k] for k in chosen]
-        return np.log(np.array([planner.play(rows) / planner.first for planner in planners]))
+        return np.log(np.array([planner.play(rows, TRAINING_PASSES) / planner.first for planner in planners]))
 
     def score(self, row: NDArray[np.float64]) -> float:
         logs = self.costs(range(len(self)), row[None]).min(axis=(1, 2, 3))

@@ -38,7 +38,7 @@ class Ordered(ABC):
 
     @abstractmethod
     def score(self, row: NDArray[np.float64]) -> float:
-        """Geometric mean of costs over the reference's, of all instances, as the agent plays them."""
+        """Geometric mean of costs over the reference's, of all instances; the reference itself is at hand."""
 
 
 class OrderAgent(Protocol):

@@ -23,18 +23,23 @@ from numpy.typing import NDArray
 from ...envs.core.compile import compiled
 from ...envs.core.random import uniform
 from .. import learned_order as rows
-from .lists import NO_TABLE, NONE, begin_at, clear, find_place, free_time, heft, order_by_priority, put, tolerance
+from .lists import NO_TABLE, NONE, begin_at, clear, free_time, heft, order_by_priority, put, tolerance
 from .plan_outlook import FIRST_OF_PASS, FIRST_PLAYER, FIXED, GENERAL, PLAYERS, Outlook, outlook_of
 from .problem import Plan, Problem, Room
 
 HIDDEN = 8
-PASSES = 6
+PASSES, TRAINING_PASSES = 8, 6
 
 SEEN = ("start", "finish", "floats", "path", "own_start", "time_there", "moved")
 """Of a task in the plan that the pass before left, in shares of its makespan."""
 
 TERMS = ("oct", "through", "time", "idle", "moves", "data", "load", "late", "ahead")
-"""What counts for a PE beside the finish, in mean task times."""
+"""What counts for a PE beside the task's finish there: the optimistic cost of what follows; the longest that a
+successor takes from there to the end, if it and all that follows stay as they were; the task's time; how long the PE
+waits for it; whether it ran elsewhere before; when its data is there; when the PE is free; by how much later it then
+is; and the longest that a successor or the task that came next on this PE takes."""
+
+_OCT, _THROUGH, _TIME, _IDLE, _MOVES, _DATA, _LOAD, _LATE, _AHEAD = range(1, 1 + len(TERMS))
 
 _LEAK = 0.1
 _DIFFERENCE = 0.1
@@ -84,8 +89,7 @@ class Desk(NamedTuple):
         ground_front, ground_back: float64 [N, HIDDEN], what hidden units get from all that no pass changes.
         outputs: float64 [N, 1 + len(TERMS)], what the network says.
         hidden: float64 [HIDDEN]. general: float64 [len(GENERAL)]. common: float64 [HIDDEN + 1 + len(TERMS)].
-        through: float64 [P], terms: float64 [P, len(TERMS)], scratch.
-        place, begin: int64 [P], scratch.
+        pointer: int64 [P], places in the timelines of the pass before.
         old: int64 [N], starts of the pass before in the same direction.
         best: int64 [1], the least makespan. best_pe, best_start: int64 [N].
     """
@@ -98,10 +102,7 @@ class Desk(NamedTuple):
     hidden: NDArray[np.float64]
     general: NDArray[np.float64]
     common: NDArray[np.float64]
-    through: NDArray[np.float64]
-    terms: NDArray[np.float64]
-    place: NDArray[np.int64]
-    begin: NDArray[np.int64]
+    pointer: NDArray[np.int64]
     old: NDArray[np.int64]
     best: NDArray[np.int64]
     best_pe: NDArray[np.int64]
@@ -112,12 +113,14 @@ class Desk(NamedTuple):
         problem = outlook.front.problem
         tasks, pes = problem.graph.times.shape
         outputs = 1 + len(TERMS)
+
+        def integers(count: int) -> NDArray[np.int64]:
+            return np.zeros(count, dtype=np.int64)
+
         return cls(
             Room.of(problem), Room.of(problem), np.zeros((tasks, HIDDEN)), np.zeros((tasks, HIDDEN)),
             np.zeros((tasks, outputs)), np.zeros(HIDDEN), np.zeros(len(GENERAL)), np.zeros(HIDDEN + outputs),
-            np.zeros(pes), np.zeros((pes, len(TERMS))), np.zeros(pes, dtype=np.int64), np.zeros(pes, dtype=np.int64),
-            np.zeros(tasks, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(tasks, dtype=np.int64),
-            np.zeros(tasks, dtype=np.int64),
+            integers(pes), integers(tasks), integers(1), integers(tasks), integers(tasks),
         )  # fmt: skip
 
 
@@ -243,6 +246,8 @@ def make_pass(view, ground, room, other, unit, desk, weights, turn, noise, key):
             room.priority[i] -= noise * unit * math.log(-math.log(max(uniform(key, 0, i), 1e-300)))
     order_by_priority(view.problem, room)
     clear(room)
+    for p in range(len(desk.pointer)):
+        desk.pointer[p] = other.filled[p] if turn > 0 else 0
     makespan = 0
     for number in range(tasks):
         task = room.list[number]
@@ -302,10 +307,9 @@ def _ask(view, ground, room, other, unit, desk, weights, turn, span):
 def _place(view, room, other, unit, desk, task, turn):
     """Put a task on the PE of the least finish and weighed terms."""
     problem = view.problem
-    graph = problem.graph
+    graph, weight = problem.graph, desk.outputs[task]
     times = graph.times
-    terms, place, begin = desk.terms, desk.place, desk.begin
-    shortest, least_oct, least_through, least_data, least_free, least_ahead = 2**62, 1e300, 1e300, 1e300, 1e300, 1e300
+    chosen, chosen_place, chosen_begin, chosen_finish, least = NONE, 0, 0, 0, 0.0
     for p in range(times.shape[1]):
         time = times[task, p]
         if time < 0:
@@ -314,55 +318,55 @@ def _place(view, room, other, unit, desk, task, turn):
         for e in range(graph.first_in[task], graph.first_in[task + 1]):
             k = graph.in_task[e]
             ready = max(ready, room.finish[k] + view.in_time[e, view.link[room.pe[k], p]])
-        place[p] = find_place(room, p, ready, time, True)
-        begin[p] = begin_at(room, p, place[p], ready)
-        free = free_time(room, p)
-        through = 0
+        place = _find_place(room, p, ready, time)
+        begin, free = begin_at(room, p, place, ready), free_time(room, p)
+        finish = begin + time
+        value = weight[_OCT] * view.oct[task, p] + weight[_TIME] * time + weight[_DATA] * ready + weight[_LOAD] * free
+        value = finish + _WEIGHT * (value + weight[_LATE] * max(finish - free, 0))
+        if place == room.filled[p]:
+            value += _WEIGHT * weight[_IDLE] * (begin - free)
         if turn > 0:
+            through = 0
             for e in range(graph.first_out[task], graph.first_out[task + 1]):
                 j = graph.out_task[e]
                 through = max(through, view.out_time[e, view.link[p, other.pe[j]]] + other.finish[j])
-            ahead = through
-            low, high = 0, other.filled[p]
-            while low < high:
-                middle = (low + high) // 2
-                if other.slot_finish[p, middle] < other.finish[task]:
-                    low = middle + 1
-                else:
-                    high = middle
-            if low > 0:
-                ahead = max(ahead, other.slot_finish[p, low - 1])
-            terms[p, 8] = float(ahead)
-        else:
-            terms[p, 8] = 0.0
-        terms[p, 0] = view.oct[task, p]
-        terms[p, 1] = float(through)
-        terms[p, 2] = float(time)
-        terms[p, 3] = float(begin[p] - free) if place[p] == room.filled[p] else 0.0
-        terms[p, 4] = unit if turn > 0 and p != other.pe[task] else 0.0
-        terms[p, 5] = float(ready)
-        terms[p, 6] = float(free)
-        terms[p, 7] = float(max(begin[p] + time - free, 0))
-        shortest = min(shortest, time)
-        least_oct, least_through = min(least_oct, terms[p, 0]), min(least_through, terms[p, 1])
-        least_ahead = min(least_ahead, terms[p, 8])
-        least_data, least_free = min(least_data, terms[p, 5]), min(least_free, terms[p, 6])
-    chosen, chosen_finish, least = NONE, 0, 0.0
-    for p in range(times.shape[1]):
-        time = times[task, p]
-        if time < 0:
-            continue
-        terms[p, 0] -= least_oct
-        terms[p, 1] -= least_through
-        terms[p, 2] -= shortest
-        terms[p, 5] -= least_data
-        terms[p, 6] -= least_free
-        terms[p, 8] -= least_ahead
-        value = float(begin[p] + time)
-        for k in range(len(TERMS)):
-            value += _WEIGHT * desk.outputs[task, 1 + k] * terms[p, k]
+            ahead = max(through, _next_finish(other, desk.pointer, p, other.finish[task]))
+            value += _WEIGHT * (weight[_THROUGH] * through + weight[_AHEAD] * ahead)
+            if p != other.pe[task]:
+                value += _WEIGHT * weight[_MOVES] * unit
         margin = tolerance(least)
-        earlier = begin[p] + time < chosen_finish
-        if chosen < 0 or value < least - margin or (value <= least + margin and earlier):
-            chosen, chosen_finish, least = p, begin[p] + time, value
-    put(problem, room, task, chosen, place[chosen], begin[chosen])
+        if chosen < 0 or value < least - margin or (value <= least + margin and finish < chosen_finish):
+            chosen, chosen_place, chosen_begin, chosen_finish, least = p, place, begin, finish, value
+    put(problem, room, task, chosen, chosen_place, chosen_begin)
+
+
+@compiled
+def _find_place(room, p, ready, time):
+    """As `find_place` with insertion; it looks from the end on, where most tasks go."""
+    filled = room.filled[p]
+    low = filled
+    while low > 0 and room.slot_finish[p, low - 1] > ready:
+        low -= 1
+    place = low
+    while place < filled:
+        begin = ready if place == low else max(ready, room.slot_finish[p, place - 1])
+        if begin + time <= room.slot_start[p, place]:
+            break
+        place += 1
+    return place
+
+
+@compiled
+def _next_finish(other, pointer, p, finish):
+    """The latest finish on a PE before a time, in the plan of the pass before; 0 where there is none.
+
+    Args:
+        pointer: int64 [P], where it was found for the task before, which mostly is near.
+    """
+    at = pointer[p]
+    while at > 0 and other.slot_finish[p, at - 1] >= finish:
+        at -= 1
+    while at < other.filled[p] and other.slot_finish[p, at] < finish:
+        at += 1
+    pointer[p] = at
+    return other.slot_finish[p, at - 1] if at > 0 else 0

@@ -23,7 +23,8 @@ from .plan_outlook import FIXED, GENERAL
 from .problem import Plan, problem_of
 
 STATIC_DAG = "makespan/StaticDag-v0"
-NOISE = 0.5
+NOISE = 1.2
+"""Usual temperature of samples: noise of the first pass's priorities, in mean task times."""
 
 
 def network_card() -> dict[str, Any]:
