@@ -175,7 +175,7 @@ class _Program:
 
     def _add_flow(self) -> None:
         """Who is in a state was there at the beginning or came from another."""
-        epochs, count, states, levels = self._shape
+        epochs, count, states, _ = self._shape
         right = np.zeros((epochs, count, states))
         right[0] = self._arms.start
         rows = self._rows.add_rows(True, right)
