@@ -11,7 +11,7 @@ from ..core.arena import Arena, Field
 from ..core.compile import compiled
 from ..core.engine import Kernels
 from ..core.ordered import BEGIN, LEAVE, REWRITE, STEP, OrderedEngine
-from ..core.pack import Pack
+from ..core.pack import Pack, prefetch
 from . import state as d
 from .card import OBJECTIVE
 from .dynamics import advance, is_legal, objective, reset_state
@@ -31,6 +31,7 @@ STATUS_NAMES = ("running", "finished", "illegal")
 RULES = ("legal", "unflyable", "energy", "stands", "closed", "corridors", "late")
 """What each value of `State.reason` says."""
 _KWH = 3_600_000
+_CACHE_BYTES = 2 * 2**20
 
 
 class Orders(NamedTuple):
@@ -39,6 +40,7 @@ class Orders(NamedTuple):
     order: NDArray[np.int64]  # [n]
     seed: NDArray[np.int64]  # [n]
     chosen: NDArray[np.int64]  # [n], index of the instance
+    ahead: NDArray[np.int64]  # [2], how many items of a copy's state and observation to ask for ahead; 0: nothing
 
 
 @compiled
@@ -80,6 +82,9 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
         order = orders.order[i]
         changed = order != LEAVE
         if order == STEP:
+            if orders.ahead[0] > 0 and i + 1 < high:
+                prefetch(state.clock, i + 1, 0, orders.ahead[0])
+                prefetch(view.floats, i + 1, 0, orders.ahead[1])
             changed = step(problem, state, outcome, i, actions[i])
         elif order == BEGIN:
             reset_state(problem, state, i, orders.seed[i], orders.chosen[i])
@@ -152,7 +157,11 @@ class AirEngine(OrderedEngine):
         self.problem = Pack(self._known_tables())
         self.chosen = np.full(num_copies, -1, dtype=np.int64)
         self._make_arrays()
-        self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen))
+        # What fits into the cache is at hand anyway.
+        large = self._arena.memory.nbytes + self.block.memory.nbytes > _CACHE_BYTES
+        items = self._arena.positions["begin"] // self.state.clock.itemsize
+        ahead = np.array([items * large, self.layout.row_bytes // 4 * large], dtype=np.int64)
+        self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen, ahead))
 
     def _make_arrays(self) -> None:
         """Set up state and view for lists of `lengths`."""
