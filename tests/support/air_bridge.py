@@ -13,6 +13,8 @@ from support.air_reference import NETWORKS, PlainDay, PlainFleet, PlainProblem, 
 
 LOG = ("t", "a", "from", "to", "boarded", "entry", "corridor", "ready", "e0", "e1", "reward")
 CHARGE = ("a", "v", "t0", "t1", "J")
+SETTINGS = ("taper", "refill", "tariff", "lost_cost", "wait_cost", "home")
+"""Options that a plain problem has as the environment's log has them."""
 _DOWNTIMES = 64
 
 
@@ -86,13 +88,17 @@ def as_schedule(fleet: PlainFleet, name: str = "tiny", instance: AirInstance | N
         as_day(problem, fleet.day),
         _table(fleet.log, LOG),
         _table(fleet.charging_so_far(), CHARGE),
-        AirSettings(taper=problem.taper),
+        AirSettings(**{name: getattr(problem, name) for name in SETTINGS}),
         fleet.now if fleet.decider is not None else None,
     )
 
 
-def as_plain(instance: AirInstance, taper: bool = False) -> PlainProblem:
-    """The plain problem of an instance; its tables are derived anew."""
+def as_plain(instance: AirInstance, taper: bool = False, **settings: Any) -> PlainProblem:
+    """The plain problem of an instance; its tables are derived anew.
+
+    Args:
+        settings: refill, tariff, lost_cost, wait_cost and home, as they are in the log.
+    """
     network, vehicle = instance.network, instance.vehicle
     plain = PlainVehicle(
         vehicle.battery, vehicle.reserve, vehicle.energy_flight, vehicle.energy_mile,
@@ -117,6 +123,7 @@ def as_plain(instance: AirInstance, taper: bool = False) -> PlainProblem:
         instance.patience_corridor,
         instance.patience,
         taper,
+        **settings,
     )
 
 

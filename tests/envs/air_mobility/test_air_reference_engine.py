@@ -1,5 +1,8 @@
 """The engine and the plain simulator play the same days, decision by decision, in all that may be varied."""
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 from makespan.envs.air_mobility import state as d
@@ -51,7 +54,8 @@ def check_end(engine: AirEngine, copy: int, fleet: PlainFleet, noise: float) -> 
     assert (day.arrivals, day.delay, day.downtime) == (fleet.day.arrivals, fleet.day.delay, fleet.day.downtime)
     assert sorted(day.closures) == sorted(fleet.day.closures)
     assert validate(schedule) == []
-    assert engine.objectives()[copy] == fleet.profit == schedule.profit
+    assert schedule.profit == fleet.profit
+    assert engine.objectives()[copy] == fleet.objective() == schedule.objective
     told, found = engine.metrics(copy), schedule.metrics()
     for name, value in found.items():
         assert told[name] == (None if value is None else pytest.approx(value)), name
@@ -65,7 +69,8 @@ def play_alike(problems, engine: AirEngine, seeds, noise: float, every: int = 1)
     """
     fleets = [PlainFleet(p, realise(p, seed, noise)) for p, seed in zip(problems, seeds, strict=True)]
     chosen = [RULES_OF_PLAY[k % 3](k) for k in range(len(fleets))]
-    rewards = np.zeros(len(fleets))
+    rewards, totals = np.zeros(len(fleets)), np.zeros(len(fleets))
+    plain = all(p.lost_cost == p.wait_cost == 0 and not p.home for p in problems)
     for step in range(100_000):
         actions = np.zeros(len(fleets), dtype=np.int64)
         running = engine.is_running()
@@ -80,15 +85,20 @@ def play_alike(problems, engine: AirEngine, seeds, noise: float, every: int = 1)
         if not running.any():
             break
         outcome = engine.step(actions, check=True)
-        assert outcome.reward[running] == pytest.approx(rewards[running], rel=1e-12)
+        totals += outcome.reward
+        if plain:  # else others earn or pay as well before the next decision
+            assert outcome.reward[running] == pytest.approx(rewards[running], rel=1e-12)
     for copy, fleet in enumerate(fleets):
+        assert totals[copy] * engine.reward_scale(copy) == pytest.approx(fleet.objective(), rel=1e-9, abs=1e-3)
         check_end(engine, copy, fleet, noise)
 
 
-def play_random_days(first: int, count: int, noise: float, taper: bool, every: int = 1) -> None:
-    problems = [random_problem(seed, taper) for seed in range(first, first + count)]
+def play_random_days(first: int, count: int, noise: float, taper: bool, every: int = 1, **settings: Any) -> None:
+    """Args: settings: as a log has them, costs in micro-dollars."""
+    problems = [dataclasses.replace(random_problem(seed, taper), **settings) for seed in range(first, first + count)]
+    options = {key: value / 1e6 if key.endswith("cost") else value for key, value in settings.items()}
     instances = [as_instance(p, name=f"small-{first + k}") for k, p in enumerate(problems)]
-    engine = make_engine(count, instances, record=True, noise=noise, taper=taper)
+    engine = make_engine(count, instances, record=True, noise=noise, taper=taper, **options)
     seeds = list(range(3 * first, 3 * first + count))
     engine.reset(seeds, instances=instances)
     play_alike(problems, engine, seeds, noise, every)
@@ -99,6 +109,22 @@ def test_small_days(noise, taper):
     play_random_days(0, 12, noise, taper)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"refill": True},
+        {"tariff": "peak"},
+        {"lost_cost": 2_500_000},
+        {"wait_cost": 7_000_001},
+        {"home": True},
+        {"refill": True, "tariff": "peak", "lost_cost": 1_000_000, "wait_cost": 3_000_000, "home": True},
+    ],
+    ids=lambda each: "-".join(each),
+)
+def test_small_days_by_other_rules(settings):
+    play_random_days(60, 6, 1.0, False, **settings)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("noise,taper", [(0.0, False), (1.0, False), (2.0, False), (2.0, True)])
 def test_more_than_a_thousand_small_days(noise, taper):
@@ -106,9 +132,17 @@ def test_more_than_a_thousand_small_days(noise, taper):
         play_random_days(first, 50, noise, taper, every=5)
 
 
-@pytest.mark.parametrize("name,noise,taper", [("la8-medium-tight", 2.0, False), ("rand6x15-high-s3", 1.0, True)])
-def test_whole_days(name, noise, taper):
-    engine = make_engine(3, name, record=True, noise=noise, taper=taper)
-    engine.reset([5, 6, 7], instances=[name] * 3)
-    problems = [as_plain(engine.instance(copy), taper) for copy in range(3)]
-    play_alike(problems, engine, [5, 6, 7], noise, every=101)
+@pytest.mark.parametrize(
+    "name,noise,settings",
+    [
+        ("la8-medium-tight", 2.0, {"tariff": "peak"}),
+        ("rand6x15-high-s3", 1.0, {"taper": True}),
+        ("dfw8-low:vehicle=evtol-2025", 1.0, {"wait_cost": 5_000_000}),
+    ],
+)
+def test_whole_days(name, noise, settings):
+    options = {key: value / 1e6 if key.endswith("cost") else value for key, value in settings.items()}
+    engine = make_engine(2, name, record=True, noise=noise, **options)
+    engine.reset([5, 6])
+    problems = [as_plain(engine.instance(copy), **settings) for copy in range(2)]
+    play_alike(problems, engine, [5, 6], noise, every=101)

@@ -98,6 +98,20 @@ def test_stands():
     ]
 
 
+def test_the_objective_counts_who_waits_is_lost_and_must_go_home():
+    problem, day = tiny({(0, 1): 10}, [0], {(0, 1): [0, 100, 3000], (1, 0): [1000, 5000]}, horizon=5400)
+    fleet = PlainFleet(problem, day)
+    fleet.act(1)  # one at 0; the next decision is at 1204
+    schedule = as_schedule(fleet.play(stay))
+    # 0 s for who boards, 1800 for each of three who are lost, 400 for who is still there
+    assert schedule.profit == 11_400_000 - 26_200_000
+    settings = AirSettings(lost_cost=1_000_000, wait_cost=3_600_000)
+    assert dataclasses.replace(schedule, settings=settings).objective == schedule.profit - 3_000_000 - 5_800_000
+    away = dataclasses.replace(schedule, settings=AirSettings(home=True))
+    assert away.objective == schedule.profit - 26_200_000
+    assert dataclasses.replace(away, clock=5000).objective == schedule.profit
+
+
 def test_table():
     header, rows = ferry().table()
     assert len(header) == len(rows[0]) == 11

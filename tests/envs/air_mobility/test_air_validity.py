@@ -296,6 +296,16 @@ def test_rewards():
     says(with_instance(schedule, fare=fare), "expected 19440000")
 
 
+def test_other_rules():
+    schedule = ferry()
+    settings = schedule.settings
+    peak = dataclasses.replace(schedule, settings=dataclasses.replace(settings, tariff="peak"))
+    says(peak, "earns 19400000 micro-dollars, expected 20440000")  # a fifth of 5.20 $
+    full = dataclasses.replace(schedule, settings=dataclasses.replace(settings, refill=True))
+    says(full, "aircraft 0, 2104 s", "has 302400000 J, expected 396000000")
+    says(full, "aircraft 0 charges at V1 from 2104", "where it is not plugged in then")
+
+
 def test_logs_so_far():
     case = CASES["A"]
     fleet = PlainFleet(case.problem, case.day)
