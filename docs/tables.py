@@ -10,13 +10,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import air_mobility_meanings
 import feature_meanings
 import memory_mapping_meanings
 import soc_meanings
+from makespan.agents.rules.air_mobility import RULES as AIR_RULES
 from makespan.agents.rules.job_shop import RULES
 from makespan.agents.rules.memory_mapping import RULES as MEMORY_RULES
 from makespan.agents.rules.rule import Rule
 from makespan.agents.rules.soc import RULES as SOC_RULES
+from makespan.envs.air_mobility.observation import SPEC as AIR_SPEC
+from makespan.envs.air_mobility.options import AirOptions
 from makespan.envs.core.card import dataclass_options
 from makespan.envs.core.spec import Feature, ObservationSpec
 from makespan.envs.job_shop.catalogue import catalogue
@@ -51,18 +55,30 @@ def observation(spec: ObservationSpec, meanings: Meanings) -> str:
     edges = [[f"`edges/{edge.name}`", edge.source, edge.target, _when(edge.dynamic)] for edge in spec.edges]
     parts = [_features(f"nodes/{node.name}", node.name, node.features, meanings) for node in spec.nodes]
     parts.append("**Edges**, int32 [2, room]\n\n" + table(("edges", "from", "to", "changes"), edges))
+    parts += [
+        _features(f"edge_features/{edge.name}", edge.name, edge.features, meanings)
+        for edge in spec.edges
+        if edge.features
+    ]
+    parts += [
+        _features(
+            f"series/{series.name}", f"series/{series.name}", series.features, meanings, f", {series.steps} steps"
+        )
+        for series in spec.series
+    ]
     parts.append(_features("globals", "global", spec.globals, meanings))
     parts.append(_features("actions/features", "action", spec.action_features, meanings))
     return "\n".join(parts)
 
 
-def _features(key: str, group: str, features: Sequence[Feature], meanings: Meanings) -> str:
+def _features(key: str, group: str, features: Sequence[Feature], meanings: Meanings, how_often: str = "") -> str:
     rows = []
     for column, feature in enumerate(features):
         bounds = f"{feature.low:g} … {feature.high:g}"
         meaning = meanings[group, feature.name]
         rows.append([str(column), f"`{feature.name}`", feature.unit, bounds, _when(feature.dynamic), meaning])
-    return f"**`{key}`**, float32\n\n" + table(("", "feature", "unit", "range", "changes", "meaning"), rows)
+    head = f"**`{key}`**, float32{how_often}\n\n"
+    return head + table(("", "feature", "unit", "range", "changes", "meaning"), rows)
 
 
 def _when(dynamic: bool) -> str:
@@ -146,6 +162,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "options": partial(options, SocOptions),
         "observation": partial(observation, SOC_SPEC, soc_meanings.MEANINGS),
         "rules": partial(rules, SOC_RULES),
+    },
+    "environments/air_mobility.md": {
+        "options": partial(options, AirOptions),
+        "observation": partial(observation, AIR_SPEC, air_mobility_meanings.MEANINGS),
+        "rules": partial(rules, AIR_RULES),
     },
     "agents.md": {"rules": partial(rules, RULES)},
 }
