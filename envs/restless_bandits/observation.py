@@ -17,7 +17,6 @@ from .state import NUM_KINDS
 
 _TOP = "largest reward of an arm or a group of arms"
 WIDE = 64.0
-QUARTERS = 4
 
 
 def _amount(name: str, unit: str = "1", dynamic: bool = True) -> Feature:

@@ -41,7 +41,6 @@ from .observation import (
     MYOPIC_PER_USE,
     NET_GAIN,
     QUARTER,
-    QUARTERS,
     REWARD_NOW,
     SICK_NEIGHBOURS,
     SINCE_VISIT,
@@ -72,15 +71,20 @@ from .state import (
     KIND,
     KNOWN,
     LAST,
+    LEAST_USE,
     LENGTH,
     LEVELS,
     LINKS,
     NOT_FORCED,
     NUM_KINDS,
     OPT_VISITS,
+    PER_HORIZON,
+    PER_LEVEL,
+    PER_STATE,
     PER_TOP,
     PICKED,
     PRICE,
+    QUARTERS,
     RUNNING,
     STATES,
     STATUS,
@@ -212,41 +216,71 @@ def write_slots_of(problem, state, view, i, j):
 
 @compiled
 def write_slot(problem, state, view, i, e):
-    """The features of an element that is not picked."""
-    r = state.clock[i, INSTANCE]
-    dims, per_top = problem.dims[r], problem.scale[r, PER_TOP]
-    floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
-    clear_slot(view, i, e)
+    """The features of an element that is not picked: sums of rewards and means of all else over its arms."""
+    clock = state.clock[i]
+    r = clock[INSTANCE]
+    dims, scale = problem.dims[r], problem.scale[r]
+    per_top, per_horizon = scale[PER_TOP], scale[PER_HORIZON]
     first, end = problem.hit_first[r, e], problem.hit_first[r, e + 1]
-    each = 1.0 / max(end - first, 1)
     myopic, joint, index, levels = 0.0, 0.0, 0.0, 0
+    q0, q1, q2, q3 = 0.0, 0.0, 0.0, 0.0
+    reward, visits, since, passive, treated, need = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    best, together, infects, level, sick, ready, picked = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(first, end):
         j = np.int64(problem.hit_arm[r, k])
-        old = np.int64(state.level[i, j])
+        s, old = np.int64(state.now[i, j]), np.int64(state.level[i, j])
         new = min(old + problem.hit_level[r, k], dims[LEVELS] - 1)
+        brief = problem.brief[r, j]
         levels += new - old
         myopic += expected_of_arm(problem, state, i, KNOWN, j, new) - expected_of_arm(problem, state, i, KNOWN, j, old)
         index += gain_of_level(problem, state, i, j, new) - gain_of_level(problem, state, i, j, old)
-        write_arm_in_slot(problem, state, floats, i, j, at, each)
+        quarter = np.int64(s * scale[QUARTERS])
+        q0 += quarter == 0
+        q1 += quarter == 1
+        q2 += quarter == 2
+        q3 += quarter == 3
+        reward += problem.reward[r, j, s]
+        visits += state.visits[i, j]
+        since += since_visit(problem, state, i, j)
+        passive += chance_up(problem, state, i, KNOWN, j, 0)
+        treated += brief[BRIEF_TREATED]
+        best += brief[BRIEF_BEST]
+        together += brief[BRIEF_JOINT]
+        infects += brief[BRIEF_NEAR]
+        level += old
+        if dims[INFECTS] == 1:
+            sick += sick_share(problem, state, i, j)
+        if problem.options[OPT_VISITS] > 0:
+            need = max(need, visits_needed(problem, state, i, j))
         if dims[JOINTS] > 0:
             joint += gain_of_joints(problem, state, i, j, old, new)
-            ready, picked = joint_shares(problem, state, i, j)
-            floats[at + JOINT_READY] += each * ready
-            floats[at + JOINT_PICKED] += each * picked
+            are_ready, are_picked = joint_shares(problem, state, i, j)
+            ready += are_ready
+            picked += are_picked
+    each = 1.0 / max(end - first, 1)
+    floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
+    floats[at + QUARTER] = q0 * each
+    floats[at + QUARTER + 1] = q1 * each
+    floats[at + QUARTER + 2] = q2 * each
+    floats[at + QUARTER + 3] = q3 * each
+    floats[at + REWARD_NOW] = signed(reward * per_top)
     floats[at + MYOPIC_GAIN] = signed((myopic + joint) * per_top)
     floats[at + JOINT_GAIN] = signed(joint * per_top)
     floats[at + INDEX_GAIN] = signed(index * per_top)
-    floats[at + NET_GAIN] = signed((index - levels * problem.scale[r, PRICE]) * per_top)
-    floats[at + REWARD_NOW] = signed(floats[at + REWARD_NOW])
-    floats[at + BEST_REWARD] = signed(floats[at + BEST_REWARD])
-    floats[at + JOINT_REWARD] = signed(floats[at + JOINT_REWARD])
-    floats[at + INFECTS_REWARD] = min(floats[at + INFECTS_REWARD], WIDE)
-    for column in (JOINT_READY, JOINT_PICKED, SICK_NEIGHBOURS, VISITS_MADE, SINCE_VISIT, UP_PASSIVE, UP_TREATED):
-        floats[at + column] = share(floats[at + column])
-    for column in range(QUARTER, QUARTER + QUARTERS):
-        floats[at + column] = share(floats[at + column])
-    floats[at + LEVEL] = share(floats[at + LEVEL])
+    floats[at + NET_GAIN] = signed((index - levels * scale[PRICE]) * per_top)
+    floats[at + VISITS_MADE] = share(visits * each * per_horizon)
+    floats[at + SINCE_VISIT] = share(since * each)
+    floats[at + UP_PASSIVE] = share(passive * each)
+    floats[at + UP_TREATED] = share(treated * each)
+    floats[at + BEST_REWARD] = signed(best)
+    floats[at + JOINT_REWARD] = signed(together)
+    floats[at + JOINT_READY] = share(ready * each)
+    floats[at + JOINT_PICKED] = share(picked * each)
+    floats[at + SICK_NEIGHBOURS] = share(sick * each)
+    floats[at + INFECTS_REWARD] = min(infects, WIDE)
+    floats[at + LEVEL] = share(level * each * scale[PER_LEVEL])
     floats[at + ARMS_HIT] = share((end - first) / 8.0)
+    floats[at + VISITS_NEEDED] = need
     write_use(problem, state, view, i, e)
 
 
@@ -255,11 +289,13 @@ def write_use(problem, state, view, i, e):
     """What an element takes of the scarce resource, and its gains over that."""
     r = state.clock[i, INSTANCE]
     floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
-    use = use_of(problem, state, i, e)
+    use, per_use = problem.use[r, e], problem.per_use[r, e]
+    if problem.dims[r, KIND] == WALK:
+        use = use_of(problem, state, i, e)
+        per_use = 1.0 / max(use * problem.dims[r, BUDGET], LEAST_USE)
     floats[at + USE] = share(use)
-    relative = max(use * problem.dims[r, BUDGET], 0.05)
-    floats[at + INDEX_PER_USE] = signed(floats[at + INDEX_GAIN] / relative)
-    floats[at + MYOPIC_PER_USE] = signed(floats[at + MYOPIC_GAIN] / relative)
+    floats[at + INDEX_PER_USE] = signed(floats[at + INDEX_GAIN] * per_use)
+    floats[at + MYOPIC_PER_USE] = signed(floats[at + MYOPIC_GAIN] * per_use)
 
 
 @compiled
@@ -269,26 +305,6 @@ def use_of(problem, state, i, e):
     if problem.dims[r, KIND] != WALK or state.picked[i, e] == 1:
         return problem.use[r, e]
     return max(state.detour[i, e] - state.edges[i, 0], 0) / max(problem.dims[r, LENGTH], 1)
-
-
-@compiled
-def write_arm_in_slot(problem, state, floats, i, j, at, each):
-    """Add one arm to the features of an element that acts on it."""
-    clock = state.clock[i]
-    r, s = clock[INSTANCE], np.int64(state.now[i, j])
-    dims, brief, per_top = problem.dims[r], problem.brief[r, j], problem.scale[r, PER_TOP]
-    floats[at + QUARTER + s * QUARTERS // dims[STATES]] += each
-    floats[at + REWARD_NOW] += problem.reward[r, j, s] * per_top
-    floats[at + VISITS_MADE] += each * state.visits[i, j] / dims[HORIZON]
-    floats[at + SINCE_VISIT] += each * since_visit(problem, state, i, j)
-    floats[at + UP_PASSIVE] += each * chance_up(problem, state, i, KNOWN, j, 0)
-    floats[at + UP_TREATED] += each * brief[BRIEF_TREATED]
-    floats[at + BEST_REWARD] += brief[BRIEF_BEST]
-    floats[at + JOINT_REWARD] += brief[BRIEF_JOINT]
-    floats[at + INFECTS_REWARD] += brief[BRIEF_NEAR]
-    floats[at + LEVEL] += each * state.level[i, j] / (dims[LEVELS] - 1)
-    floats[at + SICK_NEIGHBOURS] += each * sick_share(problem, state, i, j)
-    floats[at + VISITS_NEEDED] = max(floats[at + VISITS_NEEDED], visits_needed(problem, state, i, j))
 
 
 @compiled
@@ -334,7 +350,7 @@ def since_visit(problem, state, i, j):
     clock = state.clock[i]
     if state.last[i, j] < 0:
         return 1.0
-    return (clock[EPOCH] - state.last[i, j]) / problem.dims[clock[INSTANCE], HORIZON]
+    return (clock[EPOCH] - state.last[i, j]) * problem.scale[clock[INSTANCE], PER_HORIZON]
 
 
 @compiled
@@ -411,11 +427,15 @@ def write_arm(problem, state, view, i, j):
     """The features of arm j."""
     clock = state.clock[i]
     r, s, k = clock[INSTANCE], np.int64(state.now[i, j]), np.int64(state.level[i, j])
-    dims, brief, per_top = problem.dims[r], problem.brief[r, j], problem.scale[r, PER_TOP]
+    dims, brief, scale = problem.dims[r], problem.brief[r, j], problem.scale[r]
+    per_top = scale[PER_TOP]
     floats, at = view.floats[i], view.offsets[K_ARM] + j * ARM_COLUMNS
-    for quarter in range(QUARTERS):
-        floats[at + quarter] = quarter == s * QUARTERS // dims[STATES]
-    floats[at + 4] = s / (dims[STATES] - 1)
+    quarter = np.int64(s * scale[QUARTERS])
+    floats[at] = quarter == 0
+    floats[at + 1] = quarter == 1
+    floats[at + 2] = quarter == 2
+    floats[at + 3] = quarter == 3
+    floats[at + 4] = s * scale[PER_STATE]
     floats[at + 5] = signed(problem.reward[r, j, s] * per_top)
     floats[at + 6] = signed(expected_of_arm(problem, state, i, KNOWN, j, 0) * per_top)
     floats[at + 7] = signed(expected_of_arm(problem, state, i, KNOWN, j, k) * per_top)
@@ -423,8 +443,8 @@ def write_arm(problem, state, view, i, j):
     if k < dims[LEVELS] - 1:
         more = gain_of_level(problem, state, i, j, k + 1) - gain_of_level(problem, state, i, j, k)
     floats[at + 8] = signed(more * per_top)
-    floats[at + 9] = k / (dims[LEVELS] - 1)
-    floats[at + 10] = share(state.visits[i, j] / dims[HORIZON])
+    floats[at + 9] = k * scale[PER_LEVEL]
+    floats[at + 10] = share(state.visits[i, j] * scale[PER_HORIZON])
     floats[at + 11] = share(since_visit(problem, state, i, j))
     floats[at + 12] = share(chance_up(problem, state, i, KNOWN, j, 0))
     floats[at + 13] = share(brief[BRIEF_TREATED])

@@ -19,7 +19,7 @@ from ..core.compile import compiled
 from .capacity import Capacity
 from .instance import LEAST_UNTREATED, BanditInstance, birth_death
 
-_HALVINGS = 30
+_PRECISION = 1e-3
 
 
 class Priced(NamedTuple):
@@ -53,7 +53,8 @@ def fill_gains(law, reward, price, value, gain):
                 for k in range(levels):
                     total = 0.0
                     for after in range(states):
-                        total += law[j, k, s, after] * (reward[j, after] + value[0, after])
+                        if law[j, k, s, after] > 0.0:
+                            total += law[j, k, s, after] * (reward[j, after] + value[0, after])
                     if k == 0:
                         passive = total
                     gain[t, j, s, k] = total - passive
@@ -87,10 +88,29 @@ def levels_used(law, start, price, gain, share):
                         chosen = k
                 used += share[0, s] * chosen
                 for after in range(states):
-                    share[1, after] += share[0, s] * law[j, chosen, s, after]
+                    if law[j, chosen, s, after] > 0.0:
+                        share[1, after] += share[0, s] * law[j, chosen, s, after]
             for s in range(states):
                 share[0, s] = share[1, s]
     return used
+
+
+@compiled
+def find_price(law, reward, start, supply, high, scratch, gain):
+    """The least price, to a thousandth, at which no more levels than the supply are used. The gains are its."""
+    fill_gains(law, reward, 0.0, scratch, gain)
+    if levels_used(law, start, 0.0, gain, scratch) <= supply:
+        return 0.0
+    low = 0.0
+    while high - low > _PRECISION * high:
+        middle = 0.5 * (low + high)
+        fill_gains(law, reward, middle, scratch, gain)
+        if levels_used(law, start, middle, gain, scratch) > supply:
+            low = middle
+        else:
+            high = middle
+    fill_gains(law, reward, high, scratch, gain)
+    return high
 
 
 def price_arms(instance: BanditInstance) -> Priced:
@@ -99,19 +119,8 @@ def price_arms(instance: BanditInstance) -> Priced:
     gain = np.zeros((instance.horizon, instance.num_arms, instance.num_states, instance.num_levels))
     scratch = np.zeros((2, instance.num_states))
     supply = levels_per_epoch(instance) * instance.horizon
-    low, high = 0.0, max(float(np.abs(reward).max()) * instance.horizon, 1e-9)
-    fill_gains(law, reward, 0.0, scratch, gain)
-    if levels_used(law, instance.start, 0.0, gain, scratch) <= supply:
-        return Priced(gain, 0.0)
-    for _ in range(_HALVINGS):
-        middle = 0.5 * (low + high)
-        fill_gains(law, reward, middle, scratch, gain)
-        if levels_used(law, instance.start, middle, gain, scratch) > supply:
-            low = middle
-        else:
-            high = middle
-    fill_gains(law, reward, high, scratch, gain)
-    return Priced(gain, high)
+    high = max(float(np.abs(reward).max()) * instance.horizon, 1e-9)
+    return Priced(gain, find_price(law, reward, np.array(instance.start), supply, high, scratch, gain))
 
 
 def levels_per_epoch(instance: BanditInstance) -> float:

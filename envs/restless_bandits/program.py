@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import coo_matrix
 
 from ..core.extras import optional
 
@@ -78,6 +77,8 @@ class RowBuilder:
 
     def build(self) -> Rows:
         """All rows."""
+        from scipy.sparse import coo_matrix  # only here: whoever only plays need not wait for it
+
         shape = (len(self._names), len(self._column_upper))
         rows, columns, values = zip(*self._entries, strict=True) if self._entries else ((), (), ())
         matrix = coo_matrix((np.array(values, dtype=np.float64), (rows, columns)), shape=shape).tocsr()

@@ -49,9 +49,24 @@ PLAIN, PACKING, CAPACITY, VISITS, DISTINCT, WALK, LISTED, NUM_KINDS = range(8)
 
 # --- columns of Problem.scale -----------------------------------------------------------------------------------------
 # TOP is the largest reward of an arm or a group of arms, REWARD_SCALE what rewards are divided by, FLOOR an objective
-# that no episode of legal actions falls to. PRICE is that of one level in an epoch, see `prices`. SUPPLY is how much of
-# the scarce resource there is in an epoch.
-TOP, PER_TOP, REWARD_SCALE, FLOOR, PRICE, STRENGTH, SICK, SUPPLY, NUM_SCALES = range(9)
+# that no episode of legal actions falls to. PRICE is that of one level in an epoch, see `prices`.
+# From PER_HORIZON on they are reciprocals, and QUARTERS four over the number of states.
+(
+    TOP,
+    PER_TOP,
+    REWARD_SCALE,
+    FLOOR,
+    PRICE,
+    STRENGTH,
+    SICK,
+    PER_HORIZON,
+    PER_LEVEL,
+    PER_STATE,
+    QUARTERS,
+    NUM_SCALES,
+) = range(12)
+LEAST_USE = 0.05
+"""Gains per use count a use below this share of the supply over the budget as this."""
 
 TRUE, KNOWN = range(2)
 """Of the tables of transitions: what happens, and what whoever plans knows (the same without model error)."""
@@ -97,6 +112,7 @@ class Problem(NamedTuple):
     link: NDArray[np.int32]  # [R, 2, L], edges that couple arms
     link_weight: NDArray[np.float32]  # [R, L]
     use: NDArray[np.float64]  # [R, N], how much of the scarce resource an element takes
+    per_use: NDArray[np.float64]  # [R, N], supply over budget per use
     row: NDArray[np.float64]  # [R, rows, N], PACKING
     limit: NDArray[np.float64]  # [R, rows]
     hours: NDArray[np.int32]  # [R, most hours + 1], CAPACITY: how many workers have so many

@@ -164,6 +164,7 @@ def build(models: Sequence[Model], options: BanditOptions, room: Room) -> d.Prob
         "link": ((2, room.links), np.int32),
         "link_weight": ((room.links,), np.float32),
         "use": ((room.elements,), np.float64),
+        "per_use": ((room.elements,), np.float64),
         "row": ((room.rows, room.elements), np.float64),
         "limit": ((room.rows,), np.float64),
         "hours": ((room.hours + 1,), np.int32),
@@ -193,6 +194,7 @@ def _fill(problem: d.Problem, r: int, model: Model, options: BanditOptions) -> N
     links = _links(instance)
     for number, (u, v, weight) in enumerate(links):
         problem.link[r, :, number], problem.link_weight[r, number] = (u, v), weight
+    problem.per_use[r, :size] = 1.0 / np.maximum(problem.use[r, :size] * instance.feasible.budget, d.LEAST_USE)
     dims, scale = problem.dims[r], problem.scale[r]
     dims[d.ARMS], dims[d.ELEMENTS], dims[d.LEVELS] = arms, size, instance.num_levels
     dims[d.STATES], dims[d.HORIZON] = instance.num_states, instance.horizon
@@ -203,6 +205,9 @@ def _fill(problem: d.Problem, r: int, model: Model, options: BanditOptions) -> N
     top = max(float(np.abs(instance.reward).max()), *(abs(one.weight) for one in instance.joint), 1e-9)
     scale[d.TOP], scale[d.PER_TOP] = top, 1.0 / top
     scale[d.REWARD_SCALE] = max(instance.horizon * max(abs(low), abs(high)), 1e-9)
+    scale[d.PER_HORIZON], scale[d.PER_LEVEL] = 1.0 / instance.horizon, 1.0 / (instance.num_levels - 1)
+    scale[d.PER_STATE] = 1.0 / (instance.num_states - 1)
+    scale[d.QUARTERS] = 4.0 / instance.num_states + 1e-12
     scale[d.FLOOR] = instance.horizon * low - scale[d.REWARD_SCALE]
     if instance.contagion is not None:
         scale[d.STRENGTH], scale[d.SICK] = instance.contagion.strength, instance.contagion.sick
@@ -240,7 +245,12 @@ def _fill_arms(problem: d.Problem, r: int, model: Model) -> None:
 
 def _fill_elements(problem: d.Problem, r: int, instance: BanditInstance) -> None:
     arms, size = instance.num_arms, instance.num_elements
-    effect = np.eye(arms, dtype=np.int64) if instance.effect is None else instance.effect
+    effect = instance.effect
+    if effect is None:
+        each = np.minimum(np.arange(problem.hit_first.shape[1]), arms)
+        problem.hit_first[r], problem.part_first[r] = each, np.minimum(np.arange(problem.part_first.shape[1]), arms)
+        problem.hit_arm[r, :arms], problem.part[r, :arms], problem.hit_level[r, :arms] = each[:arms], each[:arms], 1
+        return
     _chain(problem.hit_first[r], problem.hit_arm[r], [np.flatnonzero(effect[:, i]).tolist() for i in range(size)])
     _chain(problem.part_first[r], problem.part[r], [np.flatnonzero(effect[j]).tolist() for j in range(arms)])
     for i in range(size):
@@ -296,10 +306,10 @@ def _links(instance: BanditInstance) -> list[tuple[int, int, float]]:
 
 
 def _fill_feasible(problem: d.Problem, r: int, feasible: FeasibleSet) -> None:
-    dims, scale, size = problem.dims[r], problem.scale[r], feasible.size
+    dims, size = problem.dims[r], feasible.size
     kind = kind_of(feasible)
     dims[d.KIND], dims[d.BUDGET] = kind, feasible.budget
-    problem.use[r, :size], scale[d.SUPPLY] = 1.0 / feasible.budget, 1.0
+    problem.use[r, :size] = 1.0 / feasible.budget
     if isinstance(feasible, Cardinality):
         dims[d.EXACTLY] = feasible.exactly
     elif isinstance(feasible, Capacity):
