@@ -45,6 +45,7 @@ from .state import (
     BOARDS,
     CHARGERS,
     CLOSED_UNTIL,
+    CLOSURE_SHOWN,
     DECIDED,
     DECIDER,
     DELAY_MEAN,
@@ -67,9 +68,11 @@ from .state import (
     PHASE,
     PLACE,
     PLUGGED,
+    QUEUE_SHOWN,
     QUEUED,
     READY,
     RUNNING,
+    SHOWN,
     SINCE,
     STANDING,
     STANDS,
@@ -126,6 +129,7 @@ def write_new_pair(problem, state, view, i, row, v, w):
     """What never changes of the edge from v to w."""
     room, offsets = state.reason.shape[1], view.offsets
     slot = v * room + w
+    state.pair[i, v * row[VERTIPORTS] + w, SHOWN] = 0
     view.integers[i, offsets[K_PAIRS] + slot] = v
     view.integers[i, offsets[K_PAIRS] + room * room + slot] = w
     at = offsets[K_PAIR] + slot * PAIR_COLUMNS
@@ -133,6 +137,7 @@ def write_new_pair(problem, state, view, i, row, v, w):
     out[0] = data[FLYABLE]
     out[1] = wide(data[DISTANCE] / (100.0 * PAIR_MILES))
     out[2] = wide(data[ENERGY] * problem.measure[state.clock[i, INSTANCE], PER_BATTERY])
+    out[3] = 1.0
 
 
 @compiled
@@ -168,37 +173,48 @@ def write_vertiports(problem, state, view, i, row):
 
 @compiled
 def write_pairs(problem, state, view, i, row):
-    """What changes of the edges between vertiports: queues always, forecast and fare with the quarter hour."""
+    """What changes of the edges between vertiports: queues and closures; with the quarter hour forecast and fare."""
     clock, room, n = state.clock[i], state.reason.shape[1], row[VERTIPORTS]
     now = clock[TIME]
     k = min(now // INTERVAL, INTERVALS - 1)
-    anew = view.memo[i, WRITTEN_INTERVAL] != k
-    view.memo[i, WRITTEN_INTERVAL] = k
-    p = 0
+    if view.memo[i, WRITTEN_INTERVAL] != k:
+        view.memo[i, WRITTEN_INTERVAL] = k
+        write_prices(problem, view, i, row, room, k)
+    for p in range(n * n):
+        pair = state.pair[i, p]
+        waiting, left, shown = pair[TAIL] - pair[HEAD], pair[CLOSED_UNTIL] - now, pair[SHOWN]
+        if waiting == 0 and left <= 0 and shown == 0:
+            continue
+        at = view.offsets[K_PAIR] + (p // n * room + p % n) * PAIR_COLUMNS
+        out = view.floats[i, at : at + PAIR_COLUMNS]
+        pair[SHOWN] = 0
+        if waiting > 0:
+            out[5] = wide(waiting / QUEUE_UNIT)
+            out[6] = share((now - state.second[i, pair[HEAD]]) / AGE_UNIT)
+            pair[SHOWN] += QUEUE_SHOWN
+        elif shown & QUEUE_SHOWN:
+            out[5] = 0.0
+            out[6] = 0.0
+        if left > 0:
+            out[3] = 0.0
+            out[4] = wide(left / CLOSURE_UNIT)
+            pair[SHOWN] += CLOSURE_SHOWN
+        elif shown & CLOSURE_SHOWN:
+            out[3] = 1.0
+            out[4] = 0.0
+
+
+@compiled
+def write_prices(problem, view, i, row, room, k):
+    """Fares and forecasts of a quarter hour."""
+    n = row[VERTIPORTS]
     for v in range(n):
         for w in range(n):
-            pair = state.pair[i, p]
-            at = view.offsets[K_PAIR] + (v * room + w) * PAIR_COLUMNS
-            out = view.floats[i, at : at + PAIR_COLUMNS]
-            waiting = pair[TAIL] - pair[HEAD]
-            if waiting > 0:
-                out[5] = wide(waiting / QUEUE_UNIT)
-                out[6] = share((now - state.second[i, pair[HEAD]]) / AGE_UNIT)
-            else:
-                out[5] = 0.0
-                out[6] = 0.0
-            left = pair[CLOSED_UNTIL] - now
-            if left > 0:
-                out[3] = 0.0
-                out[4] = wide(left / CLOSURE_UNIT)
-            elif v != w:
-                out[3] = 1.0
-                out[4] = 0.0
-            if anew and v != w:
-                data = row[FIRST_PAIR] + p
-                out[7] = wide(problem.fare[data, k] * (MICRO / FARE_UNIT))
-                out[8] = wide(problem.hour_rate[data, k] / HOUR_UNIT)
-            p += 1
+            if v != w:
+                data = row[FIRST_PAIR] + v * n + w
+                at = view.offsets[K_PAIR] + (v * room + w) * PAIR_COLUMNS
+                view.floats[i, at + 7] = wide(problem.fare[data, k] * (MICRO / FARE_UNIT))
+                view.floats[i, at + 8] = wide(problem.hour_rate[data, k] / HOUR_UNIT)
 
 
 @compiled

@@ -156,7 +156,9 @@ NUM_KINDS = 4
 
 # --- columns of State.pair --------------------------------------------------------------------------------------------
 # The passengers who wait are those from HEAD to TAIL - 1 of State.second; up to PASSED - 1 none has patience left.
-HEAD, TAIL, PASSED, CLOSED_UNTIL, NUM_PAIR = range(5)
+# SHOWN says whether the observation shows someone who waits (QUEUE_SHOWN) and a closure (CLOSURE_SHOWN).
+HEAD, TAIL, PASSED, CLOSED_UNTIL, SHOWN, NUM_PAIR = range(6)
+QUEUE_SHOWN, CLOSURE_SHOWN = 1, 2
 
 # --- columns of State.closure, State.log, State.charge ----------------------------------------------------------------
 CLOSES_FROM, CLOSES_TO, CLOSES_AT, CLOSES_FOR, NUM_CLOSURE = range(5)
