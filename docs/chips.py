@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from results import rewrite
 
 Rows = list[dict[str, Any]]
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#4D4D4D")
+_DAG = re.compile(r"random-[a-z-]+-(?P<tasks>[0-9]+)x[0-9]+-c[0-9.]+-b(?P<beta>[0-9.]+)-")
 _MARKERS = ("o", "D", "s", "^", "v", "P", "X", "*", "<", ">", "p")
 
 
@@ -98,6 +100,35 @@ def table(rows: Rows, reference: str | None, agents: list[str]) -> str:
     return "\n".join(lines)
 
 
+def plans(rows: Rows, reference: str | None, agents: list[str]) -> str:
+    """A row per agent: its mean difference to the reference on all DAGs, by their tasks and by beta; time of a plan."""
+    names = agents or list(dict.fromkeys(row["agent"] for row in rows))
+    blocks = {name: [row for row in rows if row["agent"] == name] for name in names}
+    yours = blocks[reference or names[0]]
+    bootstrap = Bootstrap([row["instance"] for row in yours])
+    kinds = [_DAG.match(row["instance"]) for row in yours]
+    groups = [(name, value) for name in ("tasks", "beta") for value in sorted({float(k[name]) for k in kinds if k})]
+    titles = [
+        f"{'β ' if name == 'beta' else ''}{value:g}{' tasks' if name == 'tasks' else ''}" for name, value in groups
+    ]
+    lines = [f"| agent | all | {' | '.join(titles)} | a plan |", "| --- |" + " ---: |" * (len(groups) + 2)]
+    for name, mine in blocks.items():
+        shares = np.array(relative(costs(mine), costs(yours)), dtype=np.float64)
+        every = bootstrap.estimates({"": shares})[""]
+        cells = [f"{per_cent(every.mean)} [{per_cent(every.low)}, {per_cent(every.high)}]"]
+        for group, value in groups:
+            chosen = [bool(kind) and float(kind[group]) == value for kind in kinds]
+            cells.append(per_cent(float(shares[chosen].mean())))
+        seconds = float(np.mean([row["seconds_per_decision"] * row["decisions"] for row in mine]))
+        lines.append(f"| `{name}` | {' | '.join(cells)} | {1e3 * seconds:.2g} ms |")
+    lines += [
+        "",
+        f"Per cent by which makespans differ from those of `{yours[0]['agent']}`, on the mean of {len(yours)} DAGs, "
+        "with 95 % bootstrap intervals.",
+    ]
+    return "\n".join(lines)
+
+
 def pareto(rows: Rows, target: Path) -> None:
     """Mean latency against energy per completed job, a line per agent over the levels."""
     figure = new_figure(8.0, 5.0)
@@ -141,6 +172,7 @@ def main() -> None:
     parser.add_argument("--agents", default="")
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--pareto", type=Path)
+    parser.add_argument("--static", action="store_true")
     given = parser.parse_args()
     rows = read(given.folder)
     if given.pareto:
@@ -149,7 +181,8 @@ def main() -> None:
     if given.each:
         for row in rows:
             row["env_options"]["instance"] = row["instance"]
-    text = table(rows, given.reference, [name for name in given.agents.split(",") if name])
+    make = plans if given.static else table
+    text = make(rows, given.reference, [name for name in given.agents.split(",") if name])
     if given.page:
         rewrite(given.page, given.table, text)
     else:

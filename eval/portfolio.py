@@ -20,7 +20,7 @@ _SAMPLING_SHARE = 0.1
 _SOLVERS = (("cp-sat", 0.1), ("iterated-greedy", 0.6), ("lns", 1.0), ("cp-sat", 1.0))
 _TURNS = {
     MEMORY_MAPPING: (("checkpoints/memory_mapping_order", 0.4), ("order-search", 0.7), ("game-search", 1.0)),
-    STATIC_DAG: (("best-of-lists", 0.1), ("cp-sat", 0.3), ("dag-search", 1.0)),
+    STATIC_DAG: (("best-of-lists", 0.1), ("checkpoints/dag_order", 0.1), ("cp-sat", 0.3), ("dag-search", 1.0)),
 }
 
 
