@@ -107,6 +107,7 @@ _BUILT_IN = {
     "makespan/SocDag-v0": "soc",
     "makespan/StaticDag-v0": "soc",
     "makespan/AirMobility-v0": "air_mobility",
+    "makespan/RestlessBandits-v0": "restless_bandits",
 }
 _registered: dict[str, dict[str, Rule]] = {}
 
