@@ -5,6 +5,7 @@ import functools
 import itertools
 import sys
 
+import gymnasium
 import numpy as np
 import pytest
 from makespan.envs.air_mobility import picture_moment as m
@@ -361,3 +362,24 @@ def test_without_matplotlib(monkeypatch, tmp_path):
         with pytest.raises(MissingExtraError, match="matplotlib"):
             make(schedule)
     assert ansi(schedule)
+
+
+# --- the environment's doors ------------------------------------------------------------------------------------------
+
+
+def test_the_environment_renders():
+    env = gymnasium.make("makespan:makespan/AirMobility-v0", render_mode="rgb_array", instance="la8-high")
+    _, info = env.reset(seed=3)
+    first = env.render()
+    assert isinstance(first, np.ndarray)
+    assert (first.shape, first.dtype) == ((720, 900, 3), np.uint8)
+    for _ in range(200):
+        _, _, _, _, info = env.step(int(np.flatnonzero(info["action_mask"])[-1]))
+    later = env.render()
+    assert isinstance(later, np.ndarray)
+    assert not np.array_equal(later, first)
+    text = gymnasium.make("makespan:makespan/AirMobility-v0", render_mode="ansi", instance="la8-high")
+    text.reset(seed=3)
+    said = text.render()
+    assert isinstance(said, str)
+    assert said.startswith("la8-high, 06:00: profit $0;")
