@@ -431,10 +431,13 @@ def _stochastic(name: str, value: Any, shape: tuple[int, ...], labels: Sequence[
 
 
 def _effect(value: Any, arms: int, levels: int, size: int) -> NDArray[np.int64]:
-    array = np.asarray(value)
+    expected = f"integers of shape ({arms}, {size}): arms x elements of the feasible set"
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise FieldError("effect", "rows of different lengths", expected) from None
     if array.dtype.kind not in "iu" or array.shape != (arms, size):
-        found = f"{array.dtype} of shape {array.shape}"
-        raise FieldError("effect", found, f"integers of shape ({arms}, {size}): arms x elements of the feasible set")
+        raise FieldError("effect", f"{array.dtype} of shape {array.shape}", expected)
     wrong = (array < 0) | (array >= levels)
     if wrong.any():
         j, i = np.argwhere(wrong)[0].tolist()

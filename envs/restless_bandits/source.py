@@ -29,7 +29,7 @@ def resolve(text: str) -> list[BanditInstance]:
     """The instances that one item of a list of instances names.
 
     * ``k3``, ``k2`` (k2a and k2b), ``k0-k8`` (all of them);
-    * ``capacity-j40-3``, for any number of arms and any instance; ``capacity-j40`` (ten), ``path-j20-0-path-j20-4``;
+    * ``capacity-j40-3``, for any number of arms and any instance; ``capacity-j40`` (the first ten);
     * a path or pattern of files;
     * ``random:size=capacity-j20+path-j20:count=20:seed=7``.
 
@@ -49,7 +49,6 @@ def resolve(text: str) -> list[BanditInstance]:
         return [known_case(one) for one in SETS[name.base]]
     if name.base in _families():
         return [_named(f"{name.base}-{number}") for number in range(PER_SET)]
-    known = [*NAMES, *_SHIPPED]
     if name.base in NAMES:
         return [known_case(name.base)]
     first, _, last = name.base.partition("-")
@@ -57,9 +56,7 @@ def resolve(text: str) -> list[BanditInstance]:
         return [known_case(one) for group in expand_range(name.base, list(SETS)) for one in SETS[group]]
     if Path(name.base).is_file():
         raise UserError(f"unknown instance {name.base!r}; to read the file of this name write './{name.base}'")
-    if name.base.partition("-")[0] not in FAMILIES:
-        raise UnknownNameError("instance", name.base, [*known, *SETS, *_families()])
-    return [_named(one) for one in expand_range(name.base, known)]
+    raise UnknownNameError("instance", name.base, [*names(), *SETS, *_families()])
 
 
 def _families() -> list[str]:
