@@ -131,6 +131,7 @@ class AirEngine(OrderedEngine):
     kernels = Kernels("air-mobility", is_running, advance, write_actions, episode_seed)
     shared_fields = Problem._fields
     recorded_fields = ("log", "charge")
+    imagines_typical = True
     carry_out = carry_out
     room_names: ClassVar[tuple[str, ...]] = Room._fields
 

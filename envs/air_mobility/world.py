@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.compile import compiled
-from ..core.random import combine, uniform
+from ..core.random import TYPICAL, combine, uniform
 from .demand import INTERVAL, INTERVALS
 from .instance import DELAY_SLOT, DELAY_SLOTS, DOWNTIMES, HALF_HOUR, HALF_HOURS, AirDay, AirInstance
 from .state import (
@@ -78,6 +78,9 @@ MAX_DELAY = 1800
 CLOSURE_CHANCE, LONGEST_CLOSURE = 0.01, 4
 DOWN_CHANCE, LEAST_DOWN, DOWN_RANGE = 0.005, 2700, 4500
 _NEWTON_STEPS = 5
+_STREAM_TYPICAL = 9
+TYPICAL_SEED = -1
+"""Seed of the imagined day on which nothing unforeseen happens."""
 
 
 @compiled
@@ -126,10 +129,28 @@ def draw_arrivals(seed, i, j, k, mean, begin, length, seconds, at, room):
 
 
 @compiled
+def expect_arrivals(due, mean, begin, length, seconds, at, room):
+    """Write the seconds at which the expected number of arrivals reaches whole numbers in part of a quarter hour.
+
+    Args:
+        due: its fraction at the beginning, in [0, 1).
+
+    Returns:
+        Their number, at most `room`.
+    """
+    count = min(np.int64(due + mean), room)
+    for q in range(count):
+        seconds[at + q] = begin + min(length - 1, np.int64(length * (q + 1.0 - due) / mean))
+    return count
+
+
+@compiled
 def draw_delay(seed, v, slot, mean, noise):
     """Delay of the take-offs that are decided at vertiport v in a slot of 300 s, s."""
     if noise <= 0.0:
         return np.int64(0)
+    if seed == TYPICAL_SEED:
+        return min(MAX_DELAY, np.int64(mean * noise))
     return min(MAX_DELAY, np.int64(-mean * noise * np.log(1.0 - uniform(seed, 4, v, slot))))
 
 
@@ -144,7 +165,7 @@ def draw_closure(seed, i, j, half_hour, noise):
 @compiled
 def draw_downtime(seed, a, landing, noise):
     """For how long aircraft a is down after a landing (they count from 0), s; 0 for not at all."""
-    if landing >= DOWNTIMES or uniform(seed, 7, a, landing) >= DOWN_CHANCE * noise:
+    if seed == TYPICAL_SEED or landing >= DOWNTIMES or uniform(seed, 7, a, landing) >= DOWN_CHANCE * noise:
         return np.int64(0)
     return LEAST_DOWN + np.int64(DOWN_RANGE * uniform(seed, 8, a, landing))
 
@@ -276,7 +297,7 @@ def draw_closures(problem, state, i, first):
     clock = state.clock[i]
     row, noise = problem.instance[clock[INSTANCE]], problem.measure[clock[INSTANCE], NOISE]
     n, count = row[VERTIPORTS], 0
-    if noise > 0.0:
+    if noise > 0.0 and clock[SEED] != TYPICAL_SEED:
         for half_hour in range(first, (row[HORIZON] + HALF_HOUR - 1) // HALF_HOUR):
             for v in range(n):
                 for w in range(v + 1, n):
@@ -326,11 +347,13 @@ def sort_arrivals(problem, state, i):
 def imagine(problem, state, i, key):
     """Draw anew, from `key`, what the decision maker cannot know of copy i, given what it has seen.
 
-    That is every passenger yet to come, every closure yet to begin, the delays of whoever has not entered its corridor
-    yet, and delays and downtimes to come. What is known of the pairs' factors of demand is their posterior.
+    Hidden is every passenger yet to come, every closure yet to begin, the delays of whoever has not entered its
+    corridor yet, and delays and downtimes to come. What is known of the pairs' factors of demand is their posterior.
+    With the key `TYPICAL` nothing unforeseen happens: as many passengers come as are expected, at equal distances, no
+    pair closes, nobody is down, delays are as on the mean.
     """
     clock = state.clock[i]
-    clock[SEED] = np.int64(combine(key, clock[STEPS]) >> np.uint64(2))
+    clock[SEED] = TYPICAL_SEED if key == TYPICAL else np.int64(combine(key, clock[STEPS]) >> np.uint64(2))
     clock[GIVEN] = 0
     redraw_passengers(problem, state, i)
     clock[NEXT_CLOSURE] = 0
@@ -360,11 +383,17 @@ def redraw_passengers(problem, state, i):
         at, moved = at + waiting, moved + waiting
         pair[TAIL] = at
         factor = likely_factor(problem, state, i, row[FIRST_PAIR] + p, p // n, p % n, arrived, noise)
+        due = uniform(0, _STREAM_TYPICAL, p, 0)  # so that not all pairs' passengers come at once
         for k in range((now + 1) // INTERVAL, INTERVALS):
             begin = max(now + 1, k * INTERVAL)
             length = (k + 1) * INTERVAL - begin
             mean = problem.rate[row[FIRST_PAIR] + p, k] * factor * length / INTERVAL
-            if mean > 0.0 and begin < row[HORIZON]:
+            if mean <= 0.0 or begin >= row[HORIZON]:
+                continue
+            if clock[SEED] == TYPICAL_SEED:
+                at += expect_arrivals(due, mean, begin, length, second, at, room - at)
+                due = (due + mean) % 1.0
+            else:
                 at += draw_arrivals(clock[SEED], p // n, p % n, k, mean, begin, length, second, at, room - at)
         while at > pair[TAIL] and second[at - 1] >= row[HORIZON]:
             at -= 1
@@ -392,6 +421,8 @@ def likely_factor(problem, state, i, data, v, w, arrived, noise):
         told = expected * np.exp(sigma * z - 0.5 * sigma * sigma)
         curvature = 1.0 + sigma * sigma * told
         z += (sigma * (arrived - told) - z) / curvature
+    if clock[SEED] == TYPICAL_SEED:  # the mean
+        return np.exp(sigma * z - 0.5 * sigma * sigma * (1.0 - 1.0 / curvature))
     u0, u1 = uniform(clock[SEED], 1, v, w, 0), uniform(clock[SEED], 1, v, w, 1)
     z += np.sqrt(-2.0 * np.log(1.0 - u0) / curvature) * np.cos(2.0 * np.pi * u1)
     return np.exp(sigma * z - 0.5 * sigma * sigma)

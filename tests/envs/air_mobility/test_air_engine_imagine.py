@@ -10,6 +10,7 @@ from makespan.envs.air_mobility.engine import AirEngine
 from makespan.envs.air_mobility.env import make_engine
 from makespan.envs.air_mobility.instance import AirInstance, AirNetwork
 from makespan.envs.air_mobility.observation import SPEC
+from makespan.envs.core.random import TYPICAL
 from numpy.typing import NDArray
 from support.trajectories import pick
 
@@ -180,7 +181,7 @@ def test_nothing_of_the_hidden_seed_is_left():
     assert (engine.state.aircraft[same, 0, d.PHASE] == d.BOARDS).all()
     assert (engine.state.clock[same, d.TIME] == 900).all()
     assert len(same) > 3
-    for key in (3, 4):
+    for key in (3, 4, int(TYPICAL)):
         world = engine.imagine(same, np.full(len(same), key, dtype=np.uint64))
         for _ in range(30):
             first = used(world, 0)
@@ -232,3 +233,40 @@ def test_imagined_days_of_the_same_past_end_like_fresh_ones():
     a, b = engine.objectives() / 1e6, worlds.objectives() / 1e6
     assert abs(a.mean() - b.mean()) < 5 * np.sqrt((a.var() + b.var()) / 100)
     assert b.std() == pytest.approx(a.std(), rel=0.4)
+
+
+# --- the typical day --------------------------------------------------------------------------------------------------
+
+
+def test_on_a_typical_day_what_is_expected_happens():
+    engine = make_engine(4, "la8-high", noise=2.0)
+    engine.reset(np.arange(4))
+    forecast = engine.instance(0).forecast.reshape(64, 48)
+    worlds = engine.imagine(np.arange(4), np.full(4, TYPICAL))
+    for copy in range(4):
+        came = [arrivals(worlds, copy, pair, 0, 43_200) for pair in range(64)]
+        np.testing.assert_allclose(came, forecast.sum(axis=1), atol=1.01)
+        morning = sum(arrivals(worlds, copy, pair, 0, 9000) for pair in range(64))
+        assert morning == pytest.approx(forecast[:, :10].sum(), abs=40)
+        assert worlds.state.clock[copy, d.CLOSURE_COUNT] == 0
+    draw = np.random.default_rng(0)
+    while worlds.is_running().any():
+        worlds.step(np.where(worlds.masks > 0, draw.random(worlds.masks.shape), -1.0).argmax(axis=1), check=False)
+    assert (worlds.state.aircraft[:, :, d.PHASE] != d.DOWN).all()
+    flown = worlds.state.aircraft[:, :, d.LANDINGS] > 0
+    assert set(worlds.state.aircraft[:, :, d.DELAY][flown].tolist()) == {240, 480}
+
+
+def test_a_busy_morning_promises_a_busy_day():
+    engine = make_engine(400, line([0, 12], 1, 300.0), noise=2.0)
+    engine.reset(np.arange(400))
+    for _ in range(14):
+        engine.step(stay(engine), check=False)
+    now = int(engine.state.clock[0, d.TIME])
+    seen = np.array([arrivals(engine, copy, 1, -1, now) for copy in range(400)])
+    later = np.array([arrivals(engine, copy, 1, now, 43_200) for copy in range(400)])
+    worlds = engine.imagine(np.arange(400), np.full(400, TYPICAL))
+    expected = np.array([arrivals(worlds, copy, 1, now, 43_200) for copy in range(400)])
+    assert np.corrcoef(expected, seen)[0, 1] > 0.95
+    assert np.corrcoef(expected, later)[0, 1] > 0.8
+    assert later.mean() == pytest.approx(expected.mean(), rel=0.06)
