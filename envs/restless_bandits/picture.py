@@ -69,7 +69,7 @@ def draw(
     grid_spec = figure.add_gridspec(2, 2 if has_map else 1, height_ratios=(5, 1.2))
     grid = figure.add_subplot(grid_spec[0, 0])
     bars = figure.add_subplot(grid_spec[1, 0], sharex=grid)
-    grid.set_title(describe(schedule) if title is None else title, fontsize=10, loc="left")
+    figure.suptitle(describe(schedule) if title is None else title, fontsize=10, x=0.01, ha="left")
     _draw_grid(figure, grid, schedule)
     _draw_rewards(bars, schedule)
     if has_map:
@@ -109,7 +109,7 @@ def _draw_grid(figure: Figure, axes: Axes, schedule: BanditSchedule) -> None:
     bar = figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, ticks=_ticks(instance.num_states))
     bar.set_label("state", fontsize=8)
     if len(when):
-        axes.legend(loc="lower right", fontsize=7, bbox_to_anchor=(1.0, 1.0), frameon=False)
+        axes.legend(loc="lower right", fontsize=7, bbox_to_anchor=(1.0, 1.0), frameon=False, borderpad=0.1)
 
 
 def _ticks(states: int) -> list[int]:
