@@ -546,6 +546,32 @@ def _make_rolling(name: Name, setting: Setting) -> Agent:
     return RollingAgent(setting, whole, slots, _seconds(name, "time", 10.0))
 
 
+RESTLESS_BANDITS = "makespan/RestlessBandits-v0"
+
+
+def _no_bandits(setting: Setting) -> str | None:
+    return None if setting.env_id == RESTLESS_BANDITS else "it is no restless bandit"
+
+
+def _make_bandit_policy(name: Name, setting: Setting) -> Agent:
+    from .restless_bandits import policies
+    from .restless_bandits.agent import PolicyAgent
+
+    makers = {
+        "null": lambda: policies.Null,
+        "random-feasible": lambda: policies.RandomFeasible,
+        "sampled-best": lambda: partial(policies.SampledBest, samples=_count(name, "tries", policies.SAMPLES)),
+        "myopic": lambda: policies.Myopic,
+        "myopic-greedy": lambda: policies.MyopicGreedy,
+        "whittle": lambda: partial(policies.WhittleIndex, discount=_share(name, "discount", policies.DISCOUNT)),
+        "index-milp": lambda: policies.IndexProgram,
+        "index-greedy": lambda: policies.IndexGreedy,
+        "lp-update": lambda: policies.LpUpdate,
+        "index-rollout": lambda: partial(policies.IndexRollout, paths=_count(name, "paths", policies.PATHS)),
+    }
+    return PolicyAgent(setting, name.base, makers[name.base]())
+
+
 def _appraises_nothing(setting: Setting) -> str | None:
     if setting.stochastic:
         return "nobody can foresee under these options how a schedule ends"
@@ -581,6 +607,16 @@ _KINDS = {
     "dag-ga": _Kind(("time", "generations"), _make_dag_ga, without_makespan),
     "rolling-lp": _Kind(("slots",), _make_rolling, _not_air_mobility),
     "rolling-milp": _Kind(("slots", "time"), _make_rolling, _not_air_mobility),
+    "null": _Kind((), _make_bandit_policy, _no_bandits),
+    "random-feasible": _Kind((), _make_bandit_policy, _no_bandits),
+    "sampled-best": _Kind(("tries",), _make_bandit_policy, _no_bandits),
+    "myopic": _Kind((), _make_bandit_policy, _no_bandits),
+    "myopic-greedy": _Kind((), _make_bandit_policy, _no_bandits),
+    "whittle": _Kind(("discount",), _make_bandit_policy, _no_bandits),
+    "index-milp": _Kind((), _make_bandit_policy, _no_bandits),
+    "index-greedy": _Kind((), _make_bandit_policy, _no_bandits),
+    "lp-update": _Kind((), _make_bandit_policy, _no_bandits),
+    "index-rollout": _Kind(("paths",), _make_bandit_policy, _no_bandits),
     "hybrid": _Kind(("of",), _make_hybrid, _appraises_nothing),
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),
