@@ -6,67 +6,53 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.air_mobility.instance import DELAY_SLOT, HALF_HOUR, AirDay, AirInstance
+from ...envs.air_mobility.options import AirOptions
 from .flow import SLOT, FlowProblem, SlotModel
-
-KWH = 3_600_000
-"""Joules in a kilowatt-hour."""
-MICRO = 1e-6
-"""$ in a µ$."""
-INTERVAL = 900
-"""Of forecast and fares, s."""
+from .parts import KWH, in_time, instance_parts
 
 
-def day_problem(instance: AirInstance, day: AirDay) -> FlowProblem:
+def day_problem(instance: AirInstance, day: AirDay, options: AirOptions | None = None) -> FlowProblem:
     """A relaxation of a day: each feasible day of the fleet is a point of it, with the same profit.
 
     Times are rounded down to slots, aircraft may wait by the slot, corridors never hold anybody up and nobody is ever
-    down; batteries of one vertiport and slot are pooled.
+    down; the batteries of one vertiport and slot are pooled; waiting, losing and homing cost nothing.
     """
-    slots = -(-instance.horizon // SLOT)
-    vehicle = instance.vehicle
-    pairs = np.argwhere(instance.flyable)
-    origin, destination = pairs.T
+    slots, vehicle = -(-instance.horizon // SLOT), instance.vehicle
     times = SLOT * np.arange(slots)
+    parts = instance_parts(instance, options or AirOptions(), times)
+    pairs = parts["pairs"]
+    origin, destination = pairs.T
     delay = day.delay[origin][:, times // DELAY_SLOT]
     cruise = instance.cruise[origin, destination][:, None]
-    in_time = times[None, :] + vehicle.board + cruise + vehicle.unload <= instance.horizon
     counts, most = _arrivals(instance, day, pairs, slots)
-    cohort_pair, cohort_first = np.nonzero(counts)
+    come = np.cumsum(counts, axis=1).astype(np.float64)
+    gone, patience = np.zeros_like(come), -(-instance.patience // SLOT)
+    gone[:, patience:] = come[:, : max(slots - patience, 0)]
     ready, ready_energy = np.zeros((2, instance.num_vertiports, slots))
     np.add.at(ready[:, 0], instance.start_vertiport, 1.0)
     np.add.at(ready_energy[:, 0], instance.start_vertiport, instance.start_energy / KWH)
-    energy = instance.energy[origin, destination] / KWH
     return FlowProblem(
-        pairs=pairs,
+        **parts,
         block=(vehicle.board + delay + cruise + vehicle.unload) // SLOT,
         release=np.zeros((len(pairs), slots), dtype=np.int64),
-        allowed=in_time & open_slots(day.closures, pairs, slots),
-        fare=instance.fare[origin, destination][:, times // INTERVAL] / 100.0,
+        allowed=in_time(instance, pairs, times) & open_slots(day.closures, pairs, slots),
         seats=np.minimum(vehicle.seats, most).astype(np.float64),
-        cost=instance.cost[origin, destination] * MICRO,
-        energy=energy,
-        need=energy + (vehicle.reserve + instance.escape[destination]) / KWH,
-        battery=vehicle.battery / KWH,
-        charge=vehicle.charge_power * SLOT / KWH,
-        stands=instance.network.stands,
-        chargers=instance.network.chargers,
         occupied=np.bincount(instance.start_vertiport, minlength=instance.num_vertiports),
+        freed=np.zeros_like(ready),
         ready=ready,
         ready_energy=ready_energy,
-        cohort_pair=cohort_pair,
-        cohort_first=cohort_first,
-        cohort_last=cohort_first - (-instance.patience // SLOT),
-        cohort_size=counts[cohort_pair, cohort_first].astype(np.float64),
+        come=come,
+        gone=gone,
     )
 
 
-def day_bound(instance: AirInstance, day: AirDay) -> float:
+def day_bound(instance: AirInstance, day: AirDay, options: AirOptions | None = None) -> float:
     """What no fleet earns more than on a day, not even with whoever knows it beforehand, $.
 
     Raises:
         MissingExtraError: HiGHS is not installed.
     """
-    return SlotModel(day_problem(instance, day)).solve(method="ipm").bound
+    return SlotModel(day_problem(instance, day, options)).solve(method="ipm").bound
 
 
 def open_slots(closures: NDArray[np.int64], pairs: NDArray[np.int64], slots: int) -> NDArray[np.bool_]:

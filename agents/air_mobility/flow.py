@@ -1,7 +1,7 @@
 """The day as a flow of aircraft and energy through a network of vertiports and time slots.
 
 A linear program, an integer one where flights are whole. The aircraft of a vertiport and slot are pooled, as is the
-energy in their batteries; the passengers of a pair that arrive in one slot are a cohort.
+energy in their batteries.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SLOT = 300
 
 @dataclass(frozen=True)
 class FlowProblem:
-    """What is to be planned; n vertiports, P pairs (i, j), T slots, G cohorts of passengers. Energy in kWh, money in $.
+    """What is to be planned; n vertiports, P pairs (i, j), T slots. Energy in kWh, money in $.
 
     Attributes:
         pairs: int64 [P, 2], the flyable ones.
@@ -29,15 +29,16 @@ class FlowProblem:
         allowed: bool [P, T], whether a flight may be decided.
         fare: float64 [P, T].
         seats: float64 [P, T], passengers of a flight at most.
-        cost: float64 [P].
+        cost: float64 [P, T], of a flight.
         energy: float64 [P], of a flight.
         need: float64 [P], what the battery must hold at the decision.
         battery: capacity.
         charge: what a charger gives in a slot.
         stands, chargers, occupied: int64 [n]; `occupied` at the beginning.
+        freed: float64 [n, T], stands that become free by themselves.
         ready, ready_energy: float64 [n, T], aircraft that become ready, and what is in their batteries together.
-        cohort_pair, cohort_first, cohort_last: int64 [G], the pair, and the first and the last slot of boarding.
-        cohort_size: float64 [G].
+        come, gone: float64 [P, T], passengers who have come by the end of each slot, and those of them whose patience
+            has ended by then.
     """
 
     pairs: NDArray[np.int64]
@@ -54,12 +55,11 @@ class FlowProblem:
     stands: NDArray[np.int64]
     chargers: NDArray[np.int64]
     occupied: NDArray[np.int64]
+    freed: NDArray[np.float64]
     ready: NDArray[np.float64]
     ready_energy: NDArray[np.float64]
-    cohort_pair: NDArray[np.int64]
-    cohort_first: NDArray[np.int64]
-    cohort_last: NDArray[np.int64]
-    cohort_size: NDArray[np.float64]
+    come: NDArray[np.float64]
+    gone: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,9 @@ class FlowPlan:
 class FlowModel(ABC):
     """The program of a problem.
 
-    Columns: flights x of allowed (pair, slot); u, energy that they take off with beyond what they need; y, passengers
-    of a cohort that board in a slot; of (vertiport, slot): aircraft s that idle from then on, their energy e, what is
-    charged g, and stands taken o.
+    Columns: of each allowed (pair, slot) flights x, energy u that they take off with beyond what they need, passengers
+    y who board; of each (pair, slot) passengers r who have boarded or given up; of each (vertiport, slot) aircraft s
+    that idle from then on, their energy e, what is charged g, stands taken o.
     """
 
     def __init__(self, problem: FlowProblem) -> None:
@@ -91,29 +91,15 @@ class FlowModel(ABC):
         self._n, self._slots = n, slots
         self.flight_pair, self.flight_slot = np.nonzero(problem.allowed)
         flights = len(self.flight_pair)
-        self._column = np.full(problem.allowed.shape, -1, dtype=np.int64)
-        self._column[self.flight_pair, self.flight_slot] = np.arange(flights)
-        self.cohort, self.boarding_slot = self._boardings()
         ports = n * slots
-        widths = (flights, flights, len(self.cohort), ports, ports, ports, ports)
-        self.x, self.u, self.y, self.s, self.e, self.g, self.o = np.cumsum((0, *widths[:-1])).tolist()
+        widths = (flights, flights, flights, problem.come.size, ports, ports, ports, ports)
+        self.x, self.u, self.y, self.r, self.s, self.e, self.g, self.o = np.cumsum((0, *widths[:-1])).tolist()
         self.columns = sum(widths)
         self.rows = Rows()
         self._add_balance()
         self._add_idling()
         self._add_stands()
         self._add_passengers()
-
-    def _boardings(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Cohort and slot of each y: those that an allowed flight with seats can take."""
-        problem = self.problem
-        first, last = problem.cohort_first, np.minimum(problem.cohort_last, self._slots - 1)
-        lengths = np.maximum(last - first + 1, 0)
-        cohort = np.repeat(np.arange(len(lengths)), lengths)
-        slot = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths - first, lengths)
-        pair = problem.cohort_pair[cohort]
-        useful = problem.allowed[pair, slot] & (problem.seats[pair, slot] > 0.0)
-        return cohort[useful], slot[useful]
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
@@ -161,8 +147,8 @@ class FlowModel(ABC):
         flights = np.arange(len(pair))
         origin, destination = problem.pairs[pair].T
         # Row (v, t): taken then = taken before + came in - left.
-        before = np.zeros((n, slots))
-        before[:, 0] = problem.occupied
+        before = -problem.freed
+        before[:, 0] += problem.occupied
         first = rows.block(before.ravel(), before.ravel(), n * slots)
         ports = np.arange(n * slots)
         goes_on = ports[ports % slots + 1 < slots]
@@ -174,15 +160,21 @@ class FlowModel(ABC):
         rows.add(first + origin[within] * slots + freed[within], self.x + flights[within], 1.0)
 
     def _add_passengers(self) -> None:
-        """Who boards has a seat, and boards once."""
-        problem, rows = self.problem, self.rows
-        boardings = np.arange(len(self.cohort))
+        """Who boards has a seat, and is one of the oldest: r have boarded or given up, at least those without patience.
+
+        Between r of the slot before and r are passengers who have come by now and still had patience then.
+        """
+        problem, slots, rows = self.problem, self._slots, self.rows
         flights = np.arange(len(self.flight_pair))
         seats = rows.block(-FREE, 0.0, len(flights))
         rows.add(seats + flights, self.x + flights, -problem.seats[self.flight_pair, self.flight_slot])
-        rows.add(seats + self._column[problem.cohort_pair[self.cohort], self.boarding_slot], self.y + boardings, 1.0)
-        once = rows.block(-FREE, problem.cohort_size, len(problem.cohort_size))
-        rows.add(once + self.cohort, self.y + boardings, 1.0)
+        rows.add(seats + flights, self.y + flights, 1.0)
+        all_slots = np.arange(problem.come.size)
+        later = all_slots[all_slots % slots > 0]
+        leave = rows.block(-FREE, 0.0, len(all_slots))
+        rows.add(leave + self.flight_pair * slots + self.flight_slot, self.y + flights, 1.0)
+        rows.add(leave + all_slots, self.r + all_slots, -1.0)
+        rows.add(leave + later, self.r + later - 1, 1.0)
 
     # --- solving ------------------------------------------------------------------------------------------------------
 
@@ -190,16 +182,21 @@ class FlowModel(ABC):
         """Profit of each column."""
         problem = self.problem
         objective = np.zeros(self.columns)
-        objective[self.x : self.x + len(self.flight_pair)] = -problem.cost[self.flight_pair]
-        objective[self.y : self.y + len(self.cohort)] = problem.fare[
-            problem.cohort_pair[self.cohort], self.boarding_slot
-        ]
+        objective[: self.u] = -problem.cost[self.flight_pair, self.flight_slot]
+        objective[self.y : self.r] = problem.fare[self.flight_pair, self.flight_slot]
         return objective
+
+    def lower(self) -> NDArray[np.float64]:
+        """The least of each column."""
+        lower = np.zeros(self.columns)
+        lower[self.r : self.s] = self.problem.gone.ravel()
+        return lower
 
     def upper(self) -> NDArray[np.float64]:
         """The most of each column."""
         upper = np.full(self.columns, FREE)
-        upper[self.y : self.s] = self.problem.cohort_size[self.cohort]
+        upper[: self.u] = self.problem.ready.sum()  # HiGHS calls some integer programs infeasible that lack it
+        upper[self.r : self.s] = self.problem.come.ravel()
         without = np.repeat(self.problem.chargers, self._slots) == 0
         upper[self.g : self.o][without] = 0.0
         upper[self.o :] = np.repeat(self.problem.stands, self._slots)
@@ -219,7 +216,7 @@ class FlowModel(ABC):
         if whole_until > 0:
             integer = np.zeros(self.columns, dtype=np.bool_)
             integer[: len(self.flight_slot)] = self.flight_slot < whole_until
-        solution = maximise(self.objective(), self.upper(), self.rows, integer, method, seconds, gap)
+        solution = maximise(self.objective(), self.lower(), self.upper(), self.rows, integer, method, seconds, gap)
         return self._plan(solution)
 
     def _plan(self, solution: Solution) -> FlowPlan:

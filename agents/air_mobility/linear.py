@@ -74,6 +74,7 @@ class NoSolutionError(RuntimeError):
 
 def maximise(
     objective: NDArray[np.float64],
+    lower: NDArray[np.float64],
     upper: NDArray[np.float64],
     rows: Rows,
     integer: NDArray[np.bool_] | None = None,
@@ -81,7 +82,7 @@ def maximise(
     seconds: float = FREE,
     gap: float = 1e-4,
 ) -> Solution:
-    """Maximise objective . x over 0 <= x <= upper within the rows' limits.
+    """Maximise objective . x over lower <= x <= upper within the rows' limits.
 
     Args:
         integer: bool [columns], which of x are whole numbers; None: none.
@@ -98,7 +99,7 @@ def maximise(
     program = highspy.HighsLp()
     program.num_col_, program.num_row_ = len(objective), rows.count
     program.sense_ = highspy.ObjSense.kMaximize
-    program.col_cost_, program.col_lower_, program.col_upper_ = objective, np.zeros(len(objective)), upper
+    program.col_cost_, program.col_lower_, program.col_upper_ = objective, lower, upper
     program.row_lower_, program.row_upper_ = rows.limits()
     program.a_matrix_.format_ = highspy.MatrixFormat.kColwise
     program.a_matrix_.start_, program.a_matrix_.index_ = matrix.indptr, matrix.indices

@@ -82,7 +82,7 @@ def test_no_play_beats_the_bound_of_a_thousand_days():
         _check_that_no_play_beats(seed)
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(4))
 def test_whole_flights_earn_no_more_than_parts_of_flights(seed: int):
     _, _, given = _random_day(seed)
     assert given.day is not None
@@ -90,7 +90,7 @@ def test_whole_flights_earn_no_more_than_parts_of_flights(seed: int):
     assert model.solve(whole_until=1000).value <= model.solve().value + TOLERANCE
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("what", ["stands", "chargers", "battery"])
 def test_more_of_everything_never_lowers_the_bound(seed: int, what: str):
     _, _, given = _random_day(seed)
