@@ -23,6 +23,7 @@ from .capsules import GraphCapsules, GraphConvolution, Weights
 from .common import Embedding, Scaling, SlotNetwork, Tensors, gather_nodes, masked_mean, module_name
 
 _CLIP = 10.0  # of a pointer's scores
+_BIAS_WIDTH = 32
 _ROOM = 2**23  # numbers of series that are remembered
 
 
@@ -203,10 +204,16 @@ class _Decoder(nn.Module):
     def __init__(self, spec: ObservationSpec, config: CaptainConfig) -> None:
         super().__init__()
         self.scaling = Scaling(spec.action_features)
-        last = nn.Linear(32, 1)
-        nn.init.orthogonal_(last.weight, 0.01)
-        nn.init.zeros_(last.bias)
-        self.bias = nn.Sequential(nn.Linear(len(spec.action_features), 32), nn.ReLU(), last)
+        self.own = nn.Linear(len(spec.action_features), _BIAS_WIDTH)
+        self.given = nn.Linear(config.width, _BIAS_WIDTH, bias=False)
+        self.last = nn.Linear(_BIAS_WIDTH, 1)
+        nn.init.orthogonal_(self.last.weight, 0.01)
+        nn.init.zeros_(self.last.bias)
+
+    def bias(self, query: Tensor, features: Tensor) -> Tensor:
+        """What a slot's own features [B, A, F] add to its score [B, A], given the query [B, W]."""
+        hidden = self.own(self.scaling(features)) + self.given(query)[:, None]
+        return self.last(torch.relu(hidden)).squeeze(-1)
 
     def forward(self, query: Tensor, slots: Tensor, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Scores [B, A] of slots, and a summary [B, W].
@@ -224,7 +231,7 @@ class Pointer(_Decoder):
     """Multi-head attention to the legal slots, then a clipped product of what was found with each slot's key.
 
     Kool, van Hoof & Welling, "Attention, learn to solve routing problems!", ICLR 2019, and a bias by each slot's own
-    features.
+    features, whose weight may depend on the state: how much what lies ahead is worth depends on the load.
     """
 
     def __init__(self, spec: ObservationSpec, config: CaptainConfig) -> None:
@@ -248,7 +255,7 @@ class Pointer(_Decoder):
         )
         glimpse = query + self.glimpse(mixed.transpose(1, 2).reshape(batch, width))
         scores = (pointed * glimpse[:, None]).sum(-1) / math.sqrt(width)
-        return _CLIP * torch.tanh(scores) + self.bias(self.scaling(features)).squeeze(-1), glimpse
+        return _CLIP * torch.tanh(scores) + self.bias(query, features), glimpse
 
 
 class Perceptron(_Decoder):
@@ -263,4 +270,4 @@ class Perceptron(_Decoder):
 
     def forward(self, query: Tensor, slots: Tensor, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         hidden = torch.relu(self.query(query)[:, None] + self.slot(slots))
-        return (self.score(hidden) + self.bias(self.scaling(features))).squeeze(-1), query
+        return self.score(hidden).squeeze(-1) + self.bias(query, features), query

@@ -241,8 +241,7 @@ def test_the_pointer_is_clipped_and_blind_for_illegal_slots() -> None:
     pointer = Pointer(spec(), CaptainConfig(width=16, heads=2)).eval()
     with torch.no_grad():
         pointer.projections.weight.normal_(0.0, 10.0)
-        for weight in pointer.bias.parameters():
-            weight.zero_()
+        pointer.last.weight.zero_()
     slots, query = torch.rand(3, PLACES, 16), torch.rand(3, 16)
     mask = torch.tensor([[1, 0, 1, 1, 0]] * 3)
     with torch.inference_mode():
