@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import air_mobility_meanings
+import bandit_meanings
 import feature_meanings
 import memory_mapping_meanings
 import soc_meanings
 from makespan.agents.rules.air_mobility import RULES as AIR_RULES
 from makespan.agents.rules.job_shop import RULES
 from makespan.agents.rules.memory_mapping import RULES as MEMORY_RULES
+from makespan.agents.rules.restless_bandits import RULES as BANDIT_RULES
 from makespan.agents.rules.rule import Rule
 from makespan.agents.rules.soc import RULES as SOC_RULES
 from makespan.envs.air_mobility.observation import SPEC as AIR_SPEC
@@ -30,6 +32,8 @@ from makespan.envs.job_shop.options import JobShopOptions
 from makespan.envs.memory_mapping.catalogue import SPLITS, suite
 from makespan.envs.memory_mapping.observation import SPEC as MEMORY_SPEC
 from makespan.envs.memory_mapping.options import MemoryOptions
+from makespan.envs.restless_bandits.observation import SPEC as BANDIT_SPEC
+from makespan.envs.restless_bandits.options import BanditOptions
 from makespan.envs.soc.observation import SPEC as SOC_SPEC
 from makespan.envs.soc.options import SocOptions
 
@@ -167,6 +171,11 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "options": partial(options, AirOptions),
         "observation": partial(observation, AIR_SPEC, air_mobility_meanings.MEANINGS),
         "rules": partial(rules, AIR_RULES),
+    },
+    "environments/restless_bandits.md": {
+        "options": partial(options, BanditOptions),
+        "observation": partial(observation, BANDIT_SPEC, bandit_meanings.MEANINGS),
+        "rules": partial(rules, BANDIT_RULES),
     },
     "agents.md": {"rules": partial(rules, RULES)},
 }
