@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.air_mobility.instance import AirInstance
-from ...envs.air_mobility.options import AirOptions
+from ...envs.air_mobility.options import AirOptions, option_names
 from ...envs.air_mobility.tables import tariff
 from ...envs.air_mobility.vehicles import WH
+from ..agent import Setting
 from .flow import SLOT
 
 KWH = 3_600_000
@@ -19,6 +20,13 @@ MICRO = 1e-6
 """$ in a µ$."""
 INTERVAL = 900
 """Of forecast, fares and tariff, s."""
+
+
+def options_of(setting: Setting) -> AirOptions:
+    """The environment's options that a setting was made with."""
+    known = option_names()
+    given: dict[str, Any] = {key: value for key, value in setting.options.items() if key in known}
+    return AirOptions(**given)
 
 
 def instance_parts(instance: AirInstance, options: AirOptions, times: NDArray[np.int64]) -> dict[str, Any]:

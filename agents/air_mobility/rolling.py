@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.air_mobility.instance import AirInstance
-from ...envs.air_mobility.options import AirOptions, option_names
+from ...envs.air_mobility.options import AirOptions
 from ..agent import Agent, Imagine, Observation, Setting
 from .flow import SLOT, FlowProblem, StayModel
 from .linear import NoSolutionError, load_highs
-from .parts import INTERVAL, KWH, in_time, instance_parts
+from .parts import INTERVAL, KWH, in_time, instance_parts, options_of
 from .present import Present, present_of
 
 PERIOD = 900
@@ -108,13 +108,6 @@ class _Course:
     first: int
     planned: NDArray[np.float64]
     flown: NDArray[np.int64]
-
-
-def options_of(setting: Setting) -> AirOptions:
-    """The environment's options that a setting was made with."""
-    known = option_names()
-    given: dict[str, Any] = {key: value for key, value in setting.options.items() if key in known}
-    return AirOptions(**given)
 
 
 class RollingAgent(Agent):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice, takewhile
-from typing import Any
+from typing import Any, Protocol
 
 from ...envs.core.errors import UserError
 from ...envs.job_shop.engine import JobShopEngine
@@ -25,18 +25,42 @@ from .start import StartState, WindowTable
 
 _MOST_WINDOWS = 10_000  # of a machine
 
-Hindsight = Callable[[Setting, Any, int, float, Any], ExactResult]
+
+class KnownWorld(Protocol):
+    """What a solver found that was told the world."""
+
+    @property
+    def objective(self) -> int | None:
+        """Of the best valid schedule; None where none was found in time."""
+        ...
+
+    @property
+    def bound(self) -> int:
+        """No schedule is better."""
+        ...
+
+    @property
+    def proved(self) -> bool:
+        """Whether objective == bound."""
+        ...
+
+
+Hindsight = Callable[[Setting, Any, int, float, Any], KnownWorld]
 """``hindsight(setting, instance, seed, seconds, start)``: what a solver comes to in so many seconds that is told the
 world; it may begin from a valid schedule of this world, or None."""
 
 
 def find_hindsight(setting: Setting) -> Hindsight:
-    """Who finds the optimum of worlds of an environment.
+    """Who finds the optimum of worlds of an environment, or comes near it.
 
     Raises:
         UserError: nobody can under these options.
     """
-    if setting.env_id not in _SOLVERS:
+    if setting.env_id == "makespan/AirMobility-v0":
+        from ..air_mobility.hindsight import air_hindsight
+
+        return air_hindsight
+    if setting.env_id != "makespan/JobShop-v0":
         raise UserError(f"option hindsight: nobody solves worlds of {setting.env_id!r} to their optimum")
     options = options_of(setting)
     if options.clock == "busy" and options.law != "none":
@@ -44,7 +68,7 @@ def find_hindsight(setting: Setting) -> Hindsight:
             "option hindsight: under clock=busy machines break down by what they have processed, so that a world has "
             "no down-times before somebody plays it; use clock=calendar"
         )
-    return _SOLVERS[setting.env_id]
+    return job_shop_hindsight
 
 
 def job_shop_hindsight(
@@ -127,6 +151,3 @@ def _windows_until(engine: JobShopEngine, seed: int, machine: int, until: int) -
     """A machine's down-times that begin by a time, at most `_MOST_WINDOWS`."""
     drawn = islice(engine.drawn_windows(seed, machine), _MOST_WINDOWS)
     return tuple(takewhile(lambda window: window[0] <= until, drawn))
-
-
-_SOLVERS: dict[str, Hindsight] = {"makespan/JobShop-v0": job_shop_hindsight}
