@@ -50,6 +50,7 @@ from .state import (
     EARNED,
     ELECTRIC,
     EMPTY_FLIGHTS,
+    END,
     ENERGY,
     ENERGY_CHARGED,
     ENERGY_USED,
@@ -366,7 +367,7 @@ def go_on(problem, state, i):
     """Let happen what happens until an aircraft has to decide or the day is over."""
     clock = state.clock[i]
     row = problem.instance[clock[INSTANCE]]
-    fleet, horizon = row[AIRCRAFT], row[HORIZON]
+    fleet, horizon = row[AIRCRAFT], clock[END]
     while True:
         a, first = 0, state.due[i, 0]
         for other in range(1, fleet):
@@ -583,7 +584,7 @@ def reset_state(problem, state, i, seed, instance):
     for column in range(NUM_CLOCK):
         clock[column] = 0
     clock[SEED], clock[STATUS], clock[INSTANCE] = seed, RUNNING, instance
-    clock[GIVEN] = row[FIRST_DELAY] >= 0
+    clock[GIVEN], clock[END] = row[FIRST_DELAY] >= 0, row[HORIZON]
     n = row[VERTIPORTS]
     for v in range(n):
         for column in range(NUM_VERTIPORT):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from ..core.errors import FieldError, UnknownNameError
+from .instance import HORIZON
 from .schedule import TARIFFS, AirSettings
 from .vehicles import VEHICLES
 
@@ -30,6 +31,7 @@ class AirOptions:
         lost_cost: $ for each passenger who has waited in vain.
         wait_cost: $ for each hour that passengers wait.
         home: whether the cheapest flights that bring the fleet back to how it started are paid at the end.
+        imagined: for how long imagined days go on, s.
         reward_scale: "instance" (rewards are divided by a constant of the instance) or "none" (dollars).
     """
 
@@ -43,6 +45,7 @@ class AirOptions:
     lost_cost: float = 0.0
     wait_cost: float = 0.0
     home: bool = False
+    imagined: int = HORIZON
     reward_scale: str = "instance"
 
     def __post_init__(self) -> None:
@@ -53,6 +56,8 @@ class AirOptions:
             raise UnknownNameError("vehicle", str(self.vehicle), VEHICLES)
         if self.fleet is not None and (type(self.fleet) is not int or not 1 <= self.fleet <= 2000):
             raise FieldError("option fleet", self.fleet, "an integer from 1 to 2000")
+        if type(self.imagined) is not int or not 1 <= self.imagined <= HORIZON:
+            raise FieldError("option imagined", self.imagined, f"an integer from 1 to {HORIZON}")
         for name in ("taper", "refill", "home"):
             value = getattr(self, name)
             if value not in (0, 1):

@@ -19,7 +19,9 @@ MICRO = 1_000_000
 NONE = -1
 
 # --- columns of Problem.options ---------------------------------------------------------------------------------------
-OPT_TAPER, OPT_SCALE, OPT_LOST_COST, OPT_WAIT_COST, OPT_TARIFF, OPT_HOME, OPT_REFILL, NUM_OPTIONS = range(8)
+OPT_TAPER, OPT_SCALE, OPT_LOST_COST, OPT_WAIT_COST, OPT_TARIFF, OPT_HOME, OPT_REFILL, OPT_IMAGINED, NUM_OPTIONS = range(
+    9
+)
 
 # --- columns of Problem.instance --------------------------------------------------------------------------------------
 # FIRST_* are rows of the tables of that name; those of a realised day are -1 where the day is drawn from the seed.
@@ -69,14 +71,16 @@ FLYABLE, ENERGY, CRUISE, COST, NEED, DISTANCE, ELECTRIC, HOMING, NUM_PAIR_DATA =
 START_AT, START_ENERGY = range(2)
 
 # --- columns of State.clock -------------------------------------------------------------------------------------------
-# SEED keys what is still hidden; NEXT_ARRIVAL, NEXT_LOSS and NEXT_CLOSURE say how far the day's lists are worked off.
-# GIVEN says that delays and downtimes are those of the instance's own day. PAID is the profit that rewards have told.
-# EARNED is the revenue. WAIT_SUM is for how long those have waited who boarded, WAIT_LEFT those who are there when the
-# day ends. The last ones add up what `metrics` tells, MASKED_FIRST + r what rule r has masked.
+# SEED keys what is still hidden. END is when this copy ends: at the horizon, or before where it is imagined.
+# NEXT_ARRIVAL, NEXT_LOSS and NEXT_CLOSURE say how far the day's lists are worked off. GIVEN says that delays and
+# downtimes are those of the instance's own day. PAID is the profit that rewards have told. EARNED is the revenue.
+# WAIT_SUM is for how long those have waited who boarded, WAIT_LEFT those who are there when the day ends. The last ones
+# add up what `metrics` tells, MASKED_FIRST + r what rule r has masked.
 (
     SEED,
     STATUS,
     TIME,
+    END,
     STEPS,
     INSTANCE,
     DECIDER,
@@ -110,7 +114,7 @@ START_AT, START_ENERGY = range(2)
     AIR_TIME,
     CHARGE_TIME,
     MASKED_FIRST,
-) = range(36)
+) = range(37)
 LEGAL_ACTION, UNFLYABLE, LOW_ENERGY, NO_STAND, CLOSED, NO_CORRIDOR, LATE, NUM_REASONS = range(8)
 """Values of State.reason: why a destination may not be flown to."""
 NUM_CLOCK = MASKED_FIRST + NUM_REASONS

@@ -37,6 +37,7 @@ from .state import (
     DELAY_SUM,
     DRAWN_DELAY,
     DRAWN_SLOT,
+    END,
     ENTRY,
     FIRST_BEGIN,
     FIRST_CLOSURE,
@@ -58,6 +59,7 @@ from .state import (
     NONE,
     NUM_CLOSURE,
     NUM_KINDS,
+    OPT_IMAGINED,
     ORIGIN,
     PASSED,
     PHASE,
@@ -355,6 +357,7 @@ def imagine(problem, state, i, key):
     clock = state.clock[i]
     clock[SEED] = TYPICAL_SEED if key == TYPICAL else np.int64(combine(key, clock[STEPS]) >> np.uint64(2))
     clock[GIVEN] = 0
+    clock[END] = min(clock[END], clock[TIME] + problem.options[OPT_IMAGINED])
     redraw_passengers(problem, state, i)
     clock[NEXT_CLOSURE] = 0
     draw_closures(problem, state, i, clock[TIME] // HALF_HOUR + 1)

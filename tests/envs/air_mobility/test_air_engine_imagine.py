@@ -235,6 +235,19 @@ def test_imagined_days_of_the_same_past_end_like_fresh_ones():
     assert b.std() == pytest.approx(a.std(), rel=0.4)
 
 
+@pytest.mark.parametrize("imagined, at", [(3600, 3600 + 5400), (43_200, 43_200)])
+def test_imagined_days_end_when_they_are_told_to(imagined: int, at: int):
+    engine = make_engine(1, "la8-low", imagined=imagined)
+    engine.reset([0])
+    while engine.state.clock[0, d.TIME] < 5400:
+        engine.step(stay(engine))
+    world = engine.imagine([0], [3])
+    for one, end in ((world, at), (engine, 43_200)):
+        while one.is_running().any():
+            one.step(stay(one))
+        assert one.state.clock[0, d.TIME] == end
+
+
 # --- the typical day --------------------------------------------------------------------------------------------------
 
 
