@@ -23,10 +23,10 @@ from makespan.envs.soc.instance import SocInstance
 from results import rewrite
 
 ENV = "makespan/StaticDag-v0"
-INSTANCES = "random:tasks=20:count=24:seed=9400,random:tasks=50:count=16:seed=9500"
+INSTANCES = "random:tasks=20:count=16:seed=9400,random:tasks=50:count=8:seed=9500"
 AGENTS = (
     "list,list:rule=peft,lookahead-heft,best-of-lists,checkpoints/dag_order,checkpoints/dag_order:samples=64,"
-    "dag-search:time=2"
+    "dag-search:time=1"
 )
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--instances", default=INSTANCES)
     parser.add_argument("--agents", default=AGENTS)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--seconds", type=float, default=15.0)
     parser.add_argument("--page", type=Path)
     parser.add_argument("--table", default="gaps")
     given = parser.parse_args()
