@@ -6,7 +6,7 @@ import glob
 import math
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from . import demand, formats
 from .instance import MAX_AIRCRAFT, AirInstance, AirNetwork
 from .networks import CHARGERS, NETWORKS, STANDS, network, random_network
 from .options import AirOptions
-from .vehicles import CAPTAIN, Vehicle, find_vehicle
+from .vehicles import CAPTAIN, VEHICLES, Vehicle, find_vehicle
 
 FLEET = 40
 TIGHT_STANDS, TIGHT_SEPARATION = 7, 360
@@ -26,9 +26,12 @@ TIGHT_STANDS, TIGHT_SEPARATION = 7, 360
 MAX_COUNT = 10_000
 MAX_RANDOM_VERTIPORTS = 60
 
-_NAMED = re.compile(r"(?P<network>[a-z0-9]+)-(?P<load>low|medium|high)(?P<tight>-tight)?\Z")
+_VEHICLE = "(?P<vehicle>" + "".join(f"|-{name}" for name in VEHICLES) + ")"
+_NAMED = re.compile(r"(?P<network>[a-z0-9]+)-(?P<load>low|medium|high)(?P<tight>-tight)?" + _VEHICLE + r"\Z")
 _RANDOM = re.compile(
-    r"rand(?P<size>[0-9]{1,4}x[0-9]{1,5})-(?P<load>low|medium|high)(?P<tight>-tight)?-s(?P<seed>[0-9]{1,19})\Z"
+    r"rand(?P<size>[0-9]{1,4}x[0-9]{1,5})-(?P<load>low|medium|high)(?P<tight>-tight)?-s(?P<seed>[0-9]{1,19})"
+    + _VEHICLE
+    + r"\Z"
 )
 _RANDOM_OPTIONS = ("size", "load", "tight", "count", "seed", "vehicle")
 _DEFAULT_SIZE = "8x40"
@@ -67,13 +70,20 @@ def make(
 
 
 def names() -> list[str]:
-    """The instances that ship: ``la8-low``, ``la8-medium``, ...; ``-tight`` may be appended to each."""
+    """The instances that ship: ``la8-low``, ``la8-medium``, ...
+
+    ``-tight`` may be appended to each, and then ``-evtol-2025``.
+    """
     return [f"{net}-{load}" for net in NETWORKS for load in demand.LOADS]
 
 
 @cache
-def instance(name: str, vehicle: Vehicle = CAPTAIN) -> AirInstance:
+def instance(name: str, vehicle: Vehicle | None = None) -> AirInstance:
     """An instance that ships.
+
+    Args:
+        name: see `names`.
+        vehicle: the type of aircraft; default: that which the name says, else captain's.
 
     Raises:
         UnknownNameError: there is none of this name.
@@ -83,7 +93,8 @@ def instance(name: str, vehicle: Vehicle = CAPTAIN) -> AirInstance:
         raise UnknownNameError("instance", name, [*names(), "random"])
     tight = match["tight"] is not None
     net = network(match["network"], TIGHT_STANDS if tight else STANDS)
-    return make(net, match["load"], vehicle, tight=tight, name=name)
+    flown = vehicle or _vehicle_of(match)
+    return make(net, match["load"], flown, tight=tight, name=name.removesuffix(match["vehicle"]) + _suffix(flown))
 
 
 def random_instance(
@@ -99,7 +110,7 @@ def random_instance(
     if tight:
         stands = max(stands - 1, math.ceil((aircraft + 1) / charged))
     net = random_network(vertiports, seed, stands, chargers, vehicle)
-    name = f"rand{vertiports}x{aircraft}-{load}{'-tight' * tight}-s{seed}"
+    name = f"rand{vertiports}x{aircraft}-{load}{'-tight' * tight}-s{seed}{_suffix(vehicle)}"
     return make(net, load, vehicle, aircraft, tight, name)
 
 
@@ -124,14 +135,25 @@ def resolve(text: str) -> list[AirInstance]:
         load = name.options.get("load")
         return _from_files(name.base, None if load is None else str(load))
     check_options(name, "instance", ("vehicle",))
-    vehicle = _vehicle(name)
+    vehicle = _vehicle(name) if "vehicle" in name.options else None
     if match := _RANDOM.match(name.base):
         size = _size(match["size"])
         seed = require_integer("seed of the instance", int(match["seed"]), 0, 2**62)
-        return [random_instance(*size, match["load"], seed, vehicle, match["tight"] is not None)]
+        tight = match["tight"] is not None
+        return [random_instance(*size, match["load"], seed, vehicle or _vehicle_of(match), tight)]
     if name.base in NETWORKS:
         return [instance(f"{name.base}-{load}", vehicle) for load in demand.LOADS]
     return [instance(name.base, vehicle)]
+
+
+def _vehicle_of(match: re.Match[str]) -> Vehicle:
+    """The vehicle that a name ends in."""
+    return find_vehicle(match["vehicle"].removeprefix("-") or CAPTAIN.name)
+
+
+def _suffix(vehicle: Vehicle) -> str:
+    """What the name of an instance ends in."""
+    return "" if vehicle.name == CAPTAIN.name else f"-{vehicle.name}"
 
 
 def _vehicle(name: Name) -> Vehicle:
@@ -188,6 +210,7 @@ def _from_file(path: str | Path, load: str | None) -> AirInstance:
         raise FieldError(error.field, error.value, error.expected, str(path)) from None
 
 
+@lru_cache(maxsize=4096)  # so that an instance that is given again is the same one
 def adapted(given: AirInstance, options: AirOptions | None) -> AirInstance:
     """An instance with the vehicle, the fleet and the fares that options ask for; demand is forecast anew.
 

@@ -47,8 +47,9 @@ class InstanceSource(core.InstanceSource[AirInstance, int]):
         return cls(cls._each(given), options)
 
     def index(self, instance: str | AirInstance) -> int:
-        if isinstance(instance, AirInstance) and instance not in self._instances:
-            instance = adapted(instance, self._options)
+        if isinstance(instance, AirInstance):
+            if not any(instance is one for one in self._instances):
+                instance = adapted(instance, self._options)
         elif isinstance(instance, str) and instance not in self._names:
             found = resolve(instance)
             if len(found) == 1:

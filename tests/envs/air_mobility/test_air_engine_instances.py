@@ -31,6 +31,23 @@ def test_names_are_those_of_the_specification():
 
 
 @pytest.mark.parametrize(
+    "name, same",
+    [
+        ("la8-low:vehicle=evtol-2025", "la8-low-evtol-2025"),
+        ("dfw8-high-tight:vehicle=evtol-2025", "dfw8-high-tight-evtol-2025"),
+        ("random:size=5x8:vehicle=evtol-2025:seed=3", "rand5x8-medium-s3-evtol-2025"),
+        ("rand5x8-low-tight-s9:vehicle=captain", "rand5x8-low-tight-s9"),
+        ("la8-low-evtol-2025:vehicle=captain", "la8-low"),
+    ],
+)
+def test_names_say_which_vehicle_flies(name: str, same: str):
+    (one,), (other,) = resolve(name), resolve(same)
+    assert one.name == other.name == same
+    assert one.hash == other.hash
+    assert (one.vehicle == EVTOL_2025) == same.endswith("evtol-2025")
+
+
+@pytest.mark.parametrize(
     "name, said",
     [
         ("la9-low", "unknown instance 'la9-low'; did you mean 'la8-low'"),
@@ -83,6 +100,10 @@ def test_a_vehicle_and_a_fleet_for_all_instances():
     assert {one.passengers for one in engine.source.fixed} == {1200, 600}
     engine.reset([3], copies=np.array([0]), instances=["nyc8-high"])
     assert engine.instance(0).vehicle == EVTOL_2025
+    for seed in range(3):  # is not adapted anew each time
+        engine.reset([seed], copies=np.array([0]), instances=[instance("dfw8-high")])
+        assert engine.instance(0).num_aircraft == 20
+        assert len(engine.source.instances) == 4
     given = replace(instance("la8-low"), day=realise(instance("la8-low"), 0))
     with pytest.raises(UserError, match="option vehicle is given, but instance 'la8-low' has a demand of its own"):
         make_engine(1, given, vehicle="evtol-2025")
