@@ -558,11 +558,9 @@ def _make_bandit_policy(name: Name, setting: Setting) -> Agent:
     from .restless_bandits.agent import PolicyAgent
 
     makers = {
-        "null": lambda: policies.Null,
         "random-feasible": lambda: policies.RandomFeasible,
         "sampled-best": lambda: partial(policies.SampledBest, samples=_count(name, "tries", policies.SAMPLES)),
-        "myopic": lambda: policies.Myopic,
-        "myopic-greedy": lambda: policies.MyopicGreedy,
+        "myopic-exact": lambda: policies.Myopic,
         "whittle": lambda: partial(policies.WhittleIndex, discount=_share(name, "discount", policies.DISCOUNT)),
         "index-milp": lambda: policies.IndexProgram,
         "index-greedy": lambda: policies.IndexGreedy,
@@ -570,6 +568,18 @@ def _make_bandit_policy(name: Name, setting: Setting) -> Agent:
         "index-rollout": lambda: partial(policies.IndexRollout, paths=_count(name, "paths", policies.PATHS)),
     }
     return PolicyAgent(setting, name.base, makers[name.base]())
+
+
+def _make_air_genetic(name: Name, setting: Setting) -> Agent:
+    from .air_mobility.genetic import BATCH, BATCH_BUDGET, DAY_BUDGET, Budget, GeneticAgent
+
+    usual = DAY_BUDGET if name.base == "day-ga" else BATCH_BUDGET
+    budget = Budget(
+        _count(name, "population", usual.population, least=2, most=10_000),
+        _count(name, "generations", usual.generations),
+        _count(name, "days", usual.days, most=1000),
+    )
+    return GeneticAgent(setting, budget, 0 if name.base == "day-ga" else _count(name, "decisions", BATCH))
 
 
 def _appraises_nothing(setting: Setting) -> str | None:
@@ -607,16 +617,16 @@ _KINDS = {
     "dag-ga": _Kind(("time", "generations"), _make_dag_ga, without_makespan),
     "rolling-lp": _Kind(("slots",), _make_rolling, _not_air_mobility),
     "rolling-milp": _Kind(("slots", "time"), _make_rolling, _not_air_mobility),
-    "null": _Kind((), _make_bandit_policy, _no_bandits),
     "random-feasible": _Kind((), _make_bandit_policy, _no_bandits),
     "sampled-best": _Kind(("tries",), _make_bandit_policy, _no_bandits),
-    "myopic": _Kind((), _make_bandit_policy, _no_bandits),
-    "myopic-greedy": _Kind((), _make_bandit_policy, _no_bandits),
+    "myopic-exact": _Kind((), _make_bandit_policy, _no_bandits),
     "whittle": _Kind(("discount",), _make_bandit_policy, _no_bandits),
     "index-milp": _Kind((), _make_bandit_policy, _no_bandits),
     "index-greedy": _Kind((), _make_bandit_policy, _no_bandits),
     "lp-update": _Kind((), _make_bandit_policy, _no_bandits),
     "index-rollout": _Kind(("paths",), _make_bandit_policy, _no_bandits),
+    "day-ga": _Kind(("population", "generations", "days"), _make_air_genetic, _not_air_mobility),
+    "batch-ga": _Kind(("population", "generations", "days", "decisions"), _make_air_genetic, _not_air_mobility),
     "hybrid": _Kind(("of",), _make_hybrid, _appraises_nothing),
     "random": _Kind(("wait",), _make_random),
     "best-rule": _Kind(("hindsight",), _make_best_rule, _without_rules),

@@ -26,10 +26,12 @@ class Induced(NamedTuple):
     Attributes:
         gain: float64 [T, J, S, K], Q(s, k) - Q(s, 0); the price of the epoch at hand is not paid, those of later ones
             are.
+        passive: float64 [T, J, S], Q(s, 0).
         value: float64 [T + 1, J, S], of the best levels, all prices paid.
     """
 
     gain: NDArray[np.float64]
+    passive: NDArray[np.float64]
     value: NDArray[np.float64]
 
 
@@ -37,12 +39,14 @@ def induce(arms: Separable, price: NDArray[np.float64], discount: float = 1.0) -
     """What levels are worth to arms that pay prices [T, J, K]."""
     epochs, count, levels, states, _ = arms.law.shape
     gain = np.zeros((epochs, count, states, levels))
+    passive = np.zeros((epochs, count, states))
     value = np.zeros((epochs + 1, count, states))
     for t in reversed(range(epochs)):
         quality = np.einsum("jksn,jn->jsk", arms.law[t], arms.reward[t] + discount * value[t + 1])
-        gain[t] = quality - quality[:, :, :1]
+        passive[t] = quality[:, :, 0]
+        gain[t] = quality - passive[t][:, :, None]
         value[t] = (quality - price[t][:, None, :]).max(axis=2)
-    return Induced(gain, value)
+    return Induced(gain, passive, value)
 
 
 def lagrangian_gains(instance: BanditInstance, discount: float = 1.0) -> NDArray[np.float64]:

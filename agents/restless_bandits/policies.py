@@ -57,15 +57,6 @@ class Policy(ABC):
         """
 
 
-class Null(Policy):
-    """Nothing; where that is infeasible, the feasible action with the least effect."""
-
-    def decide(self, epoch: int, states: NDArray[np.int64], rng: np.random.Generator) -> Action:
-        effect = self.instance.effect
-        cost = np.ones(self.instance.num_elements) if effect is None else 1.0 + effect.sum(axis=0)
-        return self.instance.feasible.maximise(-cost)
-
-
 class RandomFeasible(Policy):
     """Elements join in random order while they can: maximal, so far stronger than one uniform over the set."""
 
@@ -121,13 +112,6 @@ class Myopic(Policy):
         built = builder.build()
         objective = np.array([worth.get(column, 0.0) for column in range(built.num_columns)])
         return self.model.checked(solve_program(built, objective).values)
-
-
-class MyopicGreedy(Policy):
-    """The element that adds most to the expected next reward joins while it fits (the paper's iterative myopic)."""
-
-    def decide(self, epoch: int, states: NDArray[np.int64], rng: np.random.Generator) -> Action:
-        return self.model.greedy(self.model.own_rewards(states))
 
 
 class WhittleIndex(Policy):

