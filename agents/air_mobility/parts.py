@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.air_mobility.instance import AirInstance
+from ...envs.air_mobility.instance import HORIZON, AirInstance
 from ...envs.air_mobility.options import AirOptions, option_names
 from ...envs.air_mobility.tables import tariff
 from ...envs.air_mobility.vehicles import WH
-from ..agent import Setting
+from ..agent import Observation, Setting
 from .flow import SLOT
 
+PERIOD = 900
+"""Between two plans of whoever plans anew during the day, s."""
 KWH = 3_600_000
 """Joules in a kilowatt-hour."""
 MICRO = 1e-6
@@ -27,6 +29,12 @@ def options_of(setting: Setting) -> AirOptions:
     known = option_names()
     given: dict[str, Any] = {key: value for key, value in setting.options.items() if key in known}
     return AirOptions(**given)
+
+
+def read_time(setting: Setting, observation: Observation, copy: int) -> int:
+    """The clock of a copy, s."""
+    column = [feature.name for feature in setting.spec.globals].index("day_passed")
+    return round(float(observation["globals"][copy, column]) * HORIZON)
 
 
 def instance_parts(instance: AirInstance, options: AirOptions, times: NDArray[np.int64]) -> dict[str, Any]:

@@ -125,6 +125,21 @@ def repair(problem, state, i, weights, key):
 
 
 @compiled
+def note_greedy(problem, state, i, destinations, weights):
+    """Repair the day without a plan and note what is decided.
+
+    Args:
+        destinations: int64 [G], written as far as the day or the room goes.
+        weights: float64 [NUM_WEIGHTS], all zero for the greedy rule.
+    """
+    for number in range(len(destinations)):
+        if not is_running(problem, state, i):
+            return
+        destinations[number] = repair(problem, state, i, weights, np.uint64(0))
+        advance(problem, state, i, destinations[number])
+
+
+@compiled
 def play_changed(problem, state, i, plan, length, pointer, freed, change, weights, key):
     """Play on by each aircraft's plan where it can be followed to the letter, else by repair.
 

@@ -14,16 +14,13 @@ from ...envs.air_mobility.options import AirOptions
 from ..agent import Agent, Imagine, Observation, Setting
 from .flow import SLOT, FlowProblem, StayModel
 from .linear import NoSolutionError, load_highs
-from .parts import INTERVAL, KWH, in_time, instance_parts, options_of
+from .parts import INTERVAL, KWH, PERIOD, in_time, instance_parts, options_of, read_time
 from .present import Present, present_of
 
-PERIOD = 900
-"""Between two solves, s."""
 SLOTS = 18
 """Planned ahead: 90 minutes."""
 _GAP = 0.01
 _HALF = 0.5 - 1e-6
-_DAY = 43_200.0
 
 
 def horizon_problem(instance: AirInstance, present: Present, options: AirOptions, slots: int) -> FlowProblem:
@@ -130,10 +127,9 @@ class RollingAgent(Agent):
         load_highs()
         self.name = "rolling-milp" if whole else "rolling-lp"
         self._whole, self._slots, self._seconds = whole, slots, seconds
-        self._options = options_of(setting)
+        self._setting, self._options = setting, options_of(setting)
         self._is_stay = setting.spec.action_column("is_stay")
         self._profit = setting.spec.action_column("profit")
-        self._time = [feature.name for feature in setting.spec.globals].index("day_passed")
         self._courses: dict[int, _Course] = {}
         self._imagine: Imagine | None = None
         self._keys: dict[int, np.uint64] = {}
@@ -154,7 +150,7 @@ class RollingAgent(Agent):
     def act(self, observation: Observation, mask: NDArray[np.int8]) -> NDArray[np.int64]:
         actions = np.zeros(len(mask), dtype=np.int64)
         for copy in np.flatnonzero(mask.any(axis=1)).tolist():
-            now = round(float(observation["globals"][copy, self._time]) * _DAY)
+            now = read_time(self._setting, observation, copy)
             course = self._courses[copy]
             if now >= course.next_solve:
                 self._solve(copy, course, now)
