@@ -177,6 +177,9 @@ def test_series_are_remembered_until_weights_change() -> None:
         again = encoder(series[[2, 0, 1, 2]])
         assert len(calls) == 3
         assert torch.equal(again, first[[2, 0, 1, 2]])
+    with torch.no_grad():
+        assert torch.equal(encoder(series), first)  # as rollouts after a validation
+    assert len(calls) == 3
     trained = encoder(series)
     torch.testing.assert_close(first, trained, atol=1e-5, rtol=1e-4)
     trained.sum().backward()

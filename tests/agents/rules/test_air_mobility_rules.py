@@ -108,7 +108,7 @@ def test_generic_agents_know_the_environment() -> None:
     assert {*rules_of(AIR), "random", "best-rule", "rollout"} <= set(names)
 
 
-@pytest.mark.parametrize("options", [{}, {"noise": 0}, {"taper": True}])
+@pytest.mark.parametrize("options", [{}, {"noise": 0}, {"vehicle": "evtol-2025"}, {"taper": True}])
 def test_looking_ahead_pays(options: dict[str, Any]) -> None:
     means = []
     for agent in ("greedy-profit", "lookahead-greedy"):
