@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from makespan.envs.air_mobility import state as d
 from makespan.envs.air_mobility.catalogue import make
-from makespan.envs.air_mobility.engine import AirEngine
 from makespan.envs.air_mobility.env import make_engine
 from makespan.envs.air_mobility.instance import AirInstance, AirNetwork
 from makespan.envs.air_mobility.observation import SPEC
+from makespan.envs.core.engine import BatchEngine
 from makespan.envs.core.random import TYPICAL
 from numpy.typing import NDArray
 from support.trajectories import pick
@@ -35,7 +35,7 @@ def line(miles: list[int], fleet: int, passengers: float = 0.0, chargers: int = 
     )  # fmt: skip
 
 
-def stay(engine: AirEngine) -> NDArray[np.int64]:
+def stay(engine: BatchEngine) -> NDArray[np.int64]:
     return engine.block.views["actions/features"][:, :, IS_STAY].argmax(axis=1)
 
 
@@ -49,7 +49,7 @@ def assert_alike(one: NDArray[np.int64], other: NDArray[np.int64], shares: tuple
     assert (abs(a - b) < 5 * error + 2e-3).all(), (a, b)
 
 
-def arrivals(engine: AirEngine, copy: int, pair: int, after: int, until: int) -> int:
+def arrivals(engine: BatchEngine, copy: int, pair: int, after: int, until: int) -> int:
     """How many passengers of a pair arrive after one time and by another."""
     state = engine.state
     second = state.second[copy, state.begin[copy, pair] : state.begin[copy, pair + 1]]
@@ -153,7 +153,7 @@ def vars_of(instance: AirInstance) -> dict[str, object]:
     return {name: getattr(instance, name) for name in instance.__dataclass_fields__}
 
 
-def used(engine: AirEngine, copy: int) -> dict[str, list[int]]:
+def used(engine: BatchEngine, copy: int) -> dict[str, list[int]]:
     """All of a copy's state that has a meaning."""
     state, clock = engine.state, engine.state.clock[copy]
     lengths = {"closure": clock[d.CLOSURE_COUNT], "when": clock[d.ARRIVALS], "order": clock[d.ARRIVALS]}
@@ -175,7 +175,7 @@ def test_nothing_of_the_hidden_seed_is_left():
     engine.step(stay(engine), check=False)
     seen: dict[bytes, list[int]] = {}
     for copy in np.flatnonzero(engine.is_running()):
-        seen.setdefault(engine.block.memory[copy].tobytes(), []).append(copy)
+        seen.setdefault(engine.block.memory[copy].tobytes(), []).append(int(copy))
     same = np.array(max(seen.values(), key=len))
     same = same[:40]
     assert (engine.state.aircraft[same, 0, d.PHASE] == d.BOARDS).all()
