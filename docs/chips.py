@@ -100,7 +100,7 @@ def table(rows: Rows, reference: str | None, agents: list[str]) -> str:
     return "\n".join(lines)
 
 
-def plans(rows: Rows, reference: str | None, agents: list[str]) -> str:
+def plans(rows: Rows, reference: str | None, agents: list[str], times: bool) -> str:
     """A row per agent: its mean difference to the reference on all DAGs, by their tasks and by beta; time of a plan."""
     names = agents or list(dict.fromkeys(row["agent"] for row in rows))
     blocks = {name: [row for row in rows if row["agent"] == name] for name in names}
@@ -111,7 +111,8 @@ def plans(rows: Rows, reference: str | None, agents: list[str]) -> str:
     titles = [
         f"{'β ' if name == 'beta' else ''}{value:g}{' tasks' if name == 'tasks' else ''}" for name, value in groups
     ]
-    lines = [f"| agent | all | {' | '.join(titles)} | a plan |", "| --- |" + " ---: |" * (len(groups) + 2)]
+    heads = ["all", *titles, *["a plan"] * times]
+    lines = [f"| agent | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(heads)]
     for name, mine in blocks.items():
         shares = np.array(relative(costs(mine), costs(yours)), dtype=np.float64)
         every = bootstrap.estimates({"": shares})[""]
@@ -119,8 +120,10 @@ def plans(rows: Rows, reference: str | None, agents: list[str]) -> str:
         for group, value in groups:
             chosen = [bool(kind) and float(kind[group]) == value for kind in kinds]
             cells.append(per_cent(float(shares[chosen].mean())))
-        seconds = float(np.mean([row["seconds_per_decision"] * row["decisions"] for row in mine]))
-        lines.append(f"| `{name}` | {' | '.join(cells)} | {1e3 * seconds:.2g} ms |")
+        if times:
+            seconds = float(np.mean([row["seconds_per_decision"] * row["decisions"] for row in mine]))
+            cells.append(f"{1e3 * seconds:.2g} ms")
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
     lines += [
         "",
         f"Per cent by which makespans differ from those of `{yours[0]['agent']}`, on the mean of {len(yours)} DAGs, "
@@ -173,6 +176,7 @@ def main() -> None:
     parser.add_argument("--each", action="store_true")
     parser.add_argument("--pareto", type=Path)
     parser.add_argument("--static", action="store_true")
+    parser.add_argument("--times", action="store_true")
     given = parser.parse_args()
     rows = read(given.folder)
     if given.pareto:
@@ -181,8 +185,8 @@ def main() -> None:
     if given.each:
         for row in rows:
             row["env_options"]["instance"] = row["instance"]
-    make = plans if given.static else table
-    text = make(rows, given.reference, [name for name in given.agents.split(",") if name])
+    agents = [name for name in given.agents.split(",") if name]
+    text = plans(rows, given.reference, agents, given.times) if given.static else table(rows, given.reference, agents)
     if given.page:
         rewrite(given.page, given.table, text)
     else:
