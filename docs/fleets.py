@@ -1,0 +1,118 @@
+"""Tables of air mobility from an evaluation's folder, in dollars.
+
+``python docs/fleets.py results/air --page docs/air_mobility_results.md --table networks`` writes a table between the
+marks of that name: a row per agent, a column per instance, each with the mean profit of a day and the mean difference
+to the reference on the same days. With ``--days`` a block of rows for each instance instead: profit, difference, what
+is closed of the way from a random dispatcher to the bound, and what the days were like.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from makespan.eval.statistics import Bootstrap
+
+from results import rewrite
+
+Rows = list[dict[str, Any]]
+_DOLLAR = 1e6  # micro-dollars
+
+
+def read(folder: Path) -> Rows:
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+def profits(rows: Rows) -> np.ndarray[Any, Any]:
+    return np.array([row["objective"] for row in rows], dtype=np.float64) / _DOLLAR
+
+
+def mean(rows: Rows, name: str) -> float:
+    return float(np.mean([row["metrics"][name] for row in rows]))
+
+
+def difference(mine: Rows, yours: Rows) -> str:
+    """Mean difference in dollars on the same days, with its interval."""
+    bootstrap = Bootstrap([row["instance"] for row in yours])
+    found = bootstrap.estimates({"": profits(mine) - profits(yours)})[""]
+    return f"{found.mean:+,.0f} [{found.low:+,.0f}, {found.high:+,.0f}]"
+
+
+def chosen(rows: Rows, agent: str, instance: str) -> Rows:
+    return [row for row in rows if row["agent"] == agent and row["instance"] == instance]
+
+
+def networks(rows: Rows, reference: str, agents: list[str], instances: list[str]) -> str:
+    """A row per agent, a column per instance."""
+    lines = [f"| agent | {' | '.join(instances)} |", "| --- |" + " ---: |" * len(instances)]
+    for agent in agents:
+        cells = []
+        for instance in instances:
+            mine, yours = chosen(rows, agent, instance), chosen(rows, reference, instance)
+            if not mine:
+                cells.append("–")
+                continue
+            told = "" if agent == reference else f"; {difference(mine, yours)}"
+            cells.append(f"{profits(mine).mean():,.0f}{told}")
+        lines.append(f"| `{agent}` | {' | '.join(cells)} |")
+    days = len(chosen(rows, reference, instances[0]))
+    lines += [
+        "",
+        f"Mean profit of a day in dollars; mean difference to `{reference}` on the same {days} days, with 95 % bootstrap "
+        "intervals over days.",
+    ]
+    return "\n".join(lines)
+
+
+def days(rows: Rows, reference: str, agents: list[str], instances: list[str]) -> str:
+    """A block of rows per instance."""
+    lines = [
+        "| instance, agent | profit, $ | difference, $ | of the way to the bound | served | empty flights | MWh | a decision |",
+        "| --- |" + " ---: |" * 7,
+    ]
+    for instance in instances:
+        yours, chance = chosen(rows, reference, instance), chosen(rows, "random", instance)
+        bounds = [row["bound"] for row in yours]
+        for agent in agents:
+            mine = chosen(rows, agent, instance)
+            if not mine:
+                continue
+            way = "–"
+            if chance and all(bound is not None for bound in bounds):
+                most = np.array(bounds, dtype=np.float64) / _DOLLAR
+                way = f"{100 * np.mean((profits(mine) - profits(chance)) / (most - profits(chance))):.0f} %"
+            served = 100 * mean(mine, "served_share")
+            empty = 100 * mean(mine, "empty_flights") / max(mean(mine, "flights"), 1e-9)
+            seconds = float(np.mean([row["seconds_per_decision"] for row in mine]))
+            told = "(reference)" if agent == reference else difference(mine, yours)
+            lines.append(
+                f"| {instance}, `{agent}` | {profits(mine).mean():,.0f} | {told} | {way} | {served:.0f} % | {empty:.0f} % "
+                f"| {mean(mine, 'energy') / 1e3:.1f} | {1e3 * seconds:.2g} ms |"
+            )
+    count = len(chosen(rows, reference, instances[0]))
+    lines += ["", f"Means of {count} days each; differences to `{reference}` on the same days with 95 % bootstrap intervals."]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--page", type=Path, required=True)
+    parser.add_argument("--table", required=True)
+    parser.add_argument("--agents", default="")
+    parser.add_argument("--instances", default="")
+    parser.add_argument("--reference", default="lookahead-greedy")
+    parser.add_argument("--days", action="store_true")
+    given = parser.parse_args()
+    rows = read(given.folder)
+    agents = [name for name in given.agents.split(",") if name] or list(dict.fromkeys(row["agent"] for row in rows))
+    instances = [n for n in given.instances.split(",") if n] or list(dict.fromkeys(row["instance"] for row in rows))
+    make = days if given.days else networks
+    rewrite(given.page, given.table, make(rows, given.reference, agents, instances))
+
+
+if __name__ == "__main__":
+    main()
