@@ -249,6 +249,10 @@ def load_agent(name: Name, setting: Setting) -> Agent:
         from .soc.order_agent import load_dag_order_agent
 
         return load_dag_order_agent(name, folder, setting)
+    if kind == "sequoia":
+        from .restless_bandits.sequoia import load_sequoia_agent
+
+        return load_sequoia_agent(name, folder, setting)
     if kind in _TREES:
         return load_tree(name, setting)
     if _simulations(name, kind):

@@ -22,6 +22,7 @@ AGENTS = {
     "dag-order": "dag-order",
     "tree": "tree",
     "das": "das",
+    "sequoia": "sequoia",
 }
 """Agents that can be trained, and the network of each."""
 _NETWORKS = ("graph", "attention", "hierarchical", "slots", "captain")
@@ -32,6 +33,7 @@ ALGORITHMS = {
     "search": ("muzero",),
     "dagger": ("tree",),
     "compare": ("das",),
+    "q-learning": ("sequoia",),
 }
 """How agents are trained, and the networks that each can train."""
 ENCODERS = ("graph", "attention", "slots")
@@ -55,6 +57,9 @@ class TrainConfig:
             "mapper-order", the order in which memory mapping's mapper places storages, and "dag-order", a list
             scheduler of static DAGs, train as "scorer" does; their `instances` are needed, and their decisions are
             whole mappings and plans.
+            "sequoia" (``sequoia:index=0`` without the Lagrangian index to stand on), a Q-network of restless bandits'
+            whole actions, for which `imitate_share` (of the budget that the fit to simulated returns takes), `replay`,
+            `batch`, `learning_rate`, `gamma`, `gradient_norm` and those on budget, validation and saving count.
             "tree", a decision tree that imitates (`imitate` is needed), and "das", a tree that says which of two rules
             decides, for which the options ``tree_*``, ``das_*``, `label_worlds`, `imitate_temperature` and those on
             budget, validation and saving count.
@@ -176,7 +181,12 @@ class TrainConfig:
             raise UnknownNameError("agent to train", name.base, AGENTS)
         if self.algorithm is not None and self.algorithm not in ALGORITHMS:
             raise UnknownNameError("algorithm", self.algorithm, ALGORITHMS)
-        if name.options and (self.kind not in _NETWORKS or name.options.keys() & {"kind", "width", "layers"}):
+        if self.kind == "sequoia":
+            if name.options.keys() - {"index"} or name.options.get("index", 1) not in (0, 1):
+                raise FieldError("option agent", self.agent, "'sequoia' or 'sequoia:index=0'")
+            if self.imitate is not None or self.foresight is not None:
+                raise FieldError("option agent", self.agent, "another with imitate or foresight")
+        elif name.options and (self.kind not in _NETWORKS or name.options.keys() & {"kind", "width", "layers"}):
             raise FieldError("option agent", self.agent, f"{name.base!r} without these options")
         if self.kind not in ALGORITHMS[self.trainer]:
             fitting = " or ".join(repr(name) for name, kinds in ALGORITHMS.items() if self.kind in kinds)
@@ -234,7 +244,7 @@ class TrainConfig:
         """The algorithm that trains."""
         if self.algorithm is not None:
             return self.algorithm
-        usual = {"muzero": "search", "tree": "dagger", "das": "compare"}
+        usual = {"muzero": "search", "tree": "dagger", "das": "compare", "sequoia": "q-learning"}
         return "es" if self.kind in ALGORITHMS["es"] else usual.get(self.kind, "ppo")
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .muzero import MuZeroRun
 from .ppo import PPORun
 from .progress import Progress
 from .self_label import SelfLabelRun
+from .sequoia import SequoiaRun
 from .tree import DasRun, ImitationRun
 
 
@@ -29,6 +30,7 @@ def make_run(config: TrainConfig, overwrite: bool, progress: Progress) -> Run:
         "self-label": SelfLabelRun,
         "dagger": ImitationRun,
         "compare": DasRun,
+        "q-learning": SequoiaRun,
     }
     orders: dict[str, type[Run]] = {"mapper-order": MapperOrderRun, "dag-order": DagOrderRun}
     kind = orders.get(config.agent, kinds[config.trainer])

@@ -18,6 +18,8 @@ from .simulation import Simulation
 
 _ROUNDS = 6
 _PATHS = 200
+_MOST_KEPT = 512
+_kept: dict[tuple[str, float], NDArray[np.float64]] = {}
 
 
 class Induced(NamedTuple):
@@ -50,11 +52,22 @@ def induce(arms: Separable, price: NDArray[np.float64], discount: float = 1.0) -
 
 
 def lagrangian_gains(instance: BanditInstance, discount: float = 1.0) -> NDArray[np.float64]:
-    """The gains of an instance, float64 [H, J, S, K].
+    """The gains of an instance, float64 [H, J, S, K], read-only; kept, since many an agent begins with them.
 
     Raises:
         NoSolutionError: the occupancy program was not solved.
     """
+    key = instance.hash, discount
+    if key not in _kept:
+        if len(_kept) >= _MOST_KEPT:
+            _kept.pop(next(iter(_kept)))
+        gain = _gains(instance, discount)
+        gain.setflags(write=False)
+        _kept[key] = gain
+    return _kept[key]
+
+
+def _gains(instance: BanditInstance, discount: float) -> NDArray[np.float64]:
     arms = separate(instance)
     if not instance.joint and instance.contagion is None:
         return induce(arms, solve_occupancy(instance, arms, discount).price, discount).gain

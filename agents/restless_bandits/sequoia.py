@@ -131,7 +131,7 @@ class Sequoia(IndexProgram):
             self.failures += 1
             start = self.model.greedy(self.worth(epoch, states))
         best = self.improve(net, start)
-        return best if self._search == "local" else self._by_program(net, best)
+        return best if self._search == "local" else self.by_program(net, best)
 
     def improve(self, net: ReluNet, action: Action) -> Action:
         """Swap, add and drop elements as long as the network's value rises."""
@@ -159,7 +159,7 @@ class Sequoia(IndexProgram):
             self._feasible[key] = self.instance.feasible.contains(action)
         return self._feasible[key]
 
-    def _by_program(self, net: ReluNet, start: Action) -> Action:
+    def by_program(self, net: ReluNet, start: Action) -> Action:
         """The program's action; the one to start with where that is better, or where there is none."""
         effort = self.effort
         effort.solved += 1
