@@ -17,8 +17,6 @@ CARD = EnvCard(
             DEFAULT_INSTANCE,
             "names (k2b, capacity-j40-3), ranges, paths or random:size=capacity-j20 (a hundred unless count says)",
         ),
-        OptionCard("max_arms", None, "room for arms; default that of the largest instance"),
-        OptionCard("max_elements", None, "room for elements of an action; default that of the largest instance"),
         *dataclass_options(BanditOptions),
     ),
 )

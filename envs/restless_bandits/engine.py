@@ -10,11 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.arena import Arena, Field
 from ..core.compile import compiled
 from ..core.engine import Kernels, Outcome
+from ..core.errors import UserError
 from ..core.ordered import BEGIN, LEAVE, REWRITE, STEP, OrderedEngine
 from ..core.pack import Pack
 from . import state as d
-from .appointments import Appointments
-from .capacity import Capacity
 from .card import OBJECTIVE
 from .dynamics import advance, imagine, objective, pick, play, reset_state
 from .feasible import InfeasibleActionError
@@ -28,7 +27,7 @@ from .record import read_schedule
 from .schedule import BanditSchedule
 from .source import InstanceSource
 from .state import is_running
-from .tables import MOST_EXACT_STOPS, Model, Room, build, model_of, most_room, room_of
+from .tables import MOST_EXACT_STOPS, Model, Room, build, cover_of, model_of, most_room, room_of
 
 STATUS_NAMES = ("running", "finished", "illegal")
 PLAY = 5
@@ -183,17 +182,18 @@ class BanditEngine(OrderedEngine):
         record: bool = False,
         room: Room | None = None,
         threads: int = 1,
-        known: tuple[list[Model], d.Problem] | None = None,
+        known: tuple[list[Model | None], d.Problem] | None = None,
     ) -> None:
         self.options = options or BanditOptions()
         self.source = source
         self.record = record
-        self._models = [] if known is None else known[0]
-        self._make_models()
-        self.room = room or most_room([model.played for model in self._models])
+        self.room = room or most_room([model_of(one, self.options).played for one in source.fixed])
         shape = self.room
+        self._models: list[Model | None] = [] if known is None else known[0]
+        if known is None:
+            self._models += [model_of(one, self.options) for one in source.fixed]
         super().__init__(num_copies, sizes(shape.arms, shape.elements, shape.hits, shape.links), threads)
-        self._arena = Arena(num_copies, _fields(shape, self._models))
+        self._arena = Arena(num_copies, _fields(shape))
         arrays = self._arena.arrays
         epochs = shape.epochs + 1 if record else 0
         logs = {
@@ -214,20 +214,30 @@ class BanditEngine(OrderedEngine):
 
     # --- instances ----------------------------------------------------------------------------------------------------
 
-    def _make_models(self) -> None:
-        for instance in self.source.instances[len(self._models) :]:
-            self._models.append(model_of(instance, self.options))
+    def _check_room(self, instance: BanditInstance) -> None:
+        for name, need, have in zip(self.room_names, self.room_of(instance), self.room, strict=True):
+            if need > have:
+                raise UserError(
+                    f"instance {instance.name!r} needs room for {need} {name}, but the environment has room for "
+                    f"{have}; name it among the instances when the environment is made"
+                )
 
-    def _choose_instances(self, copies: NDArray[np.int64], instances: Any) -> None:
+    def _check_instance(self, instance: BanditInstance) -> None:
+        if self.options.min_visits:
+            cover_of(instance, self.options.min_visits)
+
+    def _model(self, instance: BanditInstance) -> Model | None:
+        """An instance as it is played, None where it cannot be."""
         try:
-            super()._choose_instances(copies, instances)
-        except Exception:
-            del self._models[len(self._tables.dims) :]
-            raise
+            self._check_room(instance)
+            self._check_instance(instance)
+        except UserError:
+            return None
+        return model_of(instance, self.options)
 
     def _load(self, copies: NDArray[np.int64], chosen: NDArray[np.int64]) -> None:
         if len(self._tables.dims) < len(self.source.instances):
-            self._make_models()
+            self._models = [*self._models, *map(self._model, self.source.instances[len(self._models) :])]
             self._tables = build(self._models, self.options, self.room)
             self.problem = Pack(self._tables)
         self.chosen[copies] = chosen  # the orders read it
@@ -236,10 +246,15 @@ class BanditEngine(OrderedEngine):
         return room_of(model_of(instance, self.options).played)
 
     def instance(self, copy: int) -> BanditInstance:
-        return self._models[int(self.chosen[copy])].played
+        return self._model_at(copy).played
 
     def known_instance(self, copy: int) -> BanditInstance:
-        return self._models[int(self.chosen[copy])].known
+        return self._model_at(copy).known
+
+    def _model_at(self, copy: int) -> Model:
+        model = self._models[int(self.chosen[copy])]
+        assert model is not None
+        return model
 
     def instance_name(self, copy: int) -> str:
         return self.instance(copy).name
@@ -276,14 +291,12 @@ class BanditEngine(OrderedEngine):
         if given.shape != self._bits.shape:
             raise ValueError(f"actions have shape {given.shape}, expected {self._bits.shape}")
         feasible = np.ones(self.num_copies, dtype=np.int64)
-        running = self.is_running()
         bits = self.best_actions(given) if are_weights else given
-        for copy in np.flatnonzero(running).tolist():
-            wrong = self.violation(copy, bits[copy])
-            if wrong and check:
+        for copy, wrong in self._violations(bits):
+            if check:
                 where = f"copy {copy}: " if self.num_copies > 1 else ""
                 raise InfeasibleActionError(f"{where}infeasible action: {wrong}")
-            feasible[copy] = not wrong
+            feasible[copy] = 0
         self._bits[...] = bits
         self.over_ranges(lambda low, high: self._carry_out(self._playing, feasible, low, high))
         return self.outcome
@@ -299,25 +312,36 @@ class BanditEngine(OrderedEngine):
             bits[copy, : feasible.size] = feasible.maximise(worth)
         return bits
 
-    def violation(self, copy: int, action: ArrayLike) -> str:
-        """The first constraint that a whole action violates in a copy, in words; empty where there is none."""
-        instance, given = self.instance(copy), np.asarray(action)
-        key = int(self.chosen[copy]), given.tobytes()
-        if key not in self._checked:
-            if len(self._checked) >= _MOST_CHECKED:
-                self._checked.clear()
-            wrong = instance.feasible.violations(given[: instance.num_elements])
-            if not wrong and given[instance.num_elements :].any():
-                wrong = [f"element {instance.num_elements} and above do not exist"]
-            self._checked[key] = wrong[0] if wrong else ""
-        return self._checked[key] or self._visit_violation(copy, given)
+    def _violations(self, actions: NDArray[Any]) -> list[tuple[int, str]]:
+        """The running copies whose action [N] is infeasible, with the first constraint that it violates, in words.
+
+        A distinct action is looked at once.
+        """
+        if len(self._checked) > _MOST_CHECKED:
+            self._checked.clear()
+        rows, size = np.ascontiguousarray(actions), actions.shape[1] * actions.itemsize
+        memory, chosen, found = rows.tobytes(), self.chosen.tolist(), []
+        for copy in np.flatnonzero(self.is_running()).tolist():
+            key = chosen[copy], memory[copy * size : (copy + 1) * size]
+            wrong = self._checked.get(key)
+            if wrong is None:
+                wrong = self._checked[key] = self._violation(copy, rows[copy])
+            if not wrong and self.options.min_visits:
+                wrong = self._visit_violation(copy, rows[copy])
+            if wrong:
+                found.append((copy, wrong))
+        return found
+
+    def _violation(self, copy: int, action: NDArray[Any]) -> str:
+        """The first constraint of the feasible set that an action violates; empty where there is none."""
+        size = self.instance(copy).num_elements
+        if action[size:].any():
+            return f"element {size} and above do not exist"
+        return next(iter(self.instance(copy).feasible.violations(action[:size])), "")
 
     def _visit_violation(self, copy: int, action: NDArray[Any]) -> str:
         """Why an action would make it impossible to keep `min_visits`."""
-        least = self.options.min_visits
-        if least == 0:
-            return ""
-        arms = self.instance(copy).num_arms
+        least, arms = self.options.min_visits, self.instance(copy).num_arms
         part = self.problem.cover[int(self.chosen[copy]), :arms]
         needs = np.maximum(least - self.state.visits[copy, :arms] - (action[:arms] != 0), 0)
         need = np.zeros(int(part.max()) + 1, dtype=np.int64)
@@ -415,18 +439,9 @@ class BanditEngine(OrderedEngine):
         return read_schedule(self, copy)
 
 
-def _fields(room: Room, models: list[Model]) -> dict[str, Field]:
+def _fields(room: Room) -> dict[str, Field]:
     """The arrays of a copy."""
-    sets = [model.played.feasible for model in models]
-    visits = any(isinstance(one, Appointments) and not one.distinct_workers for one in sets)
-    subsets = 2**room.slots if visits else 1
     stops = min(room.stops, MOST_EXACT_STOPS)
-    search = (
-        room.elements * (room.workers + 1)
-        if room.workers > 1 or any(isinstance(one, Appointments) and one.distinct_workers for one in sets)
-        else 1
-    )
-    packed = any(isinstance(one, Capacity) for one in sets)
     return {
         "clock": Field((d.NUM_CLOCK,)),
         "real": Field((d.NUM_REAL,), np.float64),
@@ -441,10 +456,10 @@ def _fields(room: Room, models: list[Model]) -> dict[str, Field]:
         "need": Field((room.arms,), np.int32),
         "sums": Field((room.rows,), np.float64),
         "pile": Field((room.hours + 1,), np.int32),
-        "stack": Field((room.hours + 1 + 2 * (room.bins + 1) if packed else 1,), np.int32),
-        "demand": Field((subsets,), np.int32),
+        "stack": Field((room.hours + 1 + 2 * (room.bins + 1),), np.int32),
+        "demand": Field((room.subsets,), np.int32),
         "holder": Field((2, room.workers, room.slots), np.int32),
-        "search": Field((3, search), np.int32),
+        "search": Field((3, room.search), np.int32),
         "stop": Field((1 + 2 * room.stops,), np.int32),
         "detour": Field((room.elements,), np.int32),
         "edges": Field((1,), np.int32),

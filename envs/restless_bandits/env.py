@@ -13,20 +13,18 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ..core.env import SchedulingEnv, SchedulingVectorEnv
-from ..core.errors import FieldError, UnknownNameError
+from ..core.errors import UnknownNameError
 from .card import DEFAULT_INSTANCE
 from .engine import BanditEngine
 from .instance import BanditInstance
 from .options import BanditOptions
 from .schedule import BanditSchedule
 from .source import InstanceSource, names, resolve
-from .tables import model_of, most_room
 from .validity import validate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_ROOM = ("max_arms", "max_elements")
 MOST_WEIGHT = 1e9
 
 
@@ -35,8 +33,6 @@ def make_engine(
     instance: str | BanditInstance | Sequence[str | BanditInstance] = DEFAULT_INSTANCE,
     record: bool = False,
     threads: int = 1,
-    max_arms: int | None = None,
-    max_elements: int | None = None,
     **options: Any,
 ) -> BanditEngine:
     """Make the engine from the options of the registered id.
@@ -46,7 +42,6 @@ def make_engine(
         instance: names, sets, paths, ``random:size=capacity-j20`` (a hundred), or instances.
         record: keep what happened in every epoch.
         threads: threads that share a step of a large batch.
-        max_arms, max_elements: room; default that of the largest instance.
         options: fields of `BanditOptions`.
 
     Raises:
@@ -55,18 +50,9 @@ def make_engine(
     known = [field.name for field in fields(BanditOptions)]
     for key in options:
         if key not in known:
-            others = ("instance", "on_illegal", "render_mode", *_ROOM)
+            others = ("instance", "on_illegal", "render_mode")
             raise UnknownNameError("option of makespan/RestlessBandits-v0", key, [*known, *others])
-    source = InstanceSource.parse(instance)
-    made = BanditOptions(**options)
-    room = most_room([model_of(one, made).played for one in source.fixed])
-    for name, given, needed in (("arms", max_arms, room.arms), ("elements", max_elements, room.elements)):
-        if given is None:
-            continue
-        if isinstance(given, bool) or not isinstance(given, int) or given < needed:
-            raise FieldError(f"option max_{name}", given, f"an integer of at least {needed}, as the instances need")
-        room = room._replace(**{name: given})
-    return BanditEngine(num_copies, source, made, record, room, threads)
+    return BanditEngine(num_copies, InstanceSource.parse(instance), BanditOptions(**options), record, None, threads)
 
 
 def _action_space(engine: BanditEngine) -> spaces.Space[Any]:
@@ -99,7 +85,7 @@ class RestlessBanditsEnv(SchedulingEnv):
     Terminates after ``horizon`` epochs, or at an illegal action (``on_illegal="terminate"``).
 
     ## Arguments
-    ``instance``, ``max_arms``, ``max_elements``, ``on_illegal``, ``render_mode`` and the fields of
+    ``instance``, ``on_illegal``, ``render_mode`` and the fields of
     `makespan.envs.restless_bandits.options.BanditOptions`.
 
     ## Version history

@@ -12,7 +12,9 @@ from .observation import (
     ARM_COLUMNS,
     ARMS_HIT,
     BEST_REWARD,
+    CHANCE_LOST,
     ELEMENT_COLUMNS,
+    FIRST_FIXED,
     FIRST_KIND,
     INDEX_GAIN,
     INDEX_PER_USE,
@@ -44,8 +46,8 @@ from .observation import (
     REWARD_NOW,
     SICK_NEIGHBOURS,
     SINCE_VISIT,
-    UP_PASSIVE,
     UP_TREATED,
+    UP_UNTREATED,
     USE,
     VISITS_MADE,
     VISITS_NEEDED,
@@ -111,7 +113,13 @@ def write_blank(problem, state, view, i):
     integers[offsets[K_ACTION_NODES] + state.picked.shape[1]] = -1
     for j in range(dims[ARMS]):
         bytes_[offsets[K_ARM_MASK] + j] = 1
+        brief, at = problem.brief[r, j], offsets[K_ARM] + j * ARM_COLUMNS
+        floats[at + 13] = share(brief[BRIEF_TREATED])
+        floats[at + 14] = signed(brief[BRIEF_BEST])
+        floats[at + 15] = signed(brief[BRIEF_JOINT])
+        floats[at + 18] = min(brief[BRIEF_NEAR], WIDE)
     for e in range(dims[ELEMENTS]):
+        write_fixed_slot(problem, view, i, r, e)
         bytes_[offsets[K_ELEMENT_MASK] + e] = 1
         for k in range(problem.hit_first[r, e], problem.hit_first[r, e + 1]):
             integers[offsets[K_ACTS] + k] = e
@@ -180,9 +188,33 @@ def write_actions(problem, state, view, i):
 
 @compiled
 def clear_slot(view, i, e):
+    """A picked element has only the features that are fixed."""
     floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
-    for column in range(ACTION_COLUMNS):
+    for column in range(QUARTER, FIRST_FIXED):
         floats[at + column] = 0.0
+
+
+@compiled
+def write_fixed_slot(problem, view, i, r, e):
+    """What is said of an element all episode long."""
+    floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
+    first, end = problem.hit_first[r, e], problem.hit_first[r, e + 1]
+    passive, treated, best, together, infects = 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(first, end):
+        j = problem.hit_arm[r, k]
+        brief = problem.brief[r, j]
+        passive += problem.up[r, KNOWN, j, 0]
+        treated += brief[BRIEF_TREATED]
+        best += brief[BRIEF_BEST]
+        together += brief[BRIEF_JOINT]
+        infects += brief[BRIEF_NEAR]
+    each = 1.0 / max(end - first, 1)
+    floats[at + UP_UNTREATED] = share(passive * each)
+    floats[at + UP_TREATED] = share(treated * each)
+    floats[at + BEST_REWARD] = signed(best)
+    floats[at + JOINT_REWARD] = signed(together)
+    floats[at + INFECTS_REWARD] = min(infects, WIDE)
+    floats[at + ARMS_HIT] = share((end - first) / 8.0)
 
 
 @compiled
@@ -216,24 +248,24 @@ def write_slots_of(problem, state, view, i, j):
 
 @compiled
 def write_slot(problem, state, view, i, e):
-    """The features of an element that is not picked: sums of rewards and means of all else over its arms."""
+    """What changes of an element that is not picked: sums of rewards and means of all else over its arms."""
     clock = state.clock[i]
     r = clock[INSTANCE]
     dims, scale = problem.dims[r], problem.scale[r]
-    per_top, per_horizon = scale[PER_TOP], scale[PER_HORIZON]
+    per_top = scale[PER_TOP]
     first, end = problem.hit_first[r, e], problem.hit_first[r, e + 1]
     myopic, joint, index, levels = 0.0, 0.0, 0.0, 0
     q0, q1, q2, q3 = 0.0, 0.0, 0.0, 0.0
-    reward, visits, since, passive, treated, need = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    best, together, infects, level, sick, ready, picked = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    reward, visits, since, level = 0.0, 0.0, 0.0, 0.0
     for k in range(first, end):
         j = np.int64(problem.hit_arm[r, k])
         s, old = np.int64(state.now[i, j]), np.int64(state.level[i, j])
         new = min(old + problem.hit_level[r, k], dims[LEVELS] - 1)
-        brief = problem.brief[r, j]
         levels += new - old
-        myopic += expected_of_arm(problem, state, i, KNOWN, j, new) - expected_of_arm(problem, state, i, KNOWN, j, old)
-        index += gain_of_level(problem, state, i, j, new) - gain_of_level(problem, state, i, j, old)
+        myopic += pay_of_level(problem, state, i, j, new) - pay_of_level(problem, state, i, j, old)
+        index += gain_of_level(problem, state, i, j, new)
+        if old > 0:
+            index -= gain_of_level(problem, state, i, j, old)
         quarter = np.int64(s * scale[QUARTERS])
         q0 += quarter == 0
         q1 += quarter == 1
@@ -242,21 +274,9 @@ def write_slot(problem, state, view, i, e):
         reward += problem.reward[r, j, s]
         visits += state.visits[i, j]
         since += since_visit(problem, state, i, j)
-        passive += chance_up(problem, state, i, KNOWN, j, 0)
-        treated += brief[BRIEF_TREATED]
-        best += brief[BRIEF_BEST]
-        together += brief[BRIEF_JOINT]
-        infects += brief[BRIEF_NEAR]
         level += old
-        if dims[INFECTS] == 1:
-            sick += sick_share(problem, state, i, j)
-        if problem.options[OPT_VISITS] > 0:
-            need = max(need, visits_needed(problem, state, i, j))
         if dims[JOINTS] > 0:
             joint += gain_of_joints(problem, state, i, j, old, new)
-            are_ready, are_picked = joint_shares(problem, state, i, j)
-            ready += are_ready
-            picked += are_picked
     each = 1.0 / max(end - first, 1)
     floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
     floats[at + QUARTER] = q0 * each
@@ -268,20 +288,34 @@ def write_slot(problem, state, view, i, e):
     floats[at + JOINT_GAIN] = signed(joint * per_top)
     floats[at + INDEX_GAIN] = signed(index * per_top)
     floats[at + NET_GAIN] = signed((index - levels * scale[PRICE]) * per_top)
-    floats[at + VISITS_MADE] = share(visits * each * per_horizon)
+    floats[at + VISITS_MADE] = share(visits * each * scale[PER_HORIZON])
     floats[at + SINCE_VISIT] = share(since * each)
-    floats[at + UP_PASSIVE] = share(passive * each)
-    floats[at + UP_TREATED] = share(treated * each)
-    floats[at + BEST_REWARD] = signed(best)
-    floats[at + JOINT_REWARD] = signed(together)
+    floats[at + LEVEL] = share(level * each * scale[PER_LEVEL])
+    write_use(problem, state, view, i, e)
+    if dims[JOINTS] > 0 or dims[INFECTS] == 1 or problem.options[OPT_VISITS] > 0:
+        write_coupling(problem, state, view, i, e, first, end, each)
+
+
+@compiled
+def write_coupling(problem, state, view, i, e, first, end, each):
+    """What an element's arms have to do with others, and how often they must be visited yet."""
+    r = state.clock[i, INSTANCE]
+    floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
+    sick, lost, ready, picked, need = 0.0, 0.0, 0.0, 0.0, 0.0
+    for k in range(first, end):
+        j = np.int64(problem.hit_arm[r, k])
+        lost += problem.up[r, KNOWN, j, 0] - chance_up(problem, state, i, KNOWN, j, 0)
+        sick += sick_share(problem, state, i, j)
+        need = max(need, visits_needed(problem, state, i, j))
+        if problem.dims[r, JOINTS] > 0:
+            are_ready, are_picked = joint_shares(problem, state, i, j)
+            ready += are_ready
+            picked += are_picked
+    floats[at + CHANCE_LOST] = share(lost * each)
     floats[at + JOINT_READY] = share(ready * each)
     floats[at + JOINT_PICKED] = share(picked * each)
     floats[at + SICK_NEIGHBOURS] = share(sick * each)
-    floats[at + INFECTS_REWARD] = min(infects, WIDE)
-    floats[at + LEVEL] = share(level * each * scale[PER_LEVEL])
-    floats[at + ARMS_HIT] = share((end - first) / 8.0)
     floats[at + VISITS_NEEDED] = need
-    write_use(problem, state, view, i, e)
 
 
 @compiled
@@ -305,6 +339,15 @@ def use_of(problem, state, i, e):
     if problem.dims[r, KIND] != WALK or state.picked[i, e] == 1:
         return problem.use[r, e]
     return max(state.detour[i, e] - state.edges[i, 0], 0) / max(problem.dims[r, LENGTH], 1)
+
+
+@compiled
+def pay_of_level(problem, state, i, j, k):
+    """Expected reward of arm j's next state by itself, if acted on at level k."""
+    r = state.clock[i, INSTANCE]
+    if k == 0 and problem.dims[r, INFECTS] == 1:
+        return expected_of_arm(problem, state, i, KNOWN, j, 0)
+    return problem.pay[r, j, np.int64(state.now[i, j]), k]
 
 
 @compiled
@@ -427,7 +470,7 @@ def write_arm(problem, state, view, i, j):
     """The features of arm j."""
     clock = state.clock[i]
     r, s, k = clock[INSTANCE], np.int64(state.now[i, j]), np.int64(state.level[i, j])
-    dims, brief, scale = problem.dims[r], problem.brief[r, j], problem.scale[r]
+    dims, scale = problem.dims[r], problem.scale[r]
     per_top = scale[PER_TOP]
     floats, at = view.floats[i], view.offsets[K_ARM] + j * ARM_COLUMNS
     quarter = np.int64(s * scale[QUARTERS])
@@ -437,8 +480,8 @@ def write_arm(problem, state, view, i, j):
     floats[at + 3] = quarter == 3
     floats[at + 4] = s * scale[PER_STATE]
     floats[at + 5] = signed(problem.reward[r, j, s] * per_top)
-    floats[at + 6] = signed(expected_of_arm(problem, state, i, KNOWN, j, 0) * per_top)
-    floats[at + 7] = signed(expected_of_arm(problem, state, i, KNOWN, j, k) * per_top)
+    floats[at + 6] = signed(pay_of_level(problem, state, i, j, 0) * per_top)
+    floats[at + 7] = signed(pay_of_level(problem, state, i, j, k) * per_top)
     more = 0.0
     if k < dims[LEVELS] - 1:
         more = gain_of_level(problem, state, i, j, k + 1) - gain_of_level(problem, state, i, j, k)
@@ -447,13 +490,9 @@ def write_arm(problem, state, view, i, j):
     floats[at + 10] = share(state.visits[i, j] * scale[PER_HORIZON])
     floats[at + 11] = share(since_visit(problem, state, i, j))
     floats[at + 12] = share(chance_up(problem, state, i, KNOWN, j, 0))
-    floats[at + 13] = share(brief[BRIEF_TREATED])
-    floats[at + 14] = signed(brief[BRIEF_BEST])
-    floats[at + 15] = signed(brief[BRIEF_JOINT])
-    ready = 0.0
     if dims[JOINTS] > 0:
-        ready, _ = joint_shares(problem, state, i, j)
-    floats[at + 16] = ready
-    floats[at + 17] = share(sick_share(problem, state, i, j))
-    floats[at + 18] = min(brief[BRIEF_NEAR], WIDE)
-    floats[at + 19] = share(visits_needed(problem, state, i, j))
+        floats[at + 16], _ = joint_shares(problem, state, i, j)
+    if dims[INFECTS] == 1:
+        floats[at + 17] = share(sick_share(problem, state, i, j))
+    if problem.options[OPT_VISITS] > 0:
+        floats[at + 19] = share(visits_needed(problem, state, i, j))

@@ -93,6 +93,7 @@ class Problem(NamedTuple):
     tail: NDArray[np.float64]  # [R, 2, J', K, S, S], probability of a next state of this number or above; of chains
     reward: NDArray[np.float64]  # [R, J, S]
     start: NDArray[np.float64]  # [R, J, S], cumulative
+    pay: NDArray[np.float64]  # [R, J, S, K], expected reward of an arm's next state by itself, as far as it is known
     gain: NDArray[np.float32]  # [R, H, J, S, K], what a level is worth beyond passivity, see `prices`
     hit_first: NDArray[np.int32]  # [R, N + 1], where an element's arms begin
     hit_arm: NDArray[np.int32]  # [R, M]

@@ -40,7 +40,9 @@ class Room(NamedTuple):
     hours: int
     bins: int
     slots: int
+    subsets: int  # of slots
     workers: int
+    search: int  # nodes of the search for distinct workers
     nodes: int
     stops: int
     members: int
@@ -117,7 +119,9 @@ def room_of(instance: BanditInstance) -> Room:
         hours=1 if capacity is None else max(int(capacity.capacity.max()), int(capacity.cost.max())),
         bins=1 if capacity is None else min(size, capacity.budget) + 1,
         slots=1 if visits is None else visits.slots,
+        subsets=2**visits.slots if visits and kind == d.VISITS else 1,
         workers=len(visits.worker_slots) if visits and kind == d.DISTINCT else 1,
+        search=size * (len(visits.worker_slots) + 1) if visits and kind == d.DISTINCT else 1,
         nodes=size if kind == d.WALK else 1,
         stops=feasible.budget + 1 if kind == d.WALK else 1,
         members=len(feasible.members) if kind == d.LISTED else 1,
@@ -129,15 +133,13 @@ def most_room(instances: Sequence[BanditInstance]) -> Room:
     return Room(*(max(column) for column in zip(*map(room_of, instances), strict=True)))
 
 
-def build(models: Sequence[Model], options: BanditOptions, room: Room) -> d.Problem:
-    """The tables of instances.
+def build(models: Sequence[Model | None], options: BanditOptions, room: Room) -> d.Problem:
+    """The tables of instances; those of None, which cannot be played, stay empty.
 
     Raises:
         UserError: one cannot be played under the options.
     """
     count = len(models)
-    visit_sets = any(kind_of(model.played.feasible) == d.VISITS for model in models)
-    subsets = 2**room.slots if visit_sets else 1
     shapes: dict[str, tuple[tuple[int, ...], Any]] = {
         "dims": ((d.NUM_DIMS,), np.int64),
         "scale": ((d.NUM_SCALES,), np.float64),
@@ -145,6 +147,7 @@ def build(models: Sequence[Model], options: BanditOptions, room: Room) -> d.Prob
         "tail": ((2, room.chains, room.levels, room.states, room.states), np.float64),
         "reward": ((room.arms, room.states), np.float64),
         "start": ((room.arms, room.states), np.float64),
+        "pay": ((room.arms, room.states, room.levels), np.float64),
         "gain": ((room.epochs, room.arms, room.states, room.levels), np.float32),
         "hit_first": ((room.elements + 1,), np.int32),
         "hit_arm": ((room.hits,), np.int32),
@@ -169,7 +172,7 @@ def build(models: Sequence[Model], options: BanditOptions, room: Room) -> d.Prob
         "limit": ((room.rows,), np.float64),
         "hours": ((room.hours + 1,), np.int32),
         "slots": ((room.elements,), np.int64),
-        "free": ((subsets,), np.int32),
+        "free": ((room.subsets,), np.int32),
         "worker": ((room.workers,), np.int64),
         "hops": ((room.nodes, room.nodes), np.int16),
         "member": ((room.members,), np.int64),
@@ -179,7 +182,8 @@ def build(models: Sequence[Model], options: BanditOptions, room: Room) -> d.Prob
     arrays = {name: np.zeros((count, *shape), dtype=dtype) for name, (shape, dtype) in shapes.items()}
     problem = d.Problem(options.compiled(), **arrays)
     for r, model in enumerate(models):
-        _fill(problem, r, model, options)
+        if model is not None:
+            _fill(problem, r, model, options)
     return problem
 
 
@@ -240,6 +244,8 @@ def _fill_arms(problem: d.Problem, r: int, model: Model) -> None:
             tails = np.flip(np.cumsum(np.flip(instance.transition, -1), -1), -1)
             problem.tail[r, m, :arms, :levels, :states, :states] = tails
     problem.reward[r, :arms, :states] = model.played.reward
+    pay = np.einsum("jksz,jz->jsk", model.known.transition, model.played.reward)
+    problem.pay[r, :arms, :states, :levels] = pay
     problem.start[r, :arms, :states] = np.cumsum(model.played.start, axis=1)
 
 
@@ -366,7 +372,12 @@ def cover(feasible: FeasibleSet) -> list[list[int]]:
     return parts
 
 
-def _fill_cover(problem: d.Problem, r: int, instance: BanditInstance, least: int) -> None:
+def cover_of(instance: BanditInstance, least: int) -> list[list[int]]:
+    """The partition of the arms by which every arm gets `least` visits.
+
+    Raises:
+        UserError: it cannot be kept.
+    """
     if instance.effect is not None or not instance.feasible.down_closed:
         raise UserError(
             f"instance {instance.name!r}: min_visits needs a set of arms each part of which is feasible, "
@@ -378,6 +389,11 @@ def _fill_cover(problem: d.Problem, r: int, instance: BanditInstance, least: int
             f"instance {instance.name!r}: min_visits={least} cannot be kept: visiting every arm once takes "
             f"{len(parts)} epochs, {least} times {len(parts) * least}, but an episode has {instance.horizon}"
         )
+    return parts
+
+
+def _fill_cover(problem: d.Problem, r: int, instance: BanditInstance, least: int) -> None:
+    parts = cover_of(instance, least)
     problem.dims[r, d.COVERS] = len(parts)
     for number, part in enumerate(parts):
         problem.cover[r, part] = number

@@ -7,7 +7,7 @@ hop distance, and the program chooses edges that form an Eulerian walk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -103,18 +103,37 @@ class Walks(FeasibleSet):
                 walk.append(next(v for v in self.neighbours[walk[-1]] if self.distance[v, stop] < here))
         return walk
 
+    @cached_property
+    def _hops(self) -> list[list[int]]:
+        """`distance` as lists, whose entries are quicker to read."""
+        return self.distance.tolist()
+
     def _length_of(self, order: Sequence[int]) -> int:
-        nodes = [self.depot, *order, self.depot]
-        return int(sum(self.distance[u, v] for u, v in pairwise(nodes)))
+        hops, at, total = self._hops, self.depot, 0
+        for stop in order:
+            total += hops[at][stop]
+            at = stop
+        return total + hops[at][self.depot]
 
     def _good_tour(self, stops: list[int]) -> list[int]:
-        """A short tour: cheapest insertion, then reversals and moves of single stops as long as they shorten it."""
-        order: list[int] = []
-        for stop in sorted(stops, key=lambda j: -self.distance[self.depot, j]):
-            places = [(self._length_of([*order[:k], stop, *order[k:]]), k) for k in range(len(order) + 1)]
-            order.insert(min(places)[1], stop)
-        best = self._length_of(order)
-        improved = True
+        """A short tour: cheapest insertion in several orders, each improved as long as it is longer than allowed."""
+        far_first = sorted(stops, key=lambda j: -self._hops[self.depot][j])
+        best: list[int] = []
+        for queue in (far_first, far_first[::-1], stops, stops[::-1]):
+            order: list[int] = []
+            for stop in queue:
+                places = [(self._length_of([*order[:k], stop, *order[k:]]), k) for k in range(len(order) + 1)]
+                order.insert(min(places)[1], stop)
+            order = self._improved(order)
+            if not best or self._length_of(order) < self._length_of(best):
+                best = order
+            if self._length_of(best) <= self.length:
+                break
+        return best
+
+    def _improved(self, order: list[int]) -> list[int]:
+        """Stretches are reversed or moved elsewhere (Or 1976) as long as that shortens a tour that is too long."""
+        best, improved = self._length_of(order), True
         while improved and best > self.length:
             improved = False
             for other in self._changes(order):
@@ -124,13 +143,18 @@ class Walks(FeasibleSet):
         return order
 
     @staticmethod
-    def _changes(order: list[int]) -> list[list[int]]:
+    def _changes(order: list[int]) -> Iterator[list[int]]:
         count = len(order)
-        changed = [order[:a] + order[a:b][::-1] + order[b:] for a in range(count - 1) for b in range(a + 2, count + 1)]
-        for a in range(count):
-            rest = order[:a] + order[a + 1 :]
-            changed += [[*rest[:b], order[a], *rest[b:]] for b in range(count) if b != a]
-        return changed
+        for a in range(count - 1):
+            for b in range(a + 2, count + 1):
+                yield order[:a] + order[a:b][::-1] + order[b:]
+        for size in (1, 2, 3):
+            for a in range(count - size + 1):
+                moved, rest = order[a : a + size], order[:a] + order[a + size :]
+                for b in range(len(rest) + 1):
+                    if b != a:
+                        yield rest[:b] + moved + rest[b:]
+                        yield rest[:b] + moved[::-1] + rest[b:]
 
     @cached_property
     def neighbours(self) -> tuple[tuple[int, ...], ...]:

@@ -307,13 +307,31 @@ def test_least_visits_hold_for_whole_actions_and_costs() -> None:
         ({"view": "sequence"}, "option view is 'sequence'"),
         ({"model_error": -1}, "option model_error is -1"),
         ({"budget": 3}, "unknown option of makespan/RestlessBandits-v0 'budget'"),
-        ({"instance": "k0", "max_arms": 1}, "option max_arms is 1, expected an integer of at least 2"),
     ],
 )
 def test_bad_options_are_told_in_one_line(options, words: str) -> None:
     with pytest.raises(UserError, match=words) as caught:
         make_engine(1, **options)
     assert "\n" not in str(caught.value)
+
+
+def test_an_instance_that_cannot_be_played_is_refused_and_the_episode_goes_on() -> None:
+    engine = make_engine(1, instance="k2a,k3", min_visits=2)
+    engine.reset([0], instances=["k2a"])
+    engine.step([1])
+    before = engine.snapshot()
+    for name, words in (
+        ("cardinality-j20-0", "needs room for 20 arms, but the environment has room for 4"),
+        ("k0", "visiting every arm once takes 2 epochs, 2 times 4"),
+    ):
+        with pytest.raises(UserError, match=words):
+            engine.reset([1], instances=[name])
+        for mine, saved in zip(engine._arrays(), before.arrays, strict=True):
+            assert np.array_equal(mine, saved)
+    engine.reset([1], instances=["k2b"])
+    assert engine.instance_name(0) == "k2b"
+    assert engine.instance(0).feasible.budget == 2
+    engine.step([0])
 
 
 def test_an_illegal_action_is_explained() -> None:
