@@ -15,7 +15,7 @@ from ..core.errors import FieldError, UnknownNameError, UserError
 from ..core.instance import require_integer
 from ..core.names import Name, check_options, parse_name
 from . import demand, formats
-from .instance import MAX_AIRCRAFT, AirInstance, AirNetwork
+from .instance import MAX_AIRCRAFT, RULES, AirInstance, AirNetwork
 from .networks import CHARGERS, NETWORKS, STANDS, network, random_network
 from .options import AirOptions
 from .vehicles import CAPTAIN, VEHICLES, Vehicle, find_vehicle
@@ -233,4 +233,4 @@ def adapted(given: AirInstance, options: AirOptions | None) -> AirInstance:
     made = make(given.network, given.load, vehicle, fleet, name=given.name)
     if options.fares == "2022":
         made = replace(made, fare=given.fare)
-    return replace(made, corridors=given.corridors, separation=given.separation)
+    return replace(made, **{rule: getattr(given, rule) for rule in RULES})

@@ -45,13 +45,14 @@ _NETWORK_KEYS = ("name", "vertiports", "d")
 _DAY_KEYS = ("seed", "noise", "arrivals", "delay", "closures", "downtime")
 _KEYS = ("format", "version", "name", "network", "vehicle", "load", "passengers", "forecast", "fare_cents", "start")
 _OPTIONAL_KEYS = ("horizon", "corridors", "separation", "patience_corridor", "patience", "day")
-_RULES = {
+RULES = {
     "horizon": (1, HORIZON),
     "corridors": (1, 16),
     "separation": (0, 3600),
     "patience_corridor": (0, 3600),
     "patience": (0, HORIZON),
 }
+"""Fields of an instance that are numbers of the model, and their bounds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,7 +313,7 @@ class AirInstance:
             "start_vertiport": integer_array("start vertiport", self.start_vertiport, (aircraft,), 0, n - 1),
             "start_energy": integer_array("start energy", self.start_energy, (aircraft,), 0, self.vehicle.battery),
         }
-        for name, (low, high) in _RULES.items():
+        for name, (low, high) in RULES.items():
             fixed[name] = require_integer(name, getattr(self, name), low, high)
         for name, value in fixed.items():
             object.__setattr__(self, name, value)
@@ -399,7 +400,7 @@ class AirInstance:
             "forecast": self.forecast.tolist(),
             "fare_cents": self.fare.tolist(),
             "start": [[int(v), int(e)] for v, e in zip(self.start_vertiport, self.start_energy, strict=True)],
-            **{name: getattr(self, name) for name in _RULES},
+            **{name: getattr(self, name) for name in RULES},
         }
         if self.day is not None:
             data["day"] = self.day.to_dict()
@@ -433,7 +434,7 @@ class AirInstance:
                 np.array([row[0] for row in start]),
                 np.array([row[1] for row in start]),
                 day=None if day is None else AirDay.from_dict(day, network.size, len(start), source),
-                **{name: data[name] for name in _RULES if name in data},
+                **{name: data[name] for name in RULES if name in data},
             )
         except FieldError as error:
             raise FieldError(error.field, error.value, error.expected, source) from None

@@ -104,6 +104,9 @@ def test_a_vehicle_and_a_fleet_for_all_instances():
         engine.reset([seed], copies=np.array([0]), instances=[instance("dfw8-high")])
         assert engine.instance(0).num_aircraft == 20
         assert len(engine.source.instances) == 4
+    short = replace(instance("la8-low"), horizon=20_000, patience=900, corridors=1)
+    (played,) = make_engine(1, short, vehicle="evtol-2025").source.fixed
+    assert (played.horizon, played.patience, played.corridors) == (20_000, 900, 1)
     given = replace(instance("la8-low"), day=realise(instance("la8-low"), 0))
     with pytest.raises(UserError, match="option vehicle is given, but instance 'la8-low' has a demand of its own"):
         make_engine(1, given, vehicle="evtol-2025")
