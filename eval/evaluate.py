@@ -235,6 +235,10 @@ def make_row(
     }
     if agent.remark:
         row["remark"] = agent.remark
+    if verdict.scale is not None:
+        null, bound, name = verdict.scale
+        row |= {"null_objective": null, "expected_bound": bound, "expected_bound_name": name}
+        row["score"] = verdict.scale.score(episode.objective)
     if verdict.problem is not None:
         row["problem"] = verdict.problem
     return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +32,7 @@ class Verdict:
         valid: whether the validator finds nothing wrong; None where there is no schedule or no validator.
         problem: the first thing that the validator finds wrong.
         schedule: as JSON data, None where there is none.
+        scale: of the instance, see `Scale`; None where the environment offers none.
     """
 
     best_known: float | None
@@ -40,6 +41,28 @@ class Verdict:
     valid: bool | None
     problem: str | None
     schedule: Any
+    scale: Scale | None = None
+
+
+class Scale(NamedTuple):
+    """Between what the *expected* objective of an instance lies, whoever plays; single episodes may lie beyond.
+
+    What an environment's method ``expected_scale(instance)`` gives, or None.
+
+    Attributes:
+        null: of doing nothing.
+        bound: no policy's is better.
+        name: how the bound was made.
+    """
+
+    null: float
+    bound: float
+    name: str
+
+    def score(self, objective: float) -> float | None:
+        """Where an objective lies, 0 for doing nothing and 1 for the bound; None where the two are equal."""
+        width = self.bound - self.null
+        return (objective - self.null) / width if width else None
 
 
 class Judge:
@@ -51,6 +74,7 @@ class Judge:
         self.sense = str(self._env.metadata["objective"]["sense"])
         self.can_validate = hasattr(self._env, "validate") and hasattr(self._env, "schedule")
         self._known: dict[str, tuple[Any, float | None, float | None]] = {}
+        self._scales: dict[str, tuple[Any, Scale | None]] = {}
 
     def close(self) -> None:
         """Close the environment."""
@@ -79,13 +103,23 @@ class Judge:
             None if problems is None else not problems,
             problems[0] if problems else None,
             plain(episode.schedule),
+            self._scale(episode),
         )
+
+    def _scale(self, episode: Episode) -> Scale | None:
+        """The scale of the episode's instance."""
+        instance = _instance_of(episode)
+        if not hasattr(self._env, "expected_scale") or not episode.instance:
+            return None
+        known = self._scales.get(episode.instance)
+        if known is None or known[0] != instance:
+            given = self._env.expected_scale(instance)
+            known = self._scales[episode.instance] = (instance, None if given is None else Scale(*given))
+        return known[1]
 
     def _bounds(self, episode: Episode) -> tuple[float | None, float | None]:
         """Best known objective and bound of the episode's instance."""
-        # Plain environments have names for instances, and say them surely only at the end of an episode.
-        named = episode.instance_data is None or isinstance(episode.instance_data, str)
-        instance = episode.instance if named else episode.instance_data
+        instance = _instance_of(episode)
         if not episode.instance:
             return None, None
         known = self._known.get(episode.instance)
@@ -107,6 +141,13 @@ class Judge:
         if stated is not None and stated != episode.objective:
             problems.append(f"the schedule's objective is {stated}, but the episode reported {full(episode.objective)}")
         return problems
+
+
+def _instance_of(episode: Episode) -> Any:
+    """The instance that an episode played, as the environment's methods take it."""
+    # Plain environments have names for instances, and say them surely only at the end of an episode.
+    named = episode.instance_data is None or isinstance(episode.instance_data, str)
+    return episode.instance if named else episode.instance_data
 
 
 def plain(value: Any) -> Any:

@@ -32,6 +32,8 @@ class AgentLine:
         remark: what is to be said of it.
         above_hindsight: how much worse than the optimum of the very world, as a fraction, over the worlds in which
             that is proved; None where nobody looked for it.
+        score: where it lies between doing nothing and a bound on any policy's expected objective; None where the
+            environment offers no such scale.
     """
 
     agent: str
@@ -44,12 +46,15 @@ class AgentLine:
     unfinished: int
     remark: str
     above_hindsight: Estimate | None = None
+    score: Estimate | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         estimates = {name: getattr(self, name).to_dict() for name in ("objective", "gap", "relative", "win_rate")}
         if self.above_hindsight is not None:
             estimates["above_hindsight"] = self.above_hindsight.to_dict()
+        if self.score is not None:
+            estimates["score"] = self.score.to_dict()
         others = ("seconds_per_decision", "invalid", "unfinished", "remark")
         return {"agent": self.agent, **estimates, **{name: getattr(self, name) for name in others}}
 
@@ -117,6 +122,8 @@ def _line(
     }
     if "hindsight_proved" in rows[0]:
         values["above_hindsight"] = [_above_hindsight(row, sense) for row in rows]
+    if any(row.get("score") is not None for row in rows):
+        values["score"] = [np.nan if row.get("score") is None else row["score"] for row in rows]
     estimates = bootstrap.estimates(values)
     timed = [row for row in rows if row["seconds_per_decision"] is not None]
     decisions = sum(row["decisions"] for row in timed)
@@ -159,6 +166,7 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
         + ". Relative is the mean of C_agent / C_reference - 1; the win rate counts ties as half.",
         _zero_note(rows, plan.reference),
         gap_note(rows),
+        _score_note(rows),
         "Time per decision: the agent's own computing, all tries at a world together, over the decisions of the one "
         f"that counts, measured at batches of up to {max(row['batch'] for row in rows)}.",
     ]
@@ -222,6 +230,17 @@ def gap_note(rows: Sequence[dict[str, Any]]) -> str:
         if number
     ]
     return "Gap: a fraction of its target, " + ", ".join(parts) + "."
+
+
+def _score_note(rows: Sequence[dict[str, Any]]) -> str:
+    names = sorted({row["expected_bound_name"] for row in rows if row.get("score") is not None})
+    if not names:
+        return ""
+    return (
+        "Score: (objective - null) / (bound - null) of each instance, where null is the expected objective of doing "
+        f"nothing and no policy's expected objective is above the bound ({', '.join(names)}); the optimum may be far "
+        "below it, and single worlds may lie above."
+    )
 
 
 def _hindsight_notes(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -290,6 +309,8 @@ def headings(table: Table) -> list[str]:
     found = [heading.format(reference=table.reference) for heading in HEADINGS]
     if table.lines[0].above_hindsight is not None:
         found.insert(_AFTER_GAP, "above hindsight optimum")
+    if table.lines[0].score is not None:
+        found.insert(_AFTER_GAP, "score")
     return found
 
 
@@ -318,6 +339,8 @@ def _cells(line: AgentLine, is_reference: bool, digits: int, separator: str) -> 
     if line.above_hindsight is not None:
         shown = show_estimate(line.above_hindsight, "{:.1f} %", separator, 100)
         found.insert(_AFTER_GAP, f"{shown}{separator}({line.above_hindsight.count} proved)")
+    if line.score is not None:
+        found.insert(_AFTER_GAP, show_estimate(line.score, "{:.1f} %", separator, 100))
     return found
 
 

@@ -25,6 +25,8 @@ from .validity import validate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from .scale import Scale
+
 MOST_WEIGHT = 1e9
 
 
@@ -116,6 +118,15 @@ class RestlessBanditsEnv(SchedulingEnv):
 
     def instances(self) -> list[str]:
         return names()
+
+    def expected_scale(self, instance: BanditInstance | str) -> Scale | None:
+        """What acting on nothing returns on average, and a bound on any policy's expected return, with its name.
+
+        Single episodes may lie beyond both. None for an instance whose bound would take too long.
+        """
+        from .scale import expected_scale  # only here: it loads a solver, and few ask
+
+        return expected_scale(resolve(instance)[0] if isinstance(instance, str) else instance)
 
     def validate(self, schedule: BanditSchedule) -> list[str]:
         """What is wrong with a schedule, in words; empty when it is valid. Shares no code with the dynamics."""

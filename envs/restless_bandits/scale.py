@@ -1,4 +1,4 @@
-"""Between what the expected return of an instance lies: that of acting on nothing, and a bound on that of any policy."""
+"""Between what the expected return of an instance lies: that of acting on nothing, and a bound on any policy."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from .instance import LEAST_UNTREATED, BanditInstance
 from .occupancy import bound
 
 _PATHS = 4000
+_MOST_SHARES = 100_000  # variables of the program up to which it is solved
 
 
 class Scale(NamedTuple):
@@ -25,12 +26,14 @@ class Scale(NamedTuple):
     name: str
 
 
-def expected_scale(instance: BanditInstance) -> Scale:
-    """The scale of an instance.
+def expected_scale(instance: BanditInstance) -> Scale | None:
+    """The scale of an instance; None for one whose program would take too long.
 
     Raises:
         NoSolutionError: the solver failed.
     """
+    if instance.horizon * instance.num_arms * instance.num_states * instance.num_levels > _MOST_SHARES:
+        return None
     found = bound(instance)
     return Scale(null_value(instance), found.value, found.name)
 
