@@ -1,7 +1,7 @@
 """Tables of air mobility from an evaluation's folder, in dollars.
 
 ``python docs/fleets.py results/air --page docs/air_mobility_results.md --table networks`` writes a table between the
-marks of that name: a row per agent, a column per instance, each with the mean profit of a day and the mean difference
+marks of that name: a row per instance, a column per agent, each with the mean profit of a day and the mean difference
 to the reference on the same days. With ``--days`` a block of rows for each instance instead: profit, difference, what
 is closed of the way from a random dispatcher to the bound, and what the days were like.
 """
@@ -46,23 +46,20 @@ def chosen(rows: Rows, agent: str, instance: str) -> Rows:
 
 
 def networks(rows: Rows, reference: str, agents: list[str], instances: list[str]) -> str:
-    """A row per agent, a column per instance."""
-    lines = [f"| agent | {' | '.join(instances)} |", "| --- |" + " ---: |" * len(instances)]
-    for agent in agents:
-        cells = []
-        for instance in instances:
-            mine, yours = chosen(rows, agent, instance), chosen(rows, reference, instance)
-            if not mine:
-                cells.append("–")
-                continue
-            told = "" if agent == reference else f"; {difference(mine, yours)}"
-            cells.append(f"{profits(mine).mean():,.0f}{told}")
-        lines.append(f"| `{agent}` | {' | '.join(cells)} |")
+    """A row per instance, a column per agent."""
+    lines = [f"| | {' | '.join(f'`{agent}`' for agent in agents)} |", "| --- |" + " ---: |" * len(agents)]
+    for instance in instances:
+        yours, cells = chosen(rows, reference, instance), []
+        for agent in agents:
+            mine = chosen(rows, agent, instance)
+            told = "" if agent == reference or not mine else f"; {difference(mine, yours)}"
+            cells.append(f"{profits(mine).mean():,.0f}{told}" if mine else "–")
+        lines.append(f"| {instance} | {' | '.join(cells)} |")
     days = len(chosen(rows, reference, instances[0]))
     lines += [
         "",
-        f"Mean profit of a day in dollars; mean difference to `{reference}` on the same {days} days, with 95 % bootstrap "
-        "intervals over days.",
+        f"Mean profit of a day in dollars; mean difference to `{reference}` on the same {days} days, with 95 % "
+        "bootstrap intervals over days.",
     ]
     return "\n".join(lines)
 
@@ -70,7 +67,7 @@ def networks(rows: Rows, reference: str, agents: list[str], instances: list[str]
 def days(rows: Rows, reference: str, agents: list[str], instances: list[str]) -> str:
     """A block of rows per instance."""
     lines = [
-        "| instance, agent | profit, $ | difference, $ | of the way to the bound | served | empty flights | MWh | a decision |",
+        "| instance, agent | profit, $ | difference, $ | to the bound | served | empty flights | MWh | a decision |",
         "| --- |" + " ---: |" * 7,
     ]
     for instance in instances:
@@ -89,11 +86,14 @@ def days(rows: Rows, reference: str, agents: list[str], instances: list[str]) ->
             seconds = float(np.mean([row["seconds_per_decision"] for row in mine]))
             told = "(reference)" if agent == reference else difference(mine, yours)
             lines.append(
-                f"| {instance}, `{agent}` | {profits(mine).mean():,.0f} | {told} | {way} | {served:.0f} % | {empty:.0f} % "
-                f"| {mean(mine, 'energy') / 1e3:.1f} | {1e3 * seconds:.2g} ms |"
+                f"| {instance}, `{agent}` | {profits(mine).mean():,.0f} | {told} | {way} | {served:.0f} % "
+                f"| {empty:.0f} % | {mean(mine, 'energy_kwh') / 1e3:.1f} | {1e3 * seconds:.2g} ms |"
             )
     count = len(chosen(rows, reference, instances[0]))
-    lines += ["", f"Means of {count} days each; differences to `{reference}` on the same days with 95 % bootstrap intervals."]
+    lines += [
+        "",
+        f"Means of {count} days each; differences to `{reference}` on the same days with 95 % bootstrap intervals.",
+    ]
     return "\n".join(lines)
 
 
