@@ -160,8 +160,9 @@ NUM_KINDS = 4
 
 # --- columns of State.pair --------------------------------------------------------------------------------------------
 # The passengers who wait are those from HEAD to TAIL - 1 of State.second; up to PASSED - 1 none has patience left.
-# SHOWN says whether the observation shows someone who waits (QUEUE_SHOWN) and a closure (CLOSURE_SHOWN).
-HEAD, TAIL, PASSED, CLOSED_UNTIL, SHOWN, NUM_PAIR = range(6)
+# LEFT_OUT counts those who had come and gone when the list was last drawn anew. SHOWN says what the observation shows:
+# someone who waits (QUEUE_SHOWN), a closure (CLOSURE_SHOWN).
+HEAD, TAIL, PASSED, CLOSED_UNTIL, LEFT_OUT, SHOWN, NUM_PAIR = range(7)
 QUEUE_SHOWN, CLOSURE_SHOWN = 1, 2
 
 # --- columns of State.closure, State.log, State.charge ----------------------------------------------------------------

@@ -50,6 +50,7 @@ from .state import (
     HOLD_SUM,
     HORIZON,
     INSTANCE,
+    LEFT_OUT,
     NEVER,
     NEXT,
     NEXT_ARRIVAL,
@@ -371,6 +372,7 @@ def redraw_passengers(problem, state, i):
     row, noise = problem.instance[clock[INSTANCE]], problem.measure[clock[INSTANCE], NOISE]
     n, now = row[VERTIPORTS], clock[TIME]
     second, kept, room = state.second[i], state.when[i], state.second.shape[1]
+    last = min(INTERVALS, (clock[END] + INTERVAL - 1) // INTERVAL)  # quarter hours beyond need no passengers
     moved = 0
     for p in range(n * n):
         for at in range(state.pair[i, p, HEAD], state.pair[i, p, TAIL]):
@@ -379,15 +381,16 @@ def redraw_passengers(problem, state, i):
     at, moved = 0, 0
     for p in range(n * n):
         pair = state.pair[i, p]
-        arrived, waiting = pair[TAIL] - state.begin[i, p], pair[TAIL] - pair[HEAD]
+        pair[LEFT_OUT] += pair[HEAD] - state.begin[i, p]
+        waiting = pair[TAIL] - pair[HEAD]
         state.begin[i, p] = pair[HEAD] = pair[PASSED] = at
         for place in range(waiting):
             second[at + place] = kept[moved + place]
         at, moved = at + waiting, moved + waiting
         pair[TAIL] = at
-        factor = likely_factor(problem, state, i, row[FIRST_PAIR] + p, p // n, p % n, arrived, noise)
+        factor = likely_factor(problem, state, i, row[FIRST_PAIR] + p, p // n, p % n, pair[LEFT_OUT] + waiting, noise)
         due = uniform(0, _STREAM_TYPICAL, p, 0)  # so that not all pairs' passengers come at once
-        for k in range((now + 1) // INTERVAL, INTERVALS):
+        for k in range((now + 1) // INTERVAL, last):
             begin = max(now + 1, k * INTERVAL)
             length = (k + 1) * INTERVAL - begin
             mean = problem.rate[row[FIRST_PAIR] + p, k] * factor * length / INTERVAL

@@ -76,6 +76,8 @@ def test_later_passengers_are_those_of_fresh_days_with_the_same_past(noise: floa
         worlds = engine.imagine(np.resize(same, 2000), KEYS[:2000])
         found = np.array([arrivals(worlds, copy, 1, now, now + 10_000) for copy in range(2000)])
         assert_alike(found, later[same])
+        again = worlds.imagine(np.arange(2000), KEYS[2000:])
+        assert_alike(np.array([arrivals(again, copy, 1, now, now + 10_000) for copy in range(2000)]), found)
         means.append(found.mean())
     assert noise == 0.0 or means[0] < means[1] < means[2]
 
