@@ -82,12 +82,14 @@ def solve_by_scipy(
     """As `program.solve_program`, by `scipy.optimize.milp`, which takes no point to begin with."""
     cost = np.zeros(rows.num_columns)
     cost[: len(objective)] = objective
+    columns: Any = (np.zeros(len(cost)), rows.column_upper)
+    sums: Any = (rows.lower, rows.upper)
     options = {} if seconds == FREE else {"time_limit": float(seconds)}
     found = milp(
         -cost,
         integrality=rows.integral.astype(np.int64),
-        bounds=Bounds(np.zeros(len(cost)), rows.column_upper),
-        constraints=LinearConstraint(rows.matrix, rows.lower, rows.upper),
+        bounds=Bounds(*columns),
+        constraints=LinearConstraint(rows.matrix, *sums),
         options={**options, "mip_rel_gap": 0.0},
     )
     if found.x is None:
@@ -132,14 +134,14 @@ def largest_sums(weights: NDArray[np.float64], inputs: Inputs) -> NDArray[np.flo
     """float64 [H]: no action's inputs have a larger sum of weights, [H, n], than this; at least 0."""
     # Inputs that share a column, those of arms that the same elements act on, are on together.
     _, first, same = np.unique(inputs.column, return_index=True, return_inverse=True)
-    summed = np.zeros((len(weights), len(first)))
-    np.add.at(summed, (slice(None), same), weights)
+    summed = np.zeros((len(first), len(weights)))
+    np.add.at(summed, same, weights.T)
     count = int(inputs.unit.max()) + 1 if len(inputs.unit) else 0
-    best = np.zeros((len(weights), count))
-    np.maximum.at(best, (slice(None), inputs.unit[first]), summed)
+    best = np.zeros((count, len(weights)))
+    np.maximum.at(best, inputs.unit[first], summed)
     if inputs.most >= count:
-        return best.sum(axis=1)
-    return -np.partition(-best, inputs.most - 1, axis=1)[:, : inputs.most].sum(axis=1)
+        return best.sum(axis=0)
+    return -np.partition(-best, inputs.most - 1, axis=0)[: inputs.most].sum(axis=0)
 
 
 def first_limits(net: ReluNet, inputs: Inputs) -> Limits:

@@ -135,8 +135,8 @@ class Simulation:
             np.zeros(arms) if contagion is None or instance.up is None else instance.up[:, 0].copy(),
             np.array([*rule, float(instance.feasible.budget)]),
         )
-        integers = (np.zeros(arms, dtype=np.int64) for _ in range(2))
-        self._scratch = Scratch(*integers, np.zeros(arms, dtype=np.int8), np.zeros(arms))
+        now, after = np.zeros((2, arms), dtype=np.int64)
+        self._scratch = Scratch(now, after, np.zeros(arms, dtype=np.int8), np.zeros(arms))
 
     @classmethod
     def of(cls, instance: BanditInstance) -> Simulation | None:

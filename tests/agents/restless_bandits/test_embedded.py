@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from makespan.agents.restless_bandits.embedded import SOLVERS, EmbeddedProgram, Inputs, ReluNet
+from makespan.agents.restless_bandits.embedded import SOLVERS, EmbeddedProgram, ReluNet
 from makespan.agents.restless_bandits.model import KnownModel
 from makespan.agents.restless_bandits.sequoia import level_inputs
 from makespan.envs.core.errors import UserError
@@ -23,7 +23,7 @@ def random_net(rng: np.random.Generator, size: int, hidden: int = 5) -> ReluNet:
     )
 
 
-def member_inputs(model: KnownModel, inputs: Inputs, column: np.ndarray) -> np.ndarray:
+def member_inputs(model: KnownModel, column: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """[M, n]: the network's inputs for every feasible action."""
     levels = model.levels(model.instance.feasible.members)
     arms, level = column
@@ -37,7 +37,7 @@ def compare(family: str, problems: int, seed: int, solver: str = "highs") -> Non
         model = KnownModel(draw_instance(Size(family, arms), 1000 + number % 50))
         inputs, column = level_inputs(model)
         net = random_net(rng, len(inputs.column))
-        all_values = net.values(member_inputs(model, inputs, column))
+        all_values = net.values(member_inputs(model, column))
         program = EmbeddedProgram(net, inputs, tighten=bool(number % 2))
         found = program.solve(SOLVERS[solver])
         assert found.proved
@@ -71,7 +71,7 @@ def test_limits_hold_for_every_action(family: str) -> None:
     inputs, column = level_inputs(model)
     for _ in range(5):
         net = random_net(rng, len(inputs.column), 8)
-        every = member_inputs(model, inputs, column)
+        every = member_inputs(model, column)
         first = every @ net.first.T + net.first_bias
         second = np.maximum(first, 0.0) @ net.second.T + net.second_bias
         loose, tight = EmbeddedProgram(net, inputs), EmbeddedProgram(net, inputs, tighten=True)
