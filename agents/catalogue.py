@@ -556,6 +556,7 @@ def _no_bandits(setting: Setting) -> str | None:
 def _make_bandit_policy(name: Name, setting: Setting) -> Agent:
     from .restless_bandits import policies
     from .restless_bandits.agent import PolicyAgent
+    from .restless_bandits.sequoia import Sequoia
 
     makers = {
         "random-feasible": lambda: policies.RandomFeasible,
@@ -565,6 +566,7 @@ def _make_bandit_policy(name: Name, setting: Setting) -> Agent:
         "index-milp": lambda: policies.IndexProgram,
         "index-greedy": lambda: policies.IndexGreedy,
         "lp-update": lambda: policies.LpUpdate,
+        "sequoia": lambda: Sequoia,
         "index-rollout": lambda: partial(policies.IndexRollout, paths=_count(name, "paths", policies.PATHS)),
     }
     return PolicyAgent(setting, name.base, makers[name.base]())
@@ -624,6 +626,7 @@ _KINDS = {
     "index-milp": _Kind((), _make_bandit_policy, _no_bandits),
     "index-greedy": _Kind((), _make_bandit_policy, _no_bandits),
     "lp-update": _Kind((), _make_bandit_policy, _no_bandits),
+    "sequoia": _Kind((), _make_bandit_policy, _no_bandits),
     "index-rollout": _Kind(("paths",), _make_bandit_policy, _no_bandits),
     "day-ga": _Kind(("population", "generations", "days"), _make_air_genetic, _not_air_mobility),
     "batch-ga": _Kind(("population", "generations", "days", "decisions"), _make_air_genetic, _not_air_mobility),

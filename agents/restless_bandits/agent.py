@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...envs.restless_bandits.feasible import chosen
 from ...envs.restless_bandits.instance import BanditInstance
-from ...envs.restless_bandits.program import load_highs
+from ...envs.restless_bandits.program import NoSolutionError, load_highs
 from ..agent import Agent, Imagine, Observation, Setting
 from .policies import Policy
 
@@ -82,9 +82,18 @@ class PolicyAgent(Agent):
             if len(self._policies) >= _MOST_KEPT:
                 self._policies.pop(next(iter(self._policies)))
             self._policies[key] = self._make(instance)
-        policy = self._policies[key]
-        self.remark = policy.remark or self.remark
-        return policy
+            self._tell()
+        return self._policies[key]
+
+    def _tell(self) -> None:
+        """Say in reports what there is to be said: failures of solvers in all, and remarks of instances."""
+        policies = self._policies.values()
+        failures = sum(policy.failures for policy in policies)
+        remarks = [policy.remark for policy in policies if policy.remark]
+        said = [f"solvers found nothing {failures} times, and a greedy action was played"] if failures else []
+        if remarks:
+            said.append(remarks[0] + (f" (likewise {len(remarks) - 1} other instances)" if remarks[1:] else ""))
+        self.remark = "; ".join(said)
 
     def _decide(self, course: _Course, observation: Observation, copy: int) -> list[int]:
         """The elements of a new epoch's action."""
@@ -93,7 +102,16 @@ class PolicyAgent(Agent):
         level = observation["nodes/arm"][copy, : instance.num_arms, self._state]
         states = np.rint(level.astype(np.float64) * (instance.num_states - 1)).astype(np.int64)
         rng = np.random.Generator(np.random.Philox(key=course.key, counter=epoch))
-        return chosen(course.policy.decide(epoch, states, rng))
+        policy = course.policy
+        before = policy.failures, policy.remark
+        try:
+            action = policy.decide(epoch, states, rng)
+        except NoSolutionError:
+            policy.failures += 1
+            action = policy.instead(epoch, states)
+        if (policy.failures, policy.remark) != before:
+            self._tell()
+        return chosen(action)
 
 
 def _next_element(waiting: list[int], legal: NDArray[np.int8]) -> int:

@@ -56,6 +56,10 @@ class Policy(ABC):
             NoSolutionError: a solver found nothing.
         """
 
+    def instead(self, epoch: int, states: NDArray[np.int64]) -> Action:
+        """What is played where a solver found nothing: elements join by what they add to the next reward."""
+        return self.model.greedy(self.model.own_rewards(states))
+
 
 class RandomFeasible(Policy):
     """Elements join in random order while they can: maximal, so far stronger than one uniform over the set."""
@@ -145,6 +149,10 @@ class IndexProgram(Policy):
 
     def decide(self, epoch: int, states: NDArray[np.int64], rng: np.random.Generator) -> Action:
         return self.model.best(self.worth(epoch, states)).action
+
+    def instead(self, epoch: int, states: NDArray[np.int64]) -> Action:
+        """What is played where a solver found nothing: elements join by their gains."""
+        return self.model.greedy(self.gain[epoch, self._arms, states])
 
 
 class IndexGreedy(IndexProgram):

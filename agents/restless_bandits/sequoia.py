@@ -129,7 +129,7 @@ class Sequoia(IndexProgram):
             start = super().decide(epoch, states, rng)
         except NoSolutionError:
             self.failures += 1
-            start = self.model.greedy(self.worth(epoch, states))
+            start = self.instead(epoch, states)
         best = self.improve(net, start)
         return best if self._search == "local" else self.by_program(net, best)
 

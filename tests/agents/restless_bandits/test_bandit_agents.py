@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from makespan.agents.arena import Case, open_arena, play
@@ -9,6 +11,7 @@ from makespan.agents.catalogue import make_agent
 from makespan.agents.restless_bandits.model import KnownModel
 from makespan.envs.core.errors import UserError
 from makespan.envs.restless_bandits.known_cases import known_case
+from makespan.envs.restless_bandits.program import NoSolutionError
 from makespan.eval.evaluate import evaluate
 from makespan.eval.plan import Request, make_plan
 from makespan.eval.store import Store
@@ -66,6 +69,16 @@ def test_visits_that_must_be_kept_are() -> None:
     cases = [Case(known_case("k2a"), seed) for seed in range(2)]
     for episode in play(arena, make_agent("index-milp", arena.setting), cases):
         assert episode.metrics["finished"]
+
+
+def test_a_solver_that_finds_nothing_is_counted_and_something_is_played() -> None:
+    arena = open_arena(ENV, 1, {"instance": "k3"})
+    agent = make_agent("index-milp", arena.setting)
+    with patch.object(KnownModel, "best", side_effect=NoSolutionError("HiGHS: time limit")):
+        episode = next(iter(play(arena, agent, [Case(known_case("k3"), 0)])))
+    assert agent.remark == "solvers found nothing 20 times, and a greedy action was played"
+    assert episode.metrics["finished"]
+    assert episode.metrics["visits"] > 0
 
 
 def test_other_environments_are_refused_in_a_line() -> None:
