@@ -196,11 +196,12 @@ class BanditEngine(OrderedEngine):
         self._arena = Arena(num_copies, _fields(shape))
         arrays = self._arena.arrays
         epochs = shape.epochs + 1 if record else 0
-        logs = {
+        logs: dict[str, Any] = {
             "seen": np.zeros((num_copies, epochs, shape.arms), dtype=np.int8),
             "done": np.zeros((num_copies, epochs, shape.elements), dtype=np.int8),
         }
-        state = d.State(**{name: logs[name] if name in logs else arrays[name] for name in d.State._fields})
+        fields = {name: logs.get(name, arrays.get(name)) for name in d.State._fields}
+        state = d.State(**fields)
         block = self.block
         view = View(block.floats, block.integers, block.bytes, self.layout.offsets, arrays["memo"])
         self._tables = build(self._models, self.options, shape) if known is None else known[1]
@@ -450,7 +451,7 @@ def _fields(room: Room) -> dict[str, Field]:
         "level": Field((room.arms,), np.int8),
         "picked": Field((room.elements,), np.int8),
         "can": Field((room.elements,), np.int8),
-        "sick": Field((room.arms,), np.int8),
+        "sick": Field((room.arms,), np.int32),
         "visits": Field((room.arms,), np.int32),
         "last": Field((room.arms,), np.int32),
         "need": Field((room.arms,), np.int32),

@@ -139,7 +139,7 @@ class State(NamedTuple):
     level: NDArray[np.int8]  # [n, J], by the elements picked
     picked: NDArray[np.int8]  # [n, N]
     can: NDArray[np.int8]  # [n, N], which elements may be picked
-    sick: NDArray[np.int8]  # [n, J], how many neighbours are sick, of a contagion
+    sick: NDArray[np.int32]  # [n, J], how many neighbours are sick, of a contagion
     visits: NDArray[np.int32]  # [n, J]
     last: NDArray[np.int32]  # [n, J], epoch of the last visit, -1 for none
     need: NDArray[np.int32]  # [n, J], with min_visits: what each part still needs

@@ -179,7 +179,7 @@ def build(models: Sequence[Model | None], options: BanditOptions, room: Room) ->
         "cover": ((room.arms,), np.int32),
         "brief": ((room.arms, d.NUM_BRIEF), np.float32),
     }
-    arrays = {name: np.zeros((count, *shape), dtype=dtype) for name, (shape, dtype) in shapes.items()}
+    arrays: dict[str, Any] = {name: np.zeros((count, *shape), dtype=dtype) for name, (shape, dtype) in shapes.items()}
     problem = d.Problem(options.compiled(), **arrays)
     for r, model in enumerate(models):
         if model is not None:

@@ -38,7 +38,7 @@ def test_masks_of_schedules_with_distinct_workers() -> None:
     rng = np.random.default_rng(2)
     engine = make_engine(2, instance="schedule-j20-1", distinct_workers=True)
     engine.reset([3, 4])
-    assert engine.instance(0).feasible.distinct_workers
+    assert engine.instance(0).feasible.to_dict()["distinct_workers"]
     for _ in range(60):
         _expect_mask(engine, int(rng.integers(2)))
         engine.step(play_randomly(engine, rng))
@@ -255,7 +255,7 @@ def test_a_model_error_is_in_what_is_known_and_not_in_the_world() -> None:
     assert true.up is not None
     assert set(np.unique(np.round(known.up * 3, 9))) <= {0.0, 1.0, 2.0, 3.0}
     assert not np.allclose(known.up, true.up, atol=0.05)
-    assert np.array_equal(known.up, true.estimated(3).up)
+    assert np.array_equal(known.transition, true.estimated(3).transition)
     now = engine.state.now.copy()
     imagined = engine.imagine(np.arange(2000), np.arange(2000, dtype=np.uint64))
     stop = np.full(2000, engine.sizes.actions - 1)

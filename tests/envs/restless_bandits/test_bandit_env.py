@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import gymnasium
 import makespan  # noqa: F401
@@ -23,6 +24,19 @@ from support.bandit_cases import CHAINS, LISTED, PACKING
 ID = "makespan/RestlessBandits-v0"
 
 
+def make(**options: Any) -> Any:
+    """The environment, of no particular type, since it offers more than Gymnasium's."""
+    return gymnasium.make(ID, **options)
+
+
+def play(env: Any, seed: int, rng: np.random.Generator) -> None:
+    """An episode of random legal actions."""
+    env.reset(seed=seed)
+    ended = False
+    while not ended:
+        _, _, ended, _, _ = env.step(int(rng.choice(np.flatnonzero(env.action_masks()))))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("given", ["k6b", "path-j20-0", "contagion-j20-0,corridor-j20-1", CHAINS, LISTED], ids=str)
 def test_the_contract_is_kept(given) -> None:
@@ -31,7 +45,7 @@ def test_the_contract_is_kept(given) -> None:
 
 
 def test_the_vector_view_is_an_environment_of_zeros_and_ones() -> None:
-    env = gymnasium.make(ID, instance="k3", view="vector", on_illegal="raise")
+    env = make(instance="k3", view="vector", on_illegal="raise")
     assert isinstance(env.action_space, spaces.MultiBinary)
     env.reset(seed=0)
     _, reward, terminated, _, info = env.step(np.array([1, 1, 0, 1]))
@@ -39,8 +53,9 @@ def test_the_vector_view_is_an_environment_of_zeros_and_ones() -> None:
     assert not terminated
     with pytest.raises(ValueError, match="infeasible action: arms"):
         env.step(np.array([1, 1, 1, 1]))
-    for _ in range(19):
-        _, reward, terminated, _, info = env.step(np.array([1, 0, 0, 0]))
+    for _ in range(18):
+        env.step(np.array([1, 0, 0, 0]))
+    _, reward, terminated, _, info = env.step(np.array([1, 0, 0, 0]))
     assert terminated
     assert info["metrics"]["visits"] == 22
     assert reward > 0
@@ -50,18 +65,15 @@ def test_the_vector_view_is_an_environment_of_zeros_and_ones() -> None:
 def test_many_copies_play_whole_actions_and_go_on() -> None:
     many = gymnasium.make_vec(ID, num_envs=3, instance="k2b", view="vector")
     many.reset(seed=4)
-    total = np.zeros(3)
-    for _ in range(20):
-        _, reward, terminated, _, info = many.step(np.tile([1, 1, 0, 0], (3, 1)))
-        total += reward
-    assert terminated.all()
-    scale = info["final_info"]["reward_scale"]
-    np.testing.assert_allclose(total * scale, info["final_info"]["objective"])
+    played = [many.step(np.tile([1, 1, 0, 0], (3, 1))) for _ in range(20)]
+    assert [step[2].tolist() for step in played] == [[False] * 3] * 19 + [[True] * 3]
+    final = played[-1][-1]["final_info"]
+    np.testing.assert_allclose(sum(step[1] for step in played) * final["reward_scale"], final["objective"])
     many.step(np.tile([1, 1, 0, 0], (3, 1)))
 
 
 def test_an_infeasible_vector_ends_the_episode_below_all_others_where_that_is_asked_for() -> None:
-    env = gymnasium.make(ID, instance="k3", view="vector")
+    env = make(instance="k3", view="vector")
     env.reset(seed=0)
     _, reward, terminated, _, info = env.step(np.array([1, 1, 1, 1]))
     assert terminated
@@ -85,7 +97,7 @@ def test_instances_survive_their_files(given: str, tmp_path) -> None:
 def test_instances_of_a_user_survive_their_files_and_play_by_path(given, tmp_path) -> None:
     path = tmp_path / "mine.json"
     given.save(path)
-    env = gymnasium.make(ID, instance=str(path))
+    env = make(instance=str(path))
     env.reset(seed=0)
     assert env.unwrapped.engine.instance(0).hash == given.hash
 
@@ -123,12 +135,8 @@ def test_families_have_the_sizes_and_laws_of_the_paper() -> None:
 
 
 def test_schedules_are_stored_read_checked_and_drawn() -> None:
-    env = gymnasium.make(ID, instance="path-j20-0").unwrapped
-    env.reset(seed=3)
-    rng = np.random.default_rng(0)
-    ended = False
-    while not ended:
-        _, _, ended, _, _ = env.step(int(rng.choice(np.flatnonzero(env.action_masks()))))
+    env = make(instance="path-j20-0").unwrapped
+    play(env, 3, np.random.default_rng(0))
     data = json.loads(json.dumps(env.schedule().to_dict()))
     again = BanditSchedule.from_dict(data)
     assert again.to_dict() == data
@@ -152,13 +160,9 @@ def test_schedules_are_stored_read_checked_and_drawn() -> None:
         (lambda d: d.__setitem__("seed", 8), "which is not the luck of seed 8"),
     ],
 )
-def test_a_schedule_that_is_tampered_with_is_found_out(change, words: str) -> None:
-    env = gymnasium.make(ID, instance="k3").unwrapped
-    env.reset(seed=3)
-    rng = np.random.default_rng(1)
-    ended = False
-    while not ended:
-        _, _, ended, _, _ = env.step(int(rng.choice(np.flatnonzero(env.action_masks()))))
+def test_a_schedule_that_is_tampered_with_is_found_out(change: Any, words: str) -> None:
+    env = make(instance="k3").unwrapped
+    play(env, 3, np.random.default_rng(1))
     data = json.loads(json.dumps(env.schedule().to_dict()))
     change(data)
     complaints = validate(BanditSchedule.from_dict(data))
@@ -228,11 +232,9 @@ def test_who_is_left_out() -> None:
     assert gini([1, 1, 1]) == 0.0
     assert gini([0, 0, 0, 4]) == pytest.approx(0.75)
     assert gini([0, 0]) == 0.0
-    env = gymnasium.make(ID, instance="k2b", view="vector").unwrapped
+    env = make(instance="k2b", view="vector").unwrapped
     env.reset(seed=0)
-    for _ in range(20):
-        *_, info = env.step(np.array([1, 1, 0, 0]))
-    metrics = info["metrics"]
+    metrics = [env.step(np.array([1, 1, 0, 0])) for _ in range(20)][-1][-1]["metrics"]
     assert metrics["never_visited"] == 0.5
     assert metrics["visits_of/good"] == 20.0
     assert metrics["visits_of/other"] == pytest.approx(20 / 3)
@@ -243,7 +245,7 @@ def test_who_is_left_out() -> None:
 def test_episodes_are_drawn_from_the_start(mode: str) -> None:
     if mode == "rgb_array":
         pytest.importorskip("matplotlib")
-    env = gymnasium.make(ID, instance="path-j40-0", render_mode=mode)
+    env = make(instance="path-j40-0", render_mode=mode)
     env.reset(seed=0)
     first = env.render()
     assert isinstance(first, str) or first.shape[2] == 3

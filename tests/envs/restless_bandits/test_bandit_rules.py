@@ -7,6 +7,7 @@ import pytest
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.rules.agent import RuleAgent
 from makespan.agents.rules.restless_bandits import RULES
+from makespan.envs.restless_bandits.feasible import Cardinality
 from makespan.envs.restless_bandits.generator import Size, draw_instance
 from makespan.envs.restless_bandits.instance import BanditInstance
 from makespan.envs.restless_bandits.known_cases import known_case
@@ -55,7 +56,7 @@ def test_the_index_is_worth_nearly_the_optimum_on_small_cases(name: str) -> None
 def test_the_price_balances_supply_and_use() -> None:
     instance = draw_instance(Size("cardinality", 20), 0)
     priced = price_arms(instance)
-    free = price_arms(instance.with_feasible(type(instance.feasible)(20, 20)))
+    free = price_arms(instance.with_feasible(Cardinality(20, 20)))
     assert priced.price > 0.0
     assert free.price == 0.0
     assert priced.gain.shape == (20, 20, 4, 2)
