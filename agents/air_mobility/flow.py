@@ -69,12 +69,13 @@ class FlowPlan:
     Attributes:
         value: profit of the plan, $.
         bound: no plan earns more.
-        flights: float64 [P, T], decided in each slot.
+        flights, boarded: float64 [P, T], decided in each slot, and their passengers.
     """
 
     value: float
     bound: float
     flights: NDArray[np.float64]
+    boarded: NDArray[np.float64]
 
 
 class FlowModel(ABC):
@@ -82,7 +83,8 @@ class FlowModel(ABC):
 
     Columns: of each allowed (pair, slot) flights x, energy u that they take off with beyond what they need, passengers
     y who board; of each (pair, slot) passengers r who have boarded or given up; of each (vertiport, slot) aircraft s
-    that idle from then on, their energy e, what is charged g, stands taken o.
+    that idle from then on, their energy e, what is charged g, stands taken o. The attributes x, u, y, r, s, e, g and o
+    say where each kind begins, `column` [P, T] which one of its kind is that of a pair and slot (-1: none).
     """
 
     def __init__(self, problem: FlowProblem) -> None:
@@ -91,6 +93,8 @@ class FlowModel(ABC):
         self._n, self._slots = n, slots
         self.flight_pair, self.flight_slot = np.nonzero(problem.allowed)
         flights = len(self.flight_pair)
+        self.column = np.full(problem.allowed.shape, -1, dtype=np.int64)
+        self.column[self.flight_pair, self.flight_slot] = np.arange(flights)
         ports = n * slots
         widths = (flights, flights, flights, problem.come.size, ports, ports, ports, ports)
         self.x, self.u, self.y, self.r, self.s, self.e, self.g, self.o = np.cumsum((0, *widths[:-1])).tolist()
@@ -220,9 +224,10 @@ class FlowModel(ABC):
         return self._plan(solution)
 
     def _plan(self, solution: Solution) -> FlowPlan:
-        flights = np.zeros(self.problem.allowed.shape)
-        flights[self.flight_pair, self.flight_slot] = solution.x[: len(self.flight_pair)]
-        return FlowPlan(solution.value, solution.bound, flights)
+        flights, boarded = np.zeros((2, *self.problem.allowed.shape))
+        flights[self.flight_pair, self.flight_slot] = solution.x[: self.u]
+        boarded[self.flight_pair, self.flight_slot] = solution.x[self.y : self.r]
+        return FlowPlan(solution.value, solution.bound, flights, boarded)
 
 
 class SlotModel(FlowModel):

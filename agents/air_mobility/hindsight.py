@@ -21,7 +21,7 @@ from ...envs.air_mobility.schedule import AirSchedule
 from ...envs.air_mobility.world import realise
 from ..agent import Setting
 from ..arena import Case, open_arena
-from .clairvoyant import day_bound
+from .clairvoyant import tight_bound
 from .parts import options_of
 from .plays import (
     FORCED_STEP,
@@ -216,7 +216,7 @@ def air_hindsight(
     assert isinstance(arena.engine, AirEngine)
     search = DaySearch(arena.engine, seed, None if start is None else start.decisions)
     search.run(seconds)
-    dollars = day_bound(instance, realise(instance, seed, options.noise), options)
+    dollars = tight_bound(instance, realise(instance, seed, options.noise), options)
     bound = math.ceil(dollars * d.MICRO + _TOLERANCE * max(abs(dollars), 1.0) * d.MICRO)
     proved = search.best >= dollars * d.MICRO - _TOLERANCE * d.MICRO
     return KnownDay(arena.engine.schedule(BEST), search.best, search.best if proved else bound, proved)

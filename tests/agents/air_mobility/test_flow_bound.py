@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from makespan.agents.air_mobility.clairvoyant import day_bound, day_problem
+from makespan.agents.air_mobility.clairvoyant import day_bound, day_problem, tight_bound
 from makespan.agents.air_mobility.flow import SlotModel
 from makespan.envs.air_mobility.catalogue import instance
 from makespan.envs.air_mobility.instance import AirInstance
@@ -63,7 +63,8 @@ def test_bounds_of_busy_days(load: str, seed: int, bound: float):
 def _check_that_no_play_beats(seed: int) -> None:
     problem, day, given = _random_day(seed)
     assert given.day is not None
-    bound = day_bound(given, given.day)
+    bound = tight_bound(given, given.day)
+    assert bound <= day_bound(given, given.day) + TOLERANCE
     rules = [greedy_profit, lookahead(0.3, 6.0), *(random_choice(key) for key in range(4))]
     for choose in rules:
         earned = PlainFleet(problem, day).play(choose).profit
@@ -80,6 +81,30 @@ def test_no_play_beats_the_bound(first: int):
 def test_no_play_beats_the_bound_of_a_thousand_days():
     for seed in range(1000, 2000):
         _check_that_no_play_beats(seed)
+
+
+@pytest.mark.parametrize("case", BOUNDED, ids=lambda case: case.name)
+def test_tight_bounds_of_tiny_days(case):
+    given = case_instance(case.name)
+    assert given.day is not None
+    assert case.optimum - TOLERANCE <= tight_bound(given, given.day) <= case.bound + TOLERANCE
+
+
+def test_the_tight_bound_of_case_e_is_its_optimum():
+    given = case_instance("E")
+    assert given.day is not None
+    assert tight_bound(given, given.day, rounds=20) == pytest.approx(46.80, abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_tight_bound_is_above_whole_flights(seed: int):
+    _, _, given = _random_day(seed)
+    assert given.day is not None
+    problem = day_problem(given, given.day)
+    slots = problem.allowed.shape[1]
+    held = (given.vehicle.board + given.day.delay[problem.pairs[:, 0], :slots]) // 300
+    whole = SlotModel(replace(problem, release=held)).solve(whole_until=1000)
+    assert whole.value <= tight_bound(given, given.day, rounds=20) + TOLERANCE
 
 
 @pytest.mark.parametrize("seed", range(4))
