@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
-from makespan.agents.checkpoint import load_checkpoint, parse_arrays
+from makespan.agents.checkpoint import REQUIRED, load_checkpoint, parse_arrays, save_checkpoint
 from makespan.agents.soc.learned_list import fresh_row
 from makespan.agents.soc.order_agent import network_card
 from makespan.envs.core.errors import UserError
@@ -42,11 +42,18 @@ def state_of(folder: Path | str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def test_a_short_training_improves_and_its_checkpoint_plays(tmp_path: Path) -> None:
-    given = config(tmp_path / "run", evolve_directions=6, evolve_worlds=16, steps=100_000, validate_every=1.0)
+    nothing = train(config(tmp_path / "nothing"), quiet=True) / "last"
+    weights, card = load_checkpoint(nothing)
+    weights["direct"][:] = weights["output"][:] = 0.0  # so that there is much to learn
+    save_checkpoint(nothing, weights, {key: card[key] for key in REQUIRED[2:-1]})
+    given = config(
+        tmp_path / "run", start=str(nothing), evolve_directions=8, evolve_worlds=16, evolve_sigma=0.2, evolve_rate=0.1,
+        steps=150_000, validate_every=1.0,
+    )  # fmt: skip
     folder = train(given, quiet=True)
     scores = [score for _, score in state_of(folder)[1]["validations"]]
     assert len(scores) > 1
-    assert min(scores) < scores[0] - 0.001, "by a thousandth of HEFT's makespan"
+    assert min(scores) < scores[0] - 0.005, "by half a hundredth of HEFT's makespan"
     weights, card = load_checkpoint(folder / "best")
     assert (card["agent"], card["network"]) == ("dag-order", network_card())
     validation = card["training"]["validation"]
@@ -59,7 +66,7 @@ def test_a_short_training_improves_and_its_checkpoint_plays(tmp_path: Path) -> N
         [episode.objective for episode in play(arena, make_agent(agent, arena.setting), cases)]
         for agent in (str(folder), "list")
     )
-    assert np.log(np.array(mine) / np.array(heft)).mean() < -0.04
+    assert np.log(np.array(mine) / np.array(heft)).mean() < -0.03
 
 
 def test_what_ends_and_goes_on_equals_what_was_not_interrupted(tmp_path: Path) -> None:
