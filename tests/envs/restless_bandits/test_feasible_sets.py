@@ -10,6 +10,7 @@ from makespan.envs.core.errors import UserError
 from makespan.envs.restless_bandits.appointments import Appointments
 from makespan.envs.restless_bandits.capacity import Capacity, packs
 from makespan.envs.restless_bandits.feasible import Cardinality, FeasibleSet, InfeasibleActionError, LinearSet
+from makespan.envs.restless_bandits.generator import FAMILIES, Size, draw_instance
 from makespan.envs.restless_bandits.sets import read_set
 from makespan.envs.restless_bandits.walks import Walks, shortest_tour
 
@@ -111,9 +112,10 @@ def test_a_set_has_the_members_that_its_definition_says(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_program_finds_the_best_action(kind: str) -> None:
-    rng = np.random.default_rng(2)
-    for _ in range(40):
+@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.slow)])
+def test_the_program_finds_the_best_action(kind: str, count: int) -> None:
+    rng = np.random.default_rng(count)
+    for _ in range(count):
         feasible = random_set(kind, rng, int(rng.integers(3, 8)))
         weights = np.round(rng.normal(0.5, 1.0, feasible.size), 3)
         best = feasible.solve_by_program(weights)
@@ -122,6 +124,40 @@ def test_the_program_finds_the_best_action(kind: str) -> None:
         assert best.value == pytest.approx(expected, abs=1e-9)
         assert best.value == pytest.approx(float(best.action @ weights), abs=1e-9)
         assert feasible.maximise(weights) @ weights == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parts_of_feasible_actions_are_feasible(family: str) -> None:
+    rng = np.random.default_rng(10)
+    feasible = draw_instance(Size(family, 20), 3).feasible
+    nothing = np.zeros(feasible.size, dtype=np.int8)
+    assert feasible.contains(nothing) == (family != "sigmoid")
+    assert feasible.down_closed == (family != "sigmoid")
+    for _ in range(20):
+        action = feasible.sample(rng)
+        assert feasible.contains(action)
+        assert not any(feasible.admits(action, j) for j in range(feasible.size))
+        part = action * (rng.random(feasible.size) < 0.5)
+        assert feasible.contains(part) or not feasible.down_closed
+
+
+def test_more_of_what_is_scarce_never_lowers_the_best_value() -> None:
+    rng = np.random.default_rng(11)
+    for _ in range(10):
+        weights = rng.random(7)
+        walks = random_set("path", rng, 7)
+        assert isinstance(walks, Walks)
+        longer = Walks(7, walks.edges, walks.depot, walks.length + 1, walks.budget)
+        more = Walks(7, walks.edges, walks.depot, walks.length, min(walks.budget + 1, 7))
+        hours = random_set("capacity", rng, 7)
+        assert isinstance(hours, Capacity)
+        fuller = Capacity(hours.cost, [*hours.capacity.tolist(), 3])
+        visits = random_set("schedule", rng, 7)
+        assert isinstance(visits, Appointments)
+        helped = Appointments(visits.arm_slots, [*visits.worker_slots, (0, 1)], visits.slots, visits.budget)
+        for less, larger in ((walks, longer), (walks, more), (hours, fuller), (visits, helped)):
+            assert larger.solve(weights).value >= less.solve(weights).value - 1e-12
+            assert set(map(tuple, less.members.tolist())) <= set(map(tuple, larger.members.tolist()))
 
 
 @pytest.mark.parametrize("kind", KINDS)
