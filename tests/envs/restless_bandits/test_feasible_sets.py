@@ -13,6 +13,7 @@ from makespan.envs.restless_bandits.feasible import Cardinality, FeasibleSet, In
 from makespan.envs.restless_bandits.generator import FAMILIES, Size, draw_instance
 from makespan.envs.restless_bandits.sets import read_set
 from makespan.envs.restless_bandits.walks import Walks, shortest_tour
+from support.bandit_programs import best_by_assignment, best_by_time
 
 pytest.importorskip("highspy")
 
@@ -317,3 +318,14 @@ def test_packing_is_exact_where_greedy_fails() -> None:
     assert packs([3, 3, 2, 2, 2], [6, 6])
     assert not packs([4, 4, 4], [7, 5])
     assert packs([], [])
+
+
+def test_other_programs_for_walks_and_packings_find_the_same_values() -> None:
+    rng = np.random.default_rng(12)
+    for _ in range(12):
+        walks, hours = random_set("path", rng, 6), random_set("capacity", rng, 7)
+        assert isinstance(walks, Walks)
+        assert isinstance(hours, Capacity)
+        weights = rng.normal(0.5, 1.0, 7)
+        assert walks.solve_by_program(weights[:6]).value == pytest.approx(best_by_time(walks, weights[:6]), abs=1e-7)
+        assert hours.solve_by_program(weights).value == pytest.approx(best_by_assignment(hours, weights), abs=1e-7)
