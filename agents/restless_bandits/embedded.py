@@ -18,7 +18,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import coo_matrix, csr_matrix
 
 from ...envs.core.errors import UserError
-from ...envs.restless_bandits.program import FREE, NoSolutionError, Rows, Solution, solve_program
+from ...envs.restless_bandits.program import FREE, NoSolutionError, Rows, Solution, load_highs, solve_program
 
 _SLACK = 1e-7  # added to limits, for the solver's own tolerance
 
@@ -315,8 +315,6 @@ class _Relaxation:
     """The linear relaxation of rows, for many objectives one after the other: each begins where the last ended."""
 
     def __init__(self, rows: Rows) -> None:
-        from ...envs.restless_bandits.program import load_highs
-
         highspy = load_highs()
         program = highspy.HighsLp()
         program.num_col_, program.num_row_ = rows.num_columns, len(rows.names)

@@ -30,7 +30,7 @@ from .instance import BanditInstance
 from .program import FREE, NoSolutionError
 
 _MOST_HULL = 500  # different level vectors of which a hull is made
-_MOST_JOINT = 70_000  # variables of joint probabilities
+_MOST_JOINT = 30_000  # variables of joint probabilities; twice as many take a minute
 
 
 class Separable(NamedTuple):
