@@ -224,7 +224,7 @@ class FlowModel(ABC):
         return self._plan(solution)
 
     def _plan(self, solution: Solution) -> FlowPlan:
-        flights, boarded = np.zeros((2, *self.problem.allowed.shape))
+        flights, boarded = np.zeros(self.problem.allowed.shape), np.zeros(self.problem.allowed.shape)
         flights[self.flight_pair, self.flight_slot] = solution.x[: self.u]
         boarded[self.flight_pair, self.flight_slot] = solution.x[self.y : self.r]
         return FlowPlan(solution.value, solution.bound, flights, boarded)
