@@ -23,6 +23,8 @@ from .whittle import DISCOUNT, whittle_arms
 SAMPLES = 100
 PATHS = 24
 _PASSES = 2
+_FINALISTS = 8
+_AGAIN = 4
 _MOST_ENUMERATED = 12
 
 
@@ -176,7 +178,9 @@ class LpUpdate(IndexProgram):
 class IndexRollout(IndexProgram):
     """The best of the index action and what one swap, more or less makes of it, each followed by the index policy.
 
-    All are played in the same simulated luck of the known instance; what is best becomes the action to swap from.
+    All are played in the same simulated luck of the known instance. The best of many noisy means is mostly luck: so the
+    few best are played again in fresh luck, four times as often, beside the action to swap from, and the best of those
+    becomes the next action to swap from.
     """
 
     def __init__(self, instance: BanditInstance, paths: int = PATHS) -> None:
@@ -190,16 +194,23 @@ class IndexRollout(IndexProgram):
         self._simulation, self._paths = simulation, paths
 
     def decide(self, epoch: int, states: NDArray[np.int64], rng: np.random.Generator) -> Action:
-        best, gain = super().decide(epoch, states, rng), self.gain[..., 1]
+        best = super().decide(epoch, states, rng)
         for _ in range(_PASSES):
             near = neighbours(best, self.instance.feasible.budget)
-            draws = self._simulation.draw(self._paths, epoch, rng)
-            values = self._simulation.play(gain, epoch, states, near, draws).mean(axis=1)
-            at = int(values.argmax())
+            values = self._mean_returns(epoch, states, near, self._paths, rng)
+            values[0] = np.inf  # the action at hand, with which they are compared
+            few = near[np.argsort(-values, kind="stable")[:_FINALISTS]]
+            at = int(self._mean_returns(epoch, states, few, _AGAIN * self._paths, rng).argmax())
             if at == 0:
                 break
-            best = near[at]
+            best = few[at]
         return best.copy()
+
+    def _mean_returns(
+        self, epoch: int, states: NDArray[np.int64], actions: NDArray[np.int8], paths: int, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        draws = self._simulation.draw(paths, epoch, rng)
+        return self._simulation.play(self.gain[..., 1], epoch, states, actions, draws).mean(axis=1)
 
 
 def neighbours(action: Action, budget: int) -> NDArray[np.int8]:
