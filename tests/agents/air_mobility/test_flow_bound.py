@@ -8,8 +8,11 @@ from dataclasses import replace
 import pytest
 from makespan.agents.air_mobility.clairvoyant import day_bound, day_problem, tight_bound
 from makespan.agents.air_mobility.flow import SlotModel
+from makespan.agents.arena import Case, open_arena, play
+from makespan.agents.catalogue import make_agent
 from makespan.envs.air_mobility.catalogue import instance
 from makespan.envs.air_mobility.instance import AirInstance
+from makespan.envs.air_mobility.options import AirOptions
 from makespan.envs.air_mobility.world import realise
 from support.air_bridge import as_instance, case_instance
 from support.air_cases import CASES
@@ -128,3 +131,24 @@ def test_more_of_everything_never_lowers_the_bound(seed: int, what: str):
         some = getattr(network, what) + (network.chargers > 0)
         more = day_problem(replace(given, network=replace(network, **{what: some})), given.day)
     assert SlotModel(more).solve().value >= day_bound(given, given.day) - TOLERANCE
+
+
+@pytest.mark.parametrize("given_options", [{"tariff": "peak"}, {"refill": True}, {"lost_cost": 2.0, "home": True}])
+def test_bounds_hold_under_options(given_options):
+    options = AirOptions(**given_options)
+    for seed in (0, 13, 24):
+        _, _, given = _random_day(seed)
+        assert given.day is not None
+        bound = tight_bound(given, given.day, options)
+        arena = open_arena("makespan/AirMobility-v0", 4, {"instance": [given], **given_options})
+        for text in ("greedy-profit", "random"):
+            episodes = play(arena, make_agent(text, arena.setting), [Case(given, key) for key in range(4)])
+            assert max(episode.objective for episode in episodes) * 1e-6 <= bound + TOLERANCE
+
+
+def test_dear_electricity_lowers_the_bound_by_what_it_costs():
+    given = case_instance("A")  # both flights before 8:00, when electricity is cheaper by a fifth
+    assert given.day is not None
+    cheaper = 2 * 0.2 * 26 * 0.20
+    bound = day_bound(given, given.day, AirOptions(tariff="peak"))
+    assert bound == pytest.approx(38.80 + cheaper, abs=TOLERANCE)
