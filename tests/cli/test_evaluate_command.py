@@ -179,9 +179,14 @@ def test_a_folder_that_cannot_be(below, capsys, tmp_path):
 LONG = ["evaluate", SHOP, "--agents", "random", "--instances", "random:size=20x20:count=40:seed=1", "--seeds", "0-9"]
 
 
-def start(*arguments, **options):
+def heed_interrupts():
+    """Whoever runs the tests in the background may have switched Ctrl-C off."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def start(*arguments, preexec_fn=heed_interrupts):
     command = [sys.executable, "-m", "makespan.cli.main", *arguments]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=preexec_fn)
 
 
 def wait_for_part(folder: Path, process):

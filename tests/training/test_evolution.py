@@ -153,10 +153,9 @@ class Slope(EvolutionRun):
         """Of what a checkpoint would hold."""
         return float(np.abs(join_row(self.weights(), self.spec)[FIRST_WEIGHT:] - self._target()).mean())
 
-    def _costs(self, table: NDArray[np.float32]) -> NDArray[np.float64]:
-        self._decisions += 1
+    def _costs(self, table: NDArray[np.float32]) -> tuple[NDArray[np.float64], int]:
         costs = np.abs(table[:, FIRST_WEIGHT:].astype(np.float64) - self._target()).sum(axis=1)
-        return np.stack([self.unit(costs, world) for world in range(3)], axis=1)
+        return np.stack([self.unit(costs, world) for world in range(3)], axis=1), 1
 
 
 def test_it_follows_what_did_better(tiny: Tiny) -> None:

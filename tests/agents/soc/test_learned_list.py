@@ -149,7 +149,7 @@ def test_players_differ_by_their_weights():
 
 
 def test_what_is_seen_is_relative_to_the_instance():
-    """All times and volumes three times as long change nothing, but for rounding of transfers, of which there is none."""
+    """All times and volumes three times as long change nothing; nothing is rounded here."""
     for of in resolve("random:tasks=30:pes=4:count=4:seed=20"):
         (application,) = of.applications
         longer = SocInstance(
