@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from makespan.envs.restless_bandits.known_cases import known_case
 from makespan.envs.restless_bandits.scale import expected_scale, null_value
 
@@ -23,4 +22,5 @@ def test_a_contagion_is_simulated() -> None:
 
 def test_a_scale_names_its_bound() -> None:
     found = expected_scale(known_case("k3"))
+    assert found is not None
     assert (found.name, round(found.bound, 3)) == ("hull", 118.634)
