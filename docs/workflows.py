@@ -22,7 +22,7 @@ import numpy as np
 def recipes() -> dict[str, Any]:
     """WfCommons' recipes by the names of their workflows."""
     try:
-        import wfcommons.wfchef.recipes as known
+        import wfcommons.wfchef.recipes as known  # pyright: ignore[reportMissingImports]
     except ImportError:
         sys.exit("error: recipes need WfCommons: pip install wfcommons")
     found = sorted(name for name in dir(known) if name.endswith("Recipe"))
@@ -31,7 +31,7 @@ def recipes() -> dict[str, Any]:
 
 def make(recipe: Any, tasks: int, seed: int) -> Any | None:
     """A workflow of about so many tasks; None where the recipe has none so small, or none with an edge."""
-    from wfcommons import WorkflowGenerator
+    from wfcommons import WorkflowGenerator  # pyright: ignore[reportMissingImports]
 
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 the library draws from it

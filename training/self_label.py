@@ -53,8 +53,8 @@ class SelfLabelRun(RoundsRun):
     T plans at each decision, wherever it can look ahead; so does a network where the world is stochastic. All plans are
     drawn in worlds in which nothing unforeseen happens, so that no label has seen the future. Otherwise each world is
     played T times and the best try counts. The policy then learns the actions taken, by cross entropy.
-    During the warm start (`imitate`) an agent makes the labels instead; where that is the whole run (a share of 1) nobody
-    looks ahead or tries twice, so that any environment will do.
+    During the warm start (`imitate`) an agent makes the labels instead; where that is the whole run (a share of 1)
+    nobody looks ahead or tries twice, so that any environment will do.
 
     Everything random in a round is drawn from the seed and its number, so that a run is resumed by its numbers alone.
     """
@@ -72,8 +72,8 @@ class SelfLabelRun(RoundsRun):
         if setting.stochastic and not can_plan and not imitates_alone:
             raise UserError(
                 f"environment {self.env_id!r} holds events that nobody can foresee, and no world without them can be "
-                "imagined: the best of several tries at one world would be luck, and no label; use ppo or es, or imitate "
-                "alone (--imitate AGENT --imitate-share 1)"
+                "imagined: the best of several tries at one world would be luck, and no label; use ppo or es, or "
+                "imitate alone (--imitate AGENT --imitate-share 1)"
             )
         self._tries = 1 if self._looks_ahead or imitates_alone else config.label_tries
         self._arena = self._open_arena(config.label_worlds * self._tries)

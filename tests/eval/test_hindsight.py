@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from makespan.agents.arena import Case, open_arena
 from makespan.agents.exact.hindsight import find_hindsight
-from makespan.agents.exact.job_shop import solve_job_shop
+from makespan.agents.exact.job_shop import ExactResult, solve_job_shop
 from makespan.envs.core.errors import UserError
 from makespan.envs.job_shop.engine import JobShopEngine
 from makespan.envs.job_shop.generator import resolve
@@ -89,6 +89,7 @@ def test_the_schedule_meets_the_down_times_of_the_world():
     (instance,) = resolve("random:size=4x3:count=1:seed=5")
     arena = open_arena(SHOP, 1, {"law": "exponential", "mtbf": 60.0, "mttr": 20.0, "instance": [instance]})
     result = find_hindsight(arena.setting)(arena.setting, instance, 3, 60.0, None)
+    assert isinstance(result, ExactResult)
     assert result.schedule is not None
     assert result.objective is not None
     assert validate(result.schedule) == []
