@@ -23,7 +23,12 @@ _DOLLAR = 1e6  # micro-dollars
 
 
 def read(folder: Path) -> Rows:
-    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    """An evaluation's rows; instances are named with the values of swept options."""
+    rows = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    swept = [name for name in rows[0]["env_options"] if len({row["env_options"][name] for row in rows}) > 1]
+    for row in rows:
+        row["instance"] += "".join(f", {name} {row['env_options'][name]}" for name in swept)
+    return rows
 
 
 def profits(rows: Rows) -> np.ndarray[Any, Any]:
