@@ -204,15 +204,14 @@ def most_arrivals(instance: AirInstance, noise: float) -> int:
     """Room that the arrivals of practically every day fit in.
 
     Twelve standard deviations above the mean and, since lognormal factors have long tails, the largest pair's factor
-    six standard deviations above its own.
+    six standard deviations above its own. Imagined days of a given one hold who waits in it and a future by forecast.
     """
-    if instance.day is not None:
-        return sum(map(len, instance.day.arrivals)) + 1
+    given = 0 if instance.day is None else sum(map(len, instance.day.arrivals)) + 1
     pairs = instance.forecast.sum(axis=2)
     variance = (SIGMA * noise) ** 2
     spread = math.sqrt(float((pairs + pairs**2 * math.expm1(variance)).sum()))
     tail = float(pairs.max()) * math.expm1(6.0 * math.sqrt(variance))
-    return math.ceil(float(pairs.sum()) + 12.0 * spread + tail) + 64
+    return given + math.ceil(float(pairs.sum()) + 12.0 * spread + tail) + 64
 
 
 def realise(instance: AirInstance, seed: int, noise: float = 1.0) -> AirDay:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from makespan.envs.air_mobility.catalogue import instance, resolve
 from makespan.envs.air_mobility.networks import NETWORKS
-from makespan.envs.air_mobility.world import realise
+from makespan.envs.air_mobility.world import most_arrivals, realise
 from makespan.envs.core.random import mix, uniform
 
 DISTANCES = {"la8": (564, 1173), "sf8": (1101, 3211), "nyc8": (1069, 368), "dfw8": (1140, 3048)}
@@ -109,3 +111,11 @@ def test_a_network_of_fifty_vertiports():
     assert given.network.stands.min() == 16
     assert set(given.network.chargers.tolist()) == {0, 8}
     assert sum(map(len, realise(given, 0, 1.0).arrivals)) == pytest.approx(60_000, rel=0.05)
+
+
+def test_a_given_day_leaves_room_for_imagined_futures():
+    """Imagination draws what is still to come from the forecast, beside whom the given day has brought."""
+    (drawn,) = resolve("la8-low")
+    day = realise(drawn, 3)
+    come = sum(map(len, day.arrivals))
+    assert most_arrivals(replace(drawn, day=day), 1.0) > come + drawn.forecast.sum()
