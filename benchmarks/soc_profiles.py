@@ -19,7 +19,7 @@ from typing import Any
 
 import makespan.envs.soc.instances as shipped
 from makespan.envs.soc.catalogue import PROFILES_FILE, PROFILES_FORMAT, PROFILES_VERSION
-from makespan.envs.soc.instance import INELIGIBLE
+from makespan.envs.soc.checks import INELIGIBLE
 
 FILE = Path(str(shipped.__file__)).parent / PROFILES_FILE
 

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from makespan.agents.restless_bandits import policies
 from makespan.agents.restless_bandits.lagrange import gains_from, lagrangian_gains
+from makespan.agents.restless_bandits.model import KnownModel
 from makespan.agents.restless_bandits.simulation import Simulation
 from makespan.envs.core.errors import UserError
 from makespan.envs.restless_bandits.generator import FAMILIES, Size, draw_instance
 from makespan.envs.restless_bandits.instance import BanditInstance
 from makespan.envs.restless_bandits.known_cases import known_case
+from makespan.envs.restless_bandits.program import solve_program
 from support.bandit_exact import policy_value, solve
 
 SEPARABLE = ["k0", "k1", "k2b", "k3", "k4b", "k5a", "k6a"]
@@ -65,7 +67,7 @@ def test_the_program_of_joint_rewards_is_the_best_of_all_actions(family: str) ->
 @pytest.mark.parametrize("family", FAMILIES)
 def test_expected_rewards_of_many_actions_are_those_of_the_instance(family: str) -> None:
     instance = small(family)
-    model = policies.KnownModel(instance)
+    model = KnownModel(instance)
     rng = np.random.default_rng(3)
     for _ in range(5):
         states = rng.integers(0, 4, instance.num_arms)
@@ -76,16 +78,16 @@ def test_expected_rewards_of_many_actions_are_those_of_the_instance(family: str)
 
 def test_the_best_levels_by_program_are_those_of_enumeration() -> None:
     wide = draw_instance(Size("sigmoid", 40), 0)
-    model, rng = policies.KnownModel(wide), np.random.default_rng(4)
+    model, rng = KnownModel(wide), np.random.default_rng(4)
     assert wide.num_elements > 16
-    small_one = policies.KnownModel(draw_instance(Size("sigmoid", 20), 0))
+    small_one = KnownModel(draw_instance(Size("sigmoid", 20), 0))
     for _ in range(20):
         worth = rng.normal(size=(20, 4))
         rows, column = small_one.level_rows
         objective = np.zeros(rows.num_columns)
         relative = worth - worth[:, :1]
         np.add.at(objective, column[column >= 0], relative[column >= 0])
-        by_program = policies.solve_program(rows, objective)
+        by_program = solve_program(rows, objective)
         assert by_program.value == pytest.approx(small_one.best(worth).value, abs=1e-7)
     best = model.best(rng.normal(size=(40, 4)))
     assert wide.feasible.contains(best.action)
@@ -103,14 +105,14 @@ def test_levels_above_the_highest_count_as_the_highest() -> None:
         feasible=base.feasible,
         effect=np.array(((2, 1, 1, 0), (1, 0, 0, 1), (0, 0, 0, 2))),
     )
-    model, rng = policies.KnownModel(capped), np.random.default_rng(5)
+    model, rng = KnownModel(capped), np.random.default_rng(5)
     rows, column = model.level_rows
     for _ in range(30):
         worth = rng.normal(size=(3, 3))
         objective = np.zeros(rows.num_columns)
         relative = worth - worth[:, :1]
         np.add.at(objective, column[column >= 0], relative[column >= 0])
-        assert policies.solve_program(rows, objective).value == pytest.approx(model.best(worth).value, abs=1e-7)
+        assert solve_program(rows, objective).value == pytest.approx(model.best(worth).value, abs=1e-7)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

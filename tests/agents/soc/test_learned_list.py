@@ -14,7 +14,6 @@ from makespan.agents.checkpoint import CARD, save_checkpoint
 from makespan.agents.learned_order import OrderOptions
 from makespan.agents.soc.learned_list import (
     PASSES,
-    PLAYERS,
     SEEN,
     TERMS,
     Planner,
@@ -25,7 +24,7 @@ from makespan.agents.soc.learned_list import (
 )
 from makespan.agents.soc.lists import Lists
 from makespan.agents.soc.order_agent import DagOrderAgent, network_card
-from makespan.agents.soc.plan_outlook import FIXED, GENERAL, outlook_of
+from makespan.agents.soc.plan_outlook import FIXED, GENERAL, PLAYERS, outlook_of
 from makespan.agents.soc.problem import problem_of
 from makespan.envs.core.errors import UserError
 from makespan.envs.soc.generator import resolve
