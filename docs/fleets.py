@@ -3,7 +3,8 @@
 ``python docs/fleets.py results/air --page docs/air_mobility_results.md --table networks`` writes a table between the
 marks of that name: a row per instance, a column per agent, each with the mean profit of a day and the mean difference
 to the reference on the same days. With ``--days`` a block of rows for each instance instead: profit, difference, what
-is closed of the way from a random dispatcher to the bound, and what the days were like.
+is closed of the way from a random dispatcher to the bound, shares of the best day known in hindsight and of the bound
+(where the evaluation looked for them, ``--hindsight``), and what the days were like.
 """
 
 from __future__ import annotations
@@ -69,35 +70,54 @@ def networks(rows: Rows, reference: str, agents: list[str], instances: list[str]
     return "\n".join(lines)
 
 
+def share(parts: np.ndarray[Any, Any], wholes: np.ndarray[Any, Any] | None) -> str:
+    """Mean of the parts over that of the wholes; a single day's whole may be next to nothing."""
+    return "–" if wholes is None else f"{100 * parts.mean() / wholes.mean():.0f} %"
+
+
+def known(rows: Rows, name: str) -> np.ndarray[Any, Any] | None:
+    """A figure of each day in dollars; None where a day lacks it."""
+    values = [row.get(name) for row in rows]
+    return None if None in values else np.array(values, dtype=np.float64) / _DOLLAR
+
+
 def days(rows: Rows, reference: str, agents: list[str], instances: list[str]) -> str:
     """A block of rows per instance."""
     lines = [
-        "| instance, agent | profit, $ | difference, $ | to the bound | served | empty flights | MWh | a decision |",
-        "| --- |" + " ---: |" * 7,
+        "| instance, agent | profit, $ | difference, $ | gap closed | of the hindsight day | of the bound | served "
+        "| empty flights | MWh | a decision |",
+        "| --- |" + " ---: |" * 9,
     ]
     for instance in instances:
         yours, chance = chosen(rows, reference, instance), chosen(rows, "random", instance)
-        bounds = [row["bound"] for row in yours]
+        best, bound = known(yours, "hindsight_objective"), known(yours, "hindsight_bound")
+        least = profits(chance) if chance else None
+        if best is not None and bound is not None:
+            closed = "–" if least is None else share(best - least, bound - least)
+            lines.append(
+                f"| {instance}, *hindsight day* | {best.mean():,.0f} | – | {closed} | 100 % | {share(best, bound)} "
+                "| | | | |"
+            )
         for agent in agents:
             mine = chosen(rows, agent, instance)
             if not mine:
                 continue
-            way = "–"
-            if chance and all(bound is not None for bound in bounds):
-                most = np.array(bounds, dtype=np.float64) / _DOLLAR
-                way = f"{100 * np.mean((profits(mine) - profits(chance)) / (most - profits(chance))):.0f} %"
+            profit = profits(mine)
+            closed = "–" if least is None or bound is None else share(profit - least, bound - least)
             served = 100 * mean(mine, "served_share")
             empty = 100 * mean(mine, "empty_flights") / max(mean(mine, "flights"), 1e-9)
             seconds = float(np.mean([row["seconds_per_decision"] for row in mine]))
             told = "(reference)" if agent == reference else difference(mine, yours)
             lines.append(
-                f"| {instance}, `{agent}` | {profits(mine).mean():,.0f} | {told} | {way} | {served:.0f} % "
-                f"| {empty:.0f} % | {mean(mine, 'energy_kwh') / 1e3:.1f} | {1e3 * seconds:.2g} ms |"
+                f"| {instance}, `{agent}` | {profit.mean():,.0f} | {told} | {closed} | {share(profit, best)} "
+                f"| {share(profit, bound)} | {served:.0f} % | {empty:.0f} % | {mean(mine, 'energy_kwh') / 1e3:.1f} "
+                f"| {1e3 * seconds:.2g} ms |"
             )
-    count = len(chosen(rows, reference, instances[0]))
+    counts = {len(chosen(rows, reference, instance)) for instance in instances}
     lines += [
         "",
-        f"Means of {count} days each; differences to `{reference}` on the same days with 95 % bootstrap intervals.",
+        f"Means of {' or '.join(map(str, sorted(counts)))} days each; differences to `{reference}` on the same days "
+        "with 95 % bootstrap intervals. Gap closed: (profit - random) / (bound - random) of the means.",
     ]
     return "\n".join(lines)
 
