@@ -69,7 +69,7 @@ class Setting:
 
     env_id: str
     spec: ObservationSpec
-    objective: Mapping[str, str]
+    objective: Mapping[str, Any]
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     engine: type[BatchEngine] | None = None
     stochastic: bool = False

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from ..envs.core.errors import UserError
+from ..envs.core.objective import shown
 from ..envs.registry import contract_ids, find_card
 
 
@@ -38,7 +39,9 @@ def _print(row: dict[str, Any]) -> None:
     console.print(Text(row["id"], style="bold"))
     console.print(Text(f"  {row['description']}"))
     sense = "minimised" if objective["sense"] == "min" else "maximised"
-    console.print(Text(f"  objective: {objective['name']} ({objective['unit']}), {sense}"))
+    unit = shown(objective).unit
+    told = "" if unit == objective["unit"] else f", shown in {unit}"
+    console.print(Text(f"  objective: {objective['name']} ({objective['unit']}{told}), {sense}"))
     table = Table(box=None, padding=(0, 2, 0, 2), show_edge=False)
     for title in ("option", "default", "what it does"):
         table.add_column(title)

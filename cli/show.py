@@ -8,9 +8,9 @@ from typing import Any
 
 from ..envs.core.errors import FieldError, UserError
 from ..envs.core.files import atomic_write
-from ..eval.show import figure_of, read_row, read_schedule, text_of, trace_of
+from ..eval.show import animate, figure_of, read_row, read_schedule, text_of, trace_of
 
-_SUFFIXES = {".txt": "ansi", ".json": "json", ".png": "png", ".svg": "svg", ".pdf": "pdf"}
+_SUFFIXES = {".txt": "ansi", ".json": "json", ".png": "png", ".gif": "gif", ".svg": "svg", ".pdf": "pdf"}
 _TEXTS = ("ansi", "json", "perfetto")
 
 
@@ -31,6 +31,9 @@ def run(results: str, number: int, agent: str | None, out: str | None, format: s
             print(text)
         else:
             atomic_write(out, text + "\n")
+    elif chosen == "gif":
+        assert out is not None
+        animate(row, data, out)
     else:
         from ..eval.pictures import save
 

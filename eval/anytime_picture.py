@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .anytime_report import AnytimeLine, AnytimeReport, AnytimeTable
+from .anytime_report import AnytimeReport, AnytimeTable
 from .pictures import new_figure
+from .statistics import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,7 +39,7 @@ def draw_anytime(report: AnytimeReport) -> Figure:
     for number, table in enumerate(tables):
         axes = figure.add_subplot(len(tables), 1, number + 1)
         _draw_table(axes, table)
-        what = "gap" if table.metric == "gap" else f"{report.plan.objective['name']} ({report.plan.objective['unit']})"
+        what = "gap" if table.metric == "gap" else f"{report.plan.objective['name']} ({table.shown.unit})"
         axes.set_title(f"{what} over CPU time: {table.variant}\n{played}", fontsize=9, loc="left")
         better = "smaller" if table.sense == "min" else "larger"
         axes.set_ylabel(f"{what}, mean and 95 % interval\n({better} is better)", fontsize=8)
@@ -56,7 +57,9 @@ def _draw_table(axes: Axes, table: AnytimeTable) -> None:
     for budget in table.budgets:
         axes.axvline(budget, color="#999999", linewidth=0.6, linestyle=":", zorder=0)
     for number, line in enumerate(table.lines):
-        _draw_line(axes, line, number, table.budgets[-1] * 1.5)
+        factor = 1.0 if table.metric == "gap" else table.shown.factor
+        curve = [(seconds, estimate.times(factor)) for seconds, estimate in line.curve]
+        _draw_line(axes, line.label, curve, number, table.budgets[-1] * 1.5)
     axes.xaxis.set_major_formatter(lambda value, position: f"{value:g}")
     if table.metric == "gap":
         axes.yaxis.set_major_formatter(lambda value, position: f"{100 * value:g} %")
@@ -67,15 +70,15 @@ def _draw_table(axes: Axes, table: AnytimeTable) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _draw_line(axes: Axes, line: AnytimeLine, number: int, end: float) -> None:
+def _draw_line(axes: Axes, label: str, curve: list[tuple[float, Estimate]], number: int, end: float) -> None:
     colour, marker = _COLOURS[number % len(_COLOURS)], _MARKERS[number % len(_MARKERS)]
-    seconds = np.array([mark for mark, _ in line.curve])
+    seconds = np.array([mark for mark, _ in curve])
     means, lows, highs = (
-        np.array([getattr(estimate, name) for _, estimate in line.curve], dtype=np.float64)
+        np.array([getattr(estimate, name) for _, estimate in curve], dtype=np.float64)
         for name in ("mean", "low", "high")
     )
     style = {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.4, "drawstyle": "steps-post"}
-    axes.plot(seconds, means, label=line.label, **style)
+    axes.plot(seconds, means, label=label, **style)
     axes.plot([seconds[-1], end], [means[-1]] * 2, color=colour, linewidth=1.0, linestyle=(0, (4, 3)), alpha=0.7)
     # Without intervals the ends are NaN, which nothing is drawn for.
     axes.fill_between(seconds, lows, highs, step="post", color=colour, alpha=0.12, linewidth=0)

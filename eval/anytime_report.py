@@ -13,12 +13,22 @@ from numpy.typing import NDArray
 
 from ..envs.core.errors import MissingExtraError
 from ..envs.core.files import atomic_write
+from ..envs.core.objective import Shown, shown
 from .anytime import Point
 from .plan import Plan, Variant
 from .report import csv_rows, summary
 from .statistics import Bootstrap, Estimate
 from .store import ANYTIME, read_run
-from .table import counted, decimals, gap_note, interval_note, seed_notes, show_estimate, trouble_notes
+from .table import (
+    counted,
+    gap_note,
+    interval_note,
+    objective_note,
+    seed_notes,
+    show_estimate,
+    show_objective,
+    trouble_notes,
+)
 
 _FIRST_COLUMNS = (
     "env",
@@ -84,6 +94,7 @@ class AnytimeTable:
         variant: the environment and its options.
         metric: "gap" where every point has one, else "objective".
         sense: "min" or "max", of the metric.
+        shown: in which unit people are shown objectives; the lines hold them in the environment's own.
         budgets: CPU seconds.
         lines: one per agent, in the order asked for.
     """
@@ -91,6 +102,7 @@ class AnytimeTable:
     variant: Variant
     metric: str
     sense: str
+    shown: Shown
     budgets: tuple[float, ...]
     lines: tuple[AnytimeLine, ...]
 
@@ -146,7 +158,7 @@ def _table(plan: Plan, variant: Variant, worlds: dict[str, list[list[Point]]]) -
     bootstrap = Bootstrap(groups)
     lines = tuple(_line(agent, block, plan.budgets, metric, bootstrap) for agent, block in worlds.items())
     sense = "min" if metric == "gap" else plan.objective["sense"]
-    return AnytimeTable(variant, metric, sense, plan.budgets, lines)
+    return AnytimeTable(variant, metric, sense, shown(plan.objective), plan.budgets, lines)
 
 
 def _line(
@@ -191,11 +203,10 @@ def _reached(worlds: list[list[Point]], seconds: float, metric: str) -> NDArray[
 
 def _notes(plan: Plan, last: Sequence[Point], tables: Sequence[AnytimeTable]) -> list[str]:
     """Sentences without which the tables could be misread; `last` holds the last point of each world of each agent."""
-    objective, instances = plan.objective, {point["instance"] for point in last}
+    instances = {point["instance"] for point in last}
     gaps = all(table.metric == "gap" for table in tables)
     notes = [
-        f"Objective: {objective['name']} ({objective['unit']}), "
-        f"{'smaller' if objective['sense'] == 'min' else 'larger'} is better."
+        objective_note(plan.objective)
         + ("" if gaps else " It stands where the gap would, since not every world has a target for one."),
         f"Every agent met the same {counted(len(plan.cases), 'world')}: {counted(len(instances), 'instance')}, "
         f"seeds {plan.request.seeds}. Each is played by itself, by an agent that remembers no other.",
@@ -240,20 +251,21 @@ def _hindsight_notes(tables: Sequence[AnytimeTable]) -> list[str]:
 
 def headings(table: AnytimeTable) -> list[str]:
     """Titles of the columns of `cells`."""
-    return [f"agent: {table.metric} after", *(f"{budget:g} s" for budget in table.budgets)]
+    metric = table.metric if table.metric == "gap" else table.shown.title(table.metric)
+    return [f"agent: {metric} after", *(f"{budget:g} s" for budget in table.budgets)]
 
 
 def cells(table: AnytimeTable, separator: str = " ") -> list[list[str]]:
     """The table as text, a list per agent; `separator` stands between a mean and its interval."""
-    return [[line.label, *(_cell(estimate, table.metric, separator) for estimate in line.at)] for line in table.lines]
+    return [[line.label, *(_cell(table, estimate, separator) for estimate in line.at)] for line in table.lines]
 
 
-def _cell(estimate: Estimate | None, metric: str, separator: str) -> str:
+def _cell(table: AnytimeTable, estimate: Estimate | None, separator: str) -> str:
     if estimate is None:
         return "-"
-    if metric == "gap":
+    if table.metric == "gap":
         return show_estimate(estimate, "{:.1f} %", separator, 100)
-    return show_estimate(estimate, decimals(estimate.mean, 5), separator)
+    return show_objective(estimate, table.shown, 5, separator)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

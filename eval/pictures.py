@@ -72,7 +72,8 @@ def compare(tables: list[Table] | Any) -> Figure:
     for number, table in enumerate(tables):
         axes = figure.add_subplot(len(tables), 1, number + 1)
         for row, line in enumerate(table.lines):
-            _draw_estimate(axes, row, line.gap if gaps else line.objective, line.agent == table.reference)
+            shown = line.gap if gaps else line.objective.times(table.shown.factor)
+            _draw_estimate(axes, row, shown, line.agent == table.reference)
         axes.set_yticks(range(agents), [line.agent for line in table.lines])
         axes.set_ylim(agents - 0.5, -0.5)
         axes.set_title(str(table.variant), fontsize=9, loc="left")
@@ -83,7 +84,8 @@ def compare(tables: list[Table] | Any) -> Figure:
             axes.xaxis.set_major_formatter(lambda value, position: f"{100 * value:g} %")
             axes.set_xlim(left=min(0.0, axes.get_xlim()[0]))
         better = "smaller" if gaps or table.sense == "min" else "larger"
-        axes.set_xlabel(f"{'gap' if gaps else 'objective'}, mean and 95 % interval ({better} is better)", fontsize=8)
+        what = "gap" if gaps else table.shown.title("objective")
+        axes.set_xlabel(f"{what}, mean and 95 % interval ({better} is better)", fontsize=8)
     figure.tight_layout()
     return figure
 

@@ -18,6 +18,7 @@ from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.ids import find_env, make_single, single_creator, takes_option
 from ..envs.core.instance import require_integer
 from ..envs.core.names import Name, OptionValue, expand_range, parse_name, parse_seeds, parse_value, split_list
+from ..envs.core.objective import shown
 from .ladder import parse_budgets
 
 LARGEST_BATCH = 65_536
@@ -125,7 +126,7 @@ class Plan:
 
     request: Request
     variants: tuple[Variant, ...]
-    objective: Mapping[str, str]
+    objective: Mapping[str, Any]
     agents: tuple[str, ...]
     cases: tuple[Case, ...]
     instances: tuple[Any, ...] | None
@@ -261,7 +262,7 @@ def _make(env_id: str, options: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:
         raise UserError(f"environment {env_id!r} cannot be made with {dict(options)}: {error}") from error
 
 
-def _objective(env: gymnasium.Env[Any, Any]) -> dict[str, str]:
+def _objective(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
     objective = env.unwrapped.metadata.get("objective")
     if not isinstance(objective, Mapping) or objective.get("sense") not in ("min", "max"):
         assert env.spec is not None
@@ -269,7 +270,8 @@ def _objective(env: gymnasium.Env[Any, Any]) -> dict[str, str]:
             f"environment {env.spec.id!r} does not keep the contract: metadata['objective'] is {objective!r}; "
             f"run 'makespan check {env.spec.id}'"
         )
-    return {key: str(value) for key, value in objective.items()}
+    shown(objective)
+    return dict(objective)
 
 
 def _is_family(item: str) -> bool:

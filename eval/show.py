@@ -85,6 +85,19 @@ def figure_of(row: dict[str, Any], data: Any) -> Figure:
     return env.draw(_schedule(env, data))
 
 
+def animate(row: dict[str, Any], data: Any, path: str | Path) -> None:
+    """Write a schedule as a GIF, as the environment's ``animate(schedule, path)`` does.
+
+    Raises:
+        UserError: the environment cannot animate, the schedule is malformed, or the file cannot be written.
+        MissingExtraError: matplotlib is not installed.
+    """
+    env = _env(row)
+    if not hasattr(env, "animate"):
+        raise UserError(f"environment {row['env']!r} has no animation: it offers no animate(schedule, path)")
+    env.animate(_schedule(env, data), path)
+
+
 def text_of(row: dict[str, Any], data: Any) -> str:
     """A schedule as text: what the environment's ``ansi(schedule)`` makes of it, else its data.
 

@@ -34,6 +34,11 @@ class Estimate:
     def to_dict(self) -> dict[str, float | int | None]:
         return {"mean": self.mean, "low": self.low, "high": self.high, "count": self.count}
 
+    def times(self, factor: float) -> Estimate:
+        """The same in another unit; the factor is above 0."""
+        mean, low, high = (None if one is None else one * factor for one in (self.mean, self.low, self.high))
+        return Estimate(mean, low, high, self.count)
+
 
 class Bootstrap:
     """Hierarchical percentile bootstrap over cases that are grouped by instance.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..envs.core.objective import Shown, shown
 from .plan import Plan, Variant
 from .statistics import Bootstrap, Estimate, gap, relative, wins
 
@@ -67,12 +68,14 @@ class Table:
         variant: the environment and its options.
         reference: the agent that the others are compared with.
         sense: "min" or "max".
+        shown: in which unit people are shown objectives; the lines hold them in the environment's own.
         lines: one per agent, in the order asked for.
     """
 
     variant: Variant
     reference: str
     sense: str
+    shown: Shown
     lines: tuple[AgentLine, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,7 +105,7 @@ def make_tables(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[Table]:
         groups = [row["instance"] or f"seed {row['seed']}" for row in blocks[0]]
         bootstrap = Bootstrap(groups)
         lines = tuple(_line(a, b, reference, bootstrap, sense) for a, b in zip(plan.agents, blocks, strict=True))
-        tables.append(Table(variant, plan.reference, sense, lines))
+        tables.append(Table(variant, plan.reference, sense, shown(plan.objective), lines))
     return tables
 
 
@@ -156,8 +159,7 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
     objective = plan.objective
     instances = {row["instance"] for row in rows}
     notes = [
-        f"Objective: {objective['name']} ({objective['unit']}), "
-        f"{'smaller' if objective['sense'] == 'min' else 'larger'} is better.",
+        objective_note(objective),
         f"Every agent met the same {len(plan.cases)} worlds: {counted(len(instances), 'instance')}, "
         f"seeds {plan.request.seeds}.",
         interval_note(plan, len(instances)),
@@ -180,6 +182,13 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
     notes += seed_notes(plan, rows)
     notes += trouble_notes(rows)
     return [note for note in notes if note]
+
+
+def objective_note(objective: Mapping[str, Any]) -> str:
+    unit = shown(objective).unit
+    exact = "" if unit == objective["unit"] else f" The files of results hold it in {objective['unit']}."
+    better = "smaller" if objective["sense"] == "min" else "larger"
+    return f"Objective: {objective['name']} ({unit}), {better} is better.{exact}"
 
 
 def interval_note(plan: Plan, instances: int) -> str:
@@ -301,12 +310,14 @@ HEADINGS = (
 )
 
 
+_OBJECTIVE = HEADINGS.index("objective")
 _AFTER_GAP = HEADINGS.index("gap") + 1
 
 
 def headings(table: Table) -> list[str]:
     """Titles of the columns of `cells`."""
     found = [heading.format(reference=table.reference) for heading in HEADINGS]
+    found[_OBJECTIVE] = table.shown.title(found[_OBJECTIVE])
     if table.lines[0].above_hindsight is not None:
         found.insert(_AFTER_GAP, "above hindsight optimum")
     if table.lines[0].score is not None:
@@ -322,13 +333,14 @@ def cells(table: Table, digits: int = 5, separator: str = " ") -> list[list[str]
         digits: significant digits of a mean objective.
         separator: stands between a mean and its interval.
     """
-    return [_cells(line, line.agent == table.reference, digits, separator) for line in table.lines]
+    return [_cells(table, line, digits, separator) for line in table.lines]
 
 
-def _cells(line: AgentLine, is_reference: bool, digits: int, separator: str) -> list[str]:
+def _cells(table: Table, line: AgentLine, digits: int, separator: str) -> list[str]:
+    is_reference = line.agent == table.reference
     found = [
         line.agent,
-        show_estimate(line.objective, decimals(line.objective.mean, digits), separator),
+        show_objective(line.objective, table.shown, digits, separator),
         show_estimate(line.gap, "{:.1f} %", separator, 100),
         "-" if is_reference else show_estimate(line.relative, "{:+.1f} %", separator, 100),
         "-" if is_reference else show_estimate(line.win_rate, "{:.0f} %", separator, 100),
@@ -342,6 +354,12 @@ def _cells(line: AgentLine, is_reference: bool, digits: int, separator: str) -> 
     if line.score is not None:
         found.insert(_AFTER_GAP, show_estimate(line.score, "{:.1f} %", separator, 100))
     return found
+
+
+def show_objective(estimate: Estimate, unit: Shown, digits: int, separator: str) -> str:
+    """A mean objective with its interval in the unit that people are shown, of so many significant digits."""
+    estimate = estimate.times(unit.factor)
+    return show_estimate(estimate, decimals(estimate.mean, digits), separator)
 
 
 def show_estimate(estimate: Estimate, form: str, separator: str, factor: float = 1.0) -> str:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from ..envs.core.objective import shown
 from .config import TrainConfig
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Progress:
         self._task: Any = None
         self._rule = ""
         self._score = self._held_out = math.nan
+        self._factor = 1.0
 
     def __enter__(self) -> Progress:
         self._bar.start()
@@ -52,10 +54,13 @@ class Progress:
     def begin(self, validation: Validation) -> None:
         """Name the bar to clear."""
         objective = validation.setting.objective
+        unit = shown(objective)
+        self._factor = unit.factor
         if validation.rule is not None:
-            self._rule = f"best rule {validation.rule} {validation.rule_score:.4g}"
+            self._rule = f"best rule {validation.rule} {self._text(validation.rule_score)}"
             self.say(
-                f"{self._config.agent} on {self._config.env}; objective: {objective['name']} ({objective['sense']}); "
+                f"{self._config.agent} on {self._config.env}; "
+                f"objective: {unit.title(objective['name'])} ({objective['sense']}); "
                 f"on {validation.worlds} held-out worlds the {self._rule}"
             )
 
@@ -73,8 +78,8 @@ class Progress:
         """A rollout has ended; `score` is the mean objective of the episodes that ended in it."""
         if score is not None:
             self._score = score
-        training = "" if math.isnan(self._score) else f" | training {self._score:.4g}"
-        held_out = "" if math.isnan(self._held_out) else f" | held-out {self._held_out:.4g}"
+        training = "" if math.isnan(self._score) else f" | training {self._text(self._score)}"
+        held_out = "" if math.isnan(self._held_out) else f" | held-out {self._text(self._held_out)}"
         rule = f" | {self._rule}" if self._rule else ""
         self._bar.update(self._task, state=f"{steps:,} decisions{training}{held_out}{rule}")
 
@@ -87,8 +92,12 @@ class Progress:
         best, validation = run.counters.best, run.validation
         if best is None:
             return
-        text = f"{run.decisions:,} decisions in {run.counters.seconds:.0f} s; best held-out score {best:.4g}"
+        text = f"{run.decisions:,} decisions in {run.counters.seconds:.0f} s; best held-out score {self._text(best)}"
         if validation.rule is not None and validation.rule_score:
             share = best / validation.rule_score - 1.0
             text += f", {abs(share):.1%} {'below' if share < 0 else 'above'} the {self._rule}"
         self.say(f"{text}; checkpoint: {run.folder / 'best'}")
+
+    def _text(self, score: float) -> str:
+        """A mean objective in the unit that people are shown."""
+        return f"{score * self._factor:.4g}"

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..core.card import EnvCard, OptionCard, dataclass_options
-from .options import AirOptions
+from .options import MICRO, AirOptions
 
 DEFAULT_INSTANCE = "la8-medium"
-OBJECTIVE = {"name": "profit", "unit": "micro-dollars", "sense": "max"}
+OBJECTIVE: dict[str, Any] = {
+    "name": "profit",
+    "unit": "micro-dollars",
+    "sense": "max",
+    "shown_unit": "$",
+    "shown_divisor": MICRO,
+}
 ROOM = ("max_vertiports", "max_aircraft")
 
 CARD = EnvCard(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gymnasium.vector import AutoresetMode
@@ -141,6 +142,18 @@ class AirMobilityEnv(SchedulingEnv):
         from . import picture
 
         return picture.draw(schedule)
+
+    @staticmethod
+    def animate(schedule: AirSchedule, path: str | Path) -> None:
+        """Write the day as a GIF, the map every five minutes, whole or not at all.
+
+        Raises:
+            MissingExtraError: matplotlib is not installed.
+            UserError: the file cannot be written.
+        """
+        from . import animation
+
+        animation.save_animation(schedule, path)
 
     @staticmethod
     def ansi(schedule: AirSchedule) -> str:

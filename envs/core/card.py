@@ -11,6 +11,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from .errors import UserError
 from .ids import single_creator
+from .objective import shown
 
 # Keywords of every environment, which `gymnasium.make` documents.
 _COMMON = ("self", "render_mode", "num_envs", "record", "threads")
@@ -37,12 +38,12 @@ class EnvCard:
 
     Attributes:
         description: one sentence.
-        objective: ``{"name", "unit", "sense"}``.
+        objective: ``{"name", "unit", "sense"}``, and how people are shown it, see `objective.shown`.
         options: its keywords.
     """
 
     description: str
-    objective: Mapping[str, str]
+    objective: Mapping[str, Any]
     options: tuple[OptionCard, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -58,12 +59,13 @@ def class_card(spec: EnvSpec) -> EnvCard:
     """The card of a registered environment, as its class and its docstrings have it.
 
     Raises:
-        UserError: its class cannot be imported, or it names no objective, as the contract demands.
+        UserError: its class cannot be imported, or it names no objective, or a malformed one, as the contract demands.
     """
     creator = single_creator(spec)
     objective = getattr(creator, "metadata", {}).get("objective")
     if not isinstance(objective, Mapping):
         raise UserError(f"environment {spec.id!r} does not keep the contract: its class names no metadata['objective']")
+    shown(objective)
     described = _attributes(inspect.getdoc(creator) or "") | _attributes(inspect.getdoc(creator.__init__) or "")
     options = tuple(
         OptionCard(

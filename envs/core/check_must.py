@@ -26,7 +26,8 @@ from .check_play import (
     record,
     the_same,
 )
-from .errors import MissingExtraError
+from .errors import FieldError, MissingExtraError
+from .objective import shown
 from .spec import Feature, ObservationSpec, Sizes
 
 FINAL_KEYS = ("objective", "metrics", "seed", "instance")
@@ -45,6 +46,10 @@ def objective(subject: Subject) -> None:
             raise Broken(f"metadata['objective'][{key!r}] is {found.get(key)!r}, expected a text")
     if found.get("sense") not in ("min", "max"):
         raise Broken(f"metadata['objective']['sense'] is {found.get('sense')!r}, expected 'min' or 'max'")
+    try:
+        shown(found)
+    except FieldError as error:
+        raise Broken(str(error)) from None
 
 
 def spec(subject: Subject) -> None:

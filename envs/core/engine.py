@@ -79,7 +79,7 @@ class BatchEngine(ABC):
     """
 
     spec: ClassVar[ObservationSpec]
-    objective: ClassVar[dict[str, str]]
+    objective: ClassVar[dict[str, Any]]
     kernels: ClassVar[Kernels]
     shared_fields: ClassVar[tuple[str, ...]] = ()  # fields of `problem` without a leading axis n
     recorded_fields: ClassVar[tuple[str, ...]] = ()  # fields of `state` that only `schedule` reads

@@ -1,6 +1,7 @@
 """Anytime play: how agents' work grows, what is measured, and what the table says at equal CPU seconds."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -216,6 +217,20 @@ def test_objectives_where_a_world_has_no_target():
     assert headings(report.tables[0])[0] == "agent: objective after"
     assert "objective" in "".join(report.notes)
     assert draw_anytime(report).axes[0].get_ylabel().startswith("flow time (hours)")
+
+
+def test_objectives_are_shown_in_the_unit_that_the_environment_names():
+    plan = plan_of(THREE, "random:samples=2", "10", instances="short1,long1")
+    worlds = play_anytime(plan, Store(None))
+    objective = {**plan.objective, "shown_unit": "days", "shown_divisor": 24}
+    report = make_report(replace(plan, objective=objective), worlds)
+    assert headings(report.tables[0])[0] == "agent: objective (days) after"
+    mean = np.mean([points[-1]["objective"] for points in worlds])
+    assert report.tables[0].lines[0].at[0].mean == mean  # inside and in files nothing changes
+    assert cells(report.tables[0])[0][1].startswith(f"{mean / 24:.4f}")
+    axes = draw_anytime(report).axes[0]
+    assert axes.get_ylabel().startswith("flow time (days)")
+    assert axes.lines[1].get_ydata()[-1] == pytest.approx(mean / 24)
 
 
 def test_many_tries_under_random_events_are_hindsight():

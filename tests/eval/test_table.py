@@ -1,10 +1,13 @@
 """One line per agent, and the sentences without which it could be misread."""
 
+from dataclasses import replace
+
 import pytest
 from makespan.eval.evaluate import evaluate
 from makespan.eval.pictures import compare, save
 from makespan.eval.plan import Request, make_plan
 from makespan.eval.report import Report, markdown_table
+from makespan.eval.statistics import Estimate
 from makespan.eval.store import Store
 from makespan.eval.table import cells, decimals, headings, make_notes, make_tables, show_seconds
 
@@ -79,6 +82,25 @@ def test_markdown_and_cells(shop):
     lines = markdown_table(headings(table), cells(table))
     assert lines[1] == "| --- |" + " ---: |" * 7
     assert len(lines) == 5
+
+
+def test_objectives_are_shown_in_the_unit_that_the_environment_names(shop):
+    objective = {**shop.plan.objective, "unit": "milli-hours", "shown_unit": "h", "shown_divisor": 1000}
+    plan = replace(shop.plan, objective=objective)
+    tables = make_tables(plan, set_objectives(shop, spt=[1000, 2000, 3000, 4000]).rows)
+    assert tables[0].lines[0].objective.mean == 2500  # inside and in files nothing changes
+    assert tables[0].to_dict()["agents"][0]["objective"]["mean"] == 2500
+    assert headings(tables[0])[1] == "objective (h)"
+    assert cells(tables[0])[0][1].startswith("2.5000 [")
+    note = "Objective: makespan (h), smaller is better. The files of results hold it in milli-hours."
+    assert make_notes(plan, shop.rows, tables)[0] == note
+    plain = "Objective: makespan (time units of the instance), smaller is better."
+    assert shop.notes[0] == plain
+    assert headings(shop.tables[0])[1] == "objective"
+    no_gaps = [replace(t, lines=tuple(replace(x, gap=Estimate(None, None, None, 0)) for x in t.lines)) for t in tables]
+    axes = compare(no_gaps).axes[0]
+    assert axes.get_xlabel().startswith("objective (h), mean")
+    assert max(line.get_xdata()[-1] for line in axes.lines if len(line.get_xdata())) < 10
 
 
 @pytest.mark.parametrize(

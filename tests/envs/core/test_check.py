@@ -395,6 +395,15 @@ def shifted_target(env, observation):
 CASES = {
     "no objective": (with_objective(None), "objective", "metadata\\['objective'\\] is None"),
     "no unit": (with_objective({"name": "x", "sense": "min"}), "objective", "'unit'\\] is None"),
+    "a shown unit without a divisor": (
+        with_objective({"name": "x", "unit": "y", "sense": "min", "shown_unit": "z"}),
+        "objective", "shown_divisor.*None"),
+    "a shown unit without a name": (
+        with_objective({"name": "x", "unit": "y", "sense": "min", "shown_divisor": 2}),
+        "objective", "shown_unit.*None"),
+    "a shown unit of nothing": (
+        with_objective({"name": "x", "unit": "y", "sense": "min", "shown_unit": "z", "shown_divisor": 0}),
+        "objective", "shown_divisor.* is 0, expected a number above 0"),
     "a strange sense": (with_objective({"name": "x", "unit": "y", "sense": "least"}), "objective", "'least'"),
     "no spec": (with_attributes(observation_spec=None), "spec", "NoneType, expected an ObservationSpec"),
     "a spec of lists": (with_spec(globals=list(Good.observation_spec.globals)), "spec", "does not survive"),
