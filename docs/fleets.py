@@ -23,9 +23,9 @@ Rows = list[dict[str, Any]]
 _DOLLAR = 1e6  # micro-dollars
 
 
-def read(folder: Path) -> Rows:
-    """An evaluation's rows; instances are named with the values of swept options."""
-    rows = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+def read(folders: list[Path]) -> Rows:
+    """Rows of evaluations, one after the other; instances are named with the values of swept options."""
+    rows = [row for folder in folders for row in json.loads((folder / "results.json").read_text(encoding="utf-8"))]
     swept = [name for name in rows[0]["env_options"] if len({row["env_options"][name] for row in rows}) > 1]
     for row in rows:
         row["instance"] += "".join(f", {name} {row['env_options'][name]}" for name in swept)
@@ -124,7 +124,7 @@ def days(rows: Rows, reference: str, agents: list[str], instances: list[str]) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--page", type=Path, required=True)
     parser.add_argument("--table", required=True)
     parser.add_argument("--agents", default="")
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--reference", default="lookahead-greedy")
     parser.add_argument("--days", action="store_true")
     given = parser.parse_args()
-    rows = read(given.folder)
+    rows = read(given.folders)
     agents = [name for name in given.agents.split(",") if name] or list(dict.fromkeys(row["agent"] for row in rows))
     instances = [n for n in given.instances.split(",") if n] or list(dict.fromkeys(row["instance"] for row in rows))
     make = days if given.days else networks
