@@ -77,6 +77,12 @@ _ACTION = {
     "joint_picked": "share of them that the elements picked act on",
     "sick_neighbours": "share of its arms' neighbours (contagion)",
     "visits_needed": "the largest of its arms",
+    "joint_outlook": "weights of its arms' joint rewards times how far the other arms of each are on their way to the "
+    "least state, those picked a state further",
+    "coupled_gain": "index gains of the arms coupled with its arms that the elements picked do not act on, by the "
+    "coupling's weight: that of a joint reward over the largest, or by how much of a neighbour's contagion it makes",
+    "coupled_gain_picked": "the same of those that the elements picked act on",
+    "coupled_state": "states over the highest of all of them, by the same weights",
     "chance_up_untreated": "probability of a higher state if nothing is done, no neighbour sick",
     "chance_up_treated": "the same at level 1",
     "best_reward": "of its arms",

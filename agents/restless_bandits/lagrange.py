@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...envs.restless_bandits.instance import LEAST_UNTREATED, BanditInstance, birth_death
-from ...envs.restless_bandits.occupancy import Separable, separate, solve_occupancy
+from ...envs.restless_bandits.field import Separable, blend, is_coupled, respond
+from ...envs.restless_bandits.instance import BanditInstance
+from ...envs.restless_bandits.occupancy import separate, solve_occupancy
 from .simulation import Simulation
 
 _ROUNDS = 6
@@ -69,7 +70,7 @@ def lagrangian_gains(instance: BanditInstance, discount: float = 1.0) -> NDArray
 
 def _gains(instance: BanditInstance, discount: float) -> NDArray[np.float64]:
     arms = separate(instance)
-    if not instance.joint and instance.contagion is None:
+    if not is_coupled(instance):
         return induce(arms, solve_occupancy(instance, arms, discount).price, discount).gain
     candidates = _mean_fields(instance, arms, discount)
     simulation = Simulation.of(instance)
@@ -87,7 +88,7 @@ def gains_from(
     start = np.zeros((instance.num_arms, instance.num_states))
     start[np.arange(instance.num_arms), states] = 1.0
     arms = separate(instance, epoch, start)
-    if not instance.joint and instance.contagion is None:
+    if not is_coupled(instance):
         return induce(arms, solve_occupancy(instance, arms, discount).price, discount).gain
     return _mean_fields(instance, arms, discount)[-1]
 
@@ -99,57 +100,9 @@ def _mean_fields(instance: BanditInstance, arms: Separable, discount: float) -> 
     induced = induce(alone, found.price, discount)
     gains, share = [induced.gain], found.share
     for number in range(1, _ROUNDS + 1):
-        field = _respond(instance, arms, share, induced.value, discount)
+        field = respond(instance, arms, share, induced.value, discount)
         found = solve_occupancy(instance, field, discount, joint=False)
         induced = induce(field, found.price, discount)
         gains.append(induced.gain)
-        share = share + (found.share - share) / (1 + 0.5 * number)  # steps that shrink, as by Frank and Wolfe
+        share = blend(share, found.share, number)
     return gains
-
-
-def _respond(
-    instance: BanditInstance, arms: Separable, share: NDArray[np.float64], value: NDArray[np.float64], discount: float
-) -> Separable:
-    """The arms as each meets the others on average, if all behave as in `share`."""
-    now = share.sum(axis=3)  # [T, J, S]
-    last = np.einsum("jsk,jksn->jn", share[-1], arms.law[-1])
-    after = np.concatenate([now[1:], last[None]])
-    reward, law = np.array(arms.reward), arms.law
-    for joint in instance.joint:
-        ready = after[:, list(joint.arms), joint.least :].sum(axis=2)
-        for number, arm in enumerate(joint.arms):
-            others = np.prod(np.delete(ready, number, axis=1), axis=1)
-            reward[:, arm, joint.least :] += joint.weight * others[:, None]
-    if instance.contagion is not None:
-        law = np.array(arms.law)
-        up, worth = _infected(instance, share, now, value, discount)
-        law[:, :, 0] = birth_death(up[..., None], instance.num_states)[:, :, 0]
-        reward[:-1, :, instance.contagion.sick + 1 :] += worth[1:, :, None] * discount
-    return Separable(law, reward, arms.start)
-
-
-def _infected(
-    instance: BanditInstance,
-    share: NDArray[np.float64],
-    now: NDArray[np.float64],
-    value: NDArray[np.float64],
-    discount: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """[T, J] twice: chance of an untreated arm to go up, and what it is worth to its neighbours that an arm is well."""
-    contagion = instance.contagion
-    assert contagion is not None
-    assert instance.up is not None
-    sick = now[:, :, : contagion.sick + 1].sum(axis=2)
-    up = np.zeros(sick.shape)
-    worth = np.zeros(sick.shape)
-    states = np.arange(instance.num_states)
-    above, below = np.minimum(states + 1, instance.num_states - 1), np.maximum(states - 1, 0)
-    ahead = instance.reward + discount * value[1:]
-    rise = ahead[:, :, above] - ahead[:, :, below]
-    for j, near in enumerate(contagion.neighbours):
-        others = list(near)
-        mean = sick[:, others].mean(axis=1) if others else np.zeros(len(sick))
-        up[:, j] = np.maximum(instance.up[j, 0] - contagion.strength * mean, LEAST_UNTREATED)
-        for k in others:
-            worth[:, k] += contagion.strength / len(others) * (share[:, j, :, 0] * rise[:, j]).sum(axis=1)
-    return up, worth

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.compile import compiled
-from .dynamics import chance_at_least, chance_of_joint, chance_up, expected_of_arm
+from .coupling import coupled, gain_of_joints, gain_of_level, joint_outlook, joint_shares, sick_share
+from .dynamics import chance_up, expected_of_arm
 from .legality import may_stop
 from .observation import (
     ACTION_COLUMNS,
@@ -13,6 +14,9 @@ from .observation import (
     ARMS_HIT,
     BEST_REWARD,
     CHANCE_LOST,
+    COUPLED_GAIN,
+    COUPLED_PICKED,
+    COUPLED_STATE,
     ELEMENT_COLUMNS,
     FIRST_FIXED,
     FIRST_KIND,
@@ -21,6 +25,7 @@ from .observation import (
     INFECTS_REWARD,
     IS_STOP,
     JOINT_GAIN,
+    JOINT_OUTLOOK,
     JOINT_PICKED,
     JOINT_READY,
     JOINT_REWARD,
@@ -225,10 +230,13 @@ def write_touched(problem, state, view, i, e):
         for x in range(problem.dims[r, ELEMENTS]):
             if state.picked[i, x] == 0:
                 write_use(problem, state, view, i, x)
-    joints = problem.dims[r, JOINTS] > 0
+    joints, infects = problem.dims[r, JOINTS] > 0, problem.dims[r, INFECTS] == 1
     for k in range(problem.hit_first[r, e], problem.hit_first[r, e + 1]):
         j = problem.hit_arm[r, k]
         write_slots_of(problem, state, view, i, j)
+        if infects:  # slots of arms that j suffers by tell what picking j brings
+            for place in range(problem.near_first[r, j], problem.near_first[r, j + 1]):
+                write_slots_of(problem, state, view, i, problem.near[r, place])
         if joints:
             for place in range(problem.of_first[r, j], problem.of_first[r, j + 1]):
                 g = problem.of_joint[r, place]
@@ -302,6 +310,7 @@ def write_coupling(problem, state, view, i, e, first, end, each):
     r = state.clock[i, INSTANCE]
     floats, at = view.floats[i], view.offsets[K_ACTIONS] + e * ACTION_COLUMNS
     sick, lost, ready, picked, need = 0.0, 0.0, 0.0, 0.0, 0.0
+    outlook, idle, treated, height = 0.0, 0.0, 0.0, 0.0
     for k in range(first, end):
         j = np.int64(problem.hit_arm[r, k])
         lost += problem.up[r, KNOWN, j, 0] - chance_up(problem, state, i, KNOWN, j, 0)
@@ -311,11 +320,21 @@ def write_coupling(problem, state, view, i, e, first, end, each):
             are_ready, are_picked = joint_shares(problem, state, i, j)
             ready += are_ready
             picked += are_picked
+            outlook += joint_outlook(problem, state, i, j)
+        of_idle, of_treated, of_all = coupled(problem, state, i, j)
+        idle += of_idle
+        treated += of_treated
+        height += of_all
     floats[at + CHANCE_LOST] = share(lost * each)
     floats[at + JOINT_READY] = share(ready * each)
     floats[at + JOINT_PICKED] = share(picked * each)
     floats[at + SICK_NEIGHBOURS] = share(sick * each)
     floats[at + VISITS_NEEDED] = need
+    per_top = problem.scale[r, PER_TOP]
+    floats[at + JOINT_OUTLOOK] = signed(outlook * per_top)
+    floats[at + COUPLED_GAIN] = signed(idle * per_top)
+    floats[at + COUPLED_PICKED] = signed(treated * per_top)
+    floats[at + COUPLED_STATE] = signed(height * problem.scale[r, PER_STATE])
 
 
 @compiled
@@ -351,56 +370,12 @@ def pay_of_level(problem, state, i, j, k):
 
 
 @compiled
-def gain_of_level(problem, state, i, j, k):
-    """What acting on arm j at level k is worth beyond passivity, by `prices`."""
-    clock = state.clock[i]
-    t = min(clock[EPOCH], problem.dims[clock[INSTANCE], HORIZON] - 1)
-    return np.float64(problem.gain[clock[INSTANCE], t, j, np.int64(state.now[i, j]), k])
-
-
-@compiled
-def gain_of_joints(problem, state, i, j, old, new):
-    """By how much raising arm j's level raises the expected joint rewards, all else at the levels at hand."""
-    r, total = state.clock[i, INSTANCE], 0.0
-    for place in range(problem.of_first[r, j], problem.of_first[r, j + 1]):
-        g = problem.of_joint[r, place]
-        least = problem.joint_least[r, g]
-        more = chance_at_least(problem, state, i, KNOWN, j, new, least)
-        more -= chance_at_least(problem, state, i, KNOWN, j, old, least)
-        if more != 0.0:
-            total += problem.joint_weight[r, g] * more * chance_of_joint(problem, state, i, KNOWN, g, j)
-    return total
-
-
-@compiled
-def joint_shares(problem, state, i, j):
-    """Which share of the other arms of arm j's joint rewards are ready now, and which share are acted on."""
-    r, count, ready, picked = state.clock[i, INSTANCE], 0, 0, 0
-    for place in range(problem.of_first[r, j], problem.of_first[r, j + 1]):
-        g = problem.of_joint[r, place]
-        for k in range(problem.joint_first[r, g], problem.joint_first[r, g + 1]):
-            other = problem.joint_arm[r, k]
-            if other != j:
-                count += 1
-                ready += state.now[i, other] >= problem.joint_least[r, g]
-                picked += state.level[i, other] > 0
-    return ready / max(count, 1), picked / max(count, 1)
-
-
-@compiled
 def since_visit(problem, state, i, j):
     """Epochs since the last visit over the horizon; 1 where there was none."""
     clock = state.clock[i]
     if state.last[i, j] < 0:
         return 1.0
     return (clock[EPOCH] - state.last[i, j]) * problem.scale[clock[INSTANCE], PER_HORIZON]
-
-
-@compiled
-def sick_share(problem, state, i, j):
-    r = state.clock[i, INSTANCE]
-    near = problem.near_first[r, j + 1] - problem.near_first[r, j]
-    return state.sick[i, j] / near if problem.dims[r, INFECTS] == 1 and near > 0 else 0.0
 
 
 @compiled

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,25 +26,12 @@ from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
 from .feasible import MOST_ENUMERATED, Cardinality
+from .field import Separable
 from .instance import BanditInstance
 from .program import FREE, NoSolutionError
 
 _MOST_HULL = 500  # different level vectors of which a hull is made
 _MOST_JOINT = 30_000  # variables of joint probabilities; twice as many take a minute
-
-
-class Separable(NamedTuple):
-    """Arms by themselves, from an epoch on: what remains of an instance without what couples them.
-
-    Attributes:
-        law: float64 [T, J, K, S, S].
-        reward: float64 [T, J, S], on the next state.
-        start: float64 [J, S].
-    """
-
-    law: NDArray[np.float64]
-    reward: NDArray[np.float64]
-    start: NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,19 @@ from makespan.envs.restless_bandits.env import make_engine
 from support.trajectories import golden
 
 GOLDEN = {
-    "default": "8314260bf7272695",
-    "cardinality": "d8f7d21671072cc8",
-    "schedule": "7ab9db7c3e127914",
-    "distinct": "c8e99f04dbb7fefc",
-    "path": "adca060d80d55496",
-    "sigmoid": "21970638642e184a",
-    "zones": "2f9dd18822612e52",
-    "corridor": "5da2b8ac1210545d",
-    "contagion": "10e125fe5cba8594",
-    "known": "afc562ff4d7b5574",
-    "expected": "277713053476e144",
-    "model-error": "bb514e913063564b",
-    "min-visits": "25bcb3b50ada0d55",
+    "default": "13f9e4bc8530137f",
+    "cardinality": "78b174367d01fa16",
+    "schedule": "e83aefd34002417d",
+    "distinct": "e9011eff705f4a56",
+    "path": "280b3515a8fa9bc3",
+    "sigmoid": "d190c58e87be0dc4",
+    "zones": "0e52aa1a191901c8",
+    "corridor": "68dad15a1f61b30a",
+    "contagion": "ceda224686a4bb31",
+    "known": "0407434c362bb1a4",
+    "expected": "802d5e2b210945ae",
+    "model-error": "b9e4cbed8dd72699",
+    "min-visits": "4c090751990d8040",
 }
 
 OPTION_SETS = {
