@@ -13,13 +13,12 @@ The first two can hold only jobs with as many operations as there are machines. 
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..core.csv_table import CsvRow, by_name, read_csv
 from ..core.errors import FieldError, UserError
 from ..core.instance import require_integer
 
@@ -31,11 +30,9 @@ MAX_MACHINES = 10_000
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}\Z")
 _WORD = re.compile(r"[A-Za-z]")
-_DIGITS = re.compile(r"([0-9]+)")
 
 _COLUMNS = ("job", "machine", "time")
 _OPTIONAL_COLUMN = "operation"
-_MAX_LABEL = 120
 
 
 class Routes(NamedTuple):
@@ -69,101 +66,31 @@ def parse_text(text: str, source: str) -> Routes:
 
 
 def _parse_csv(text: str, source: str) -> Routes:
-    rows = _csv_rows(text, source)
-    _, header = next(rows, (1, []))
-    columns = _csv_columns(header, source)
+    from .instance import MAX_TIME  # which reads its files with this module
+
     jobs: dict[str, dict[int, tuple[str, int]]] = defaultdict(dict)
-    for number, cells in rows:
-        if len(cells) != len(columns):
-            raise FieldError(f"row {number}", ",".join(cells), f"{len(columns)} cells, as the header has", source)
-        row = _CsvRow(dict(zip(columns, cells, strict=True)), number, source)
+    for row in read_csv(text, source, _COLUMNS, (_OPTIONAL_COLUMN,)):
         operations = jobs[row.label("job")]
-        order = row.order(operations)
-        operations[order] = (row.label("machine"), row.time())
+        order = _order(row, operations)
+        operations[order] = (row.label("machine"), row.integer("time", 0, MAX_TIME))
     if not jobs:
         raise UserError(f"{source}: no row below the header, expected one per operation")
-    names = _by_name(jobs)
+    names = by_name(jobs)
     routes = [[jobs[job][order] for order in sorted(jobs[job])] for job in names]
-    numbers = {name: m for m, name in enumerate(_by_name({machine for route in routes for machine, _ in route}))}
+    numbers = {name: m for m, name in enumerate(by_name({machine for route in routes for machine, _ in route}))}
     times = [[time for _, time in route] for route in routes]
     machines = [[numbers[machine] for machine, _ in route] for route in routes]
     return Routes(times, machines, len(numbers), tuple(names), tuple(numbers))
 
 
-def _csv_rows(text: str, source: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows that hold something, numbered from 1 as in a spreadsheet; cells without space around them."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    number = 0
-    while True:
-        number += 1
-        try:
-            cells = [cell.strip() for cell in next(reader)]
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise UserError(f"{source}: row {number} is not CSV: {error}") from None
-        if any(cells):
-            yield number, cells
-
-
-def _csv_columns(header: list[str], source: str) -> list[str]:
-    columns = [cell.lower() for cell in header]
-    known = (*_COLUMNS, _OPTIONAL_COLUMN)
-    for index, column in enumerate(columns):
-        if column not in known or column in columns[:index]:
-            expected = f"one of {', '.join(known)}, each once, separated by commas"
-            raise FieldError(f"column {index + 1} of the header", header[index], expected, source)
-    for column in _COLUMNS:
-        if column not in columns:
-            raise FieldError("the header", ",".join(header), f"a column {column!r}", source)
-    return columns
-
-
-class _CsvRow(NamedTuple):
-    """One operation of a CSV, its cells by column. Every method raises a FieldError where its cell is malformed."""
-
-    cells: dict[str, str]
-    number: int
-    source: str
-
-    def label(self, column: str) -> str:
-        label = self.cells[column]
-        if not 1 <= len(label) <= _MAX_LABEL or not label.isprintable():
-            raise self._error(column, f"a name of 1 to {_MAX_LABEL} printable characters")
-        return label
-
-    def time(self) -> int:
-        from .instance import MAX_TIME  # which reads its files with this module
-
-        return self._integer("time", MAX_TIME)
-
-    def order(self, taken: Iterable[int]) -> int:
-        """What the job's operations are sorted by; `taken` are those of its rows before."""
-        if _OPTIONAL_COLUMN not in self.cells:
-            return self.number
-        order = self._integer(_OPTIONAL_COLUMN, 10**9)
-        if order in taken:
-            raise self._error(_OPTIONAL_COLUMN, f"a number that no other row of job {self.cells['job']!r} has")
-        return order
-
-    def _integer(self, column: str, high: int) -> int:
-        cell = self.cells[column]
-        if not _INTEGER.match(cell) or not 0 <= int(cell) <= high:
-            raise self._error(column, f"an integer from 0 to {high}")
-        return int(cell)
-
-    def _error(self, column: str, expected: str) -> FieldError:
-        return FieldError(f"row {self.number}, column {column!r}", self.cells[column], expected, self.source)
-
-
-def _by_name(names: Iterable[str]) -> list[str]:
-    """Names sorted, the numbers in them by value."""
-
-    def key(name: str) -> tuple[list[str | int], str]:
-        parts = _DIGITS.split(name)
-        return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-    return sorted(names, key=key)
+def _order(row: CsvRow, taken: Iterable[int]) -> int:
+    """What the job's operations are sorted by; `taken` are those of its rows before."""
+    if _OPTIONAL_COLUMN not in row.cells:
+        return row.number
+    order = row.integer(_OPTIONAL_COLUMN, 0, 10**9)
+    if order in taken:
+        raise row.error(_OPTIONAL_COLUMN, f"a number that no other row of job {row.cells['job']!r} has")
+    return order
 
 
 def dumps_standard(instance: JobShopInstance) -> str:

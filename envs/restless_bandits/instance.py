@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,19 +22,19 @@ from ..core.instance import (
     require_list,
     require_name,
 )
+from .checks import check_effect, check_number, check_stochastic, check_table
 from .feasible import Action, FeasibleSet
 from .sets import read_set
 
 FORMAT = "makespan/restless-bandits"
 VERSION = 1
 MAX_ARMS, MAX_STATES, MAX_LEVELS, MAX_HORIZON, MAX_REWARD = 10_000, 64, 16, 10_000, 1e6
-_SUM_TOLERANCE = 1e-9
 LEAST_UNTREATED = 0.02
 """An arm of a contagion goes up with at least this probability."""
 
 _KEYS = ("format", "version", "name", "horizon", "arms", "feasible")
 _OPTIONAL_KEYS = ("family", "discount", "joint", "contagion", "effect")
-_ARM_KEYS = ("transition", "up", "reward", "start", "group")
+_ARM_KEYS = ("transition", "up", "reward", "start", "group", "name", "position")
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ class BanditInstance:
         effect: integers [J, N], by how many levels each element raises each arm; None: the identity.
         joint: rewards of several arms together.
         contagion: None: arms move independently of each other.
-        positions: float64 [J, 2], where arms are drawn on a map; None: nowhere in particular. Not part of files.
+        positions: float64 [J, 2], where arms are drawn on a map; None: nowhere in particular.
+        arm_names: what arms are called in pictures; none: by their numbers.
 
     Raises:
         UserError: something is malformed; the message names arm, state and constraint.
@@ -101,34 +101,42 @@ class BanditInstance:
     joint: tuple[Joint, ...] = ()
     contagion: Contagion | None = None
     positions: NDArray[np.float64] | None = None
+    arm_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_name("name", self.name)
         require_name("family", self.family)
         require_integer("horizon", self.horizon, 1, MAX_HORIZON)
-        _number("discount", self.discount, 0.0, 1.0)
+        check_number("discount", self.discount, 0.0, 1.0)
         arms, levels, states = self._shape()
-        transition = _stochastic("transition", self.transition, (arms, levels, states, states), ("level ", "state "))
+        transition = check_stochastic(
+            "transition", self.transition, (arms, levels, states, states), ("level ", "state ")
+        )
         fixed: dict[str, Any] = {
             "transition": transition,
-            "reward": _table("reward", self.reward, (arms, states), -MAX_REWARD, MAX_REWARD),
-            "start": _stochastic("start", self.start, (arms, states), ()),
+            "reward": check_table("reward", self.reward, (arms, states), -MAX_REWARD, MAX_REWARD),
+            "start": check_stochastic("start", self.start, (arms, states), ()),
             "group": tuple(self.group) or ("all",) * arms,
             "joint": tuple(self.joint),
+            "arm_names": tuple(self.arm_names),
         }
         if len(fixed["group"]) != arms:
             raise FieldError("group", fixed["group"], f"{arms} names, one for each arm")
         for j, group in enumerate(fixed["group"]):
             require_name(f"arms[{j}].group", group)
+        if fixed["arm_names"] and len(set(fixed["arm_names"])) != arms:
+            raise FieldError("arm_names", fixed["arm_names"], f"{arms} different names, one for each arm, or none")
+        for j, arm_name in enumerate(fixed["arm_names"]):
+            require_name(f"arms[{j}].name", arm_name)
         if self.effect is not None:
-            fixed["effect"] = _effect(self.effect, arms, levels, self.feasible.size)
+            fixed["effect"] = check_effect(self.effect, arms, levels, self.feasible.size)
         elif self.feasible.size != arms:
             expected = f"{arms}, one for each arm, or an effect of the elements on the arms"
             raise FieldError("feasible: number of elements", self.feasible.size, expected)
         elif levels != 2:
             raise FieldError("arms: levels", levels, "2 (passive, active) where there is no effect of the elements")
         if self.positions is not None:
-            fixed["positions"] = _table("positions", self.positions, (arms, 2), -1e9, 1e9)
+            fixed["positions"] = check_table("positions", self.positions, (arms, 2), -1e9, 1e9)
         for name, value in fixed.items():
             object.__setattr__(self, name, value)
         self._check_joint()
@@ -150,7 +158,7 @@ class BanditInstance:
                 require_integer(f"{where}.arms[{k}]", arm, 0, self.num_arms - 1)
             if len(set(joint.arms)) != len(joint.arms) or not joint.arms:
                 raise FieldError(f"{where}.arms", joint.arms, "different arms, one at least")
-            _number(f"{where}.weight", joint.weight, -MAX_REWARD, MAX_REWARD)
+            check_number(f"{where}.weight", joint.weight, -MAX_REWARD, MAX_REWARD)
             require_integer(f"{where}.least", joint.least, 0, self.num_states - 1)
 
     def _check_contagion(self) -> None:
@@ -164,7 +172,7 @@ class BanditInstance:
                 require_integer(f"contagion.neighbours[{j}][{k}]", other, 0, self.num_arms - 1)
             if j in row or len(set(row)) != len(row):
                 raise FieldError(f"contagion.neighbours[{j}]", row, "different arms, without the arm itself")
-        _number("contagion.strength", self.contagion.strength, 0.0, 1.0)
+        check_number("contagion.strength", self.contagion.strength, 0.0, 1.0)
         require_integer("contagion.sick", self.contagion.sick, 0, self.num_states - 1)
         if self.up is None:
             raise FieldError("contagion", "given", "arms that go up or down one state, as birth_death makes them")
@@ -273,9 +281,10 @@ class BanditInstance:
 
     @cached_property
     def hash(self) -> str:
-        """Hash of everything but the name, the family and the positions."""
+        """Hash of everything but the name, the family, and names and positions of arms."""
         data = self.to_dict()
-        return content_hash({key: value for key, value in data.items() if key not in ("name", "family")})
+        arms = [{key: value for key, value in arm.items() if key not in ("name", "position")} for arm in data["arms"]]
+        return content_hash({**{key: data[key] for key in data if key not in ("name", "family")}, "arms": arms})
 
     def to_dict(self) -> dict[str, Any]:
         """The instance as plain JSON data; `from_dict` reads it back."""
@@ -284,9 +293,11 @@ class BanditInstance:
             chain: dict[str, Any] = (
                 {"transition": self.transition[j].tolist()} if self.up is None else {"up": self.up[j].tolist()}
             )
-            arms.append(
-                {**chain, "reward": self.reward[j].tolist(), "start": self.start[j].tolist(), "group": self.group[j]}
-            )
+            where: dict[str, Any] = {} if self.positions is None else {"position": self.positions[j].tolist()}
+            if self.arm_names:
+                where["name"] = self.arm_names[j]
+            law = {"reward": self.reward[j].tolist(), "start": self.start[j].tolist(), "group": self.group[j]}
+            arms.append({**chain, **law, **where})
         data: dict[str, Any] = {
             "format": FORMAT,
             "version": VERSION,
@@ -321,6 +332,8 @@ class BanditInstance:
             raise FieldError("arms", arms, "one arm at least", source)
         rows = [_read_arm(f"arms[{j}]", arm, source) for j, arm in enumerate(arms)]
         transition, reward, start, group = (list(column) for column in zip(*rows, strict=True))
+        labels = _for_all("name", arms, source)
+        positions = _for_all("position", arms, source)
         effect = data.get("effect")
         if effect is not None and (not isinstance(effect, list) or not effect or not isinstance(effect[0], list)):
             raise FieldError("effect", effect, "a list of one row for each arm", source)
@@ -336,6 +349,8 @@ class BanditInstance:
                 discount=data.get("discount", 1.0),
                 family=data.get("family", "custom"),
                 group=tuple(group),
+                arm_names=tuple(labels),
+                positions=_stacked("position", positions) if positions else None,
                 effect=effect,  # type: ignore[arg-type]
                 joint=_read_joint(data.get("joint", [])),
                 contagion=_read_contagion(data.get("contagion")),
@@ -392,61 +407,6 @@ def bernoulli_start(arms: int, share: float = 0.2, states: int = 4) -> NDArray[n
     return start
 
 
-def _number(where: str, value: Any, low: float, high: float) -> float:
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not low <= value <= high:
-        raise FieldError(where, value, f"a number from {low:g} to {high:g}")
-    return float(value)
-
-
-def _place(name: str, at: Sequence[int], labels: Sequence[str]) -> str:
-    """Where an entry of a table by arms stands, in words: ``arms[3].transition[level 1][state 2]``."""
-    inner = "".join(f"[{label}{index}]" for label, index in zip(labels, at[1:], strict=False))
-    rest = "".join(f"[{index}]" for index in at[1 + len(labels) :])
-    return f"arms[{at[0]}].{name}{inner}{rest}"
-
-
-def _table(name: str, value: Any, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.float64]:
-    array = np.asarray(value)
-    if array.dtype.kind not in "iuf" or array.shape != shape:
-        raise FieldError(name, f"{array.dtype} of shape {array.shape}", f"numbers of shape {shape}")
-    wrong = ~((array >= low) & (array <= high))
-    if wrong.any():
-        at = np.argwhere(wrong)[0].tolist()
-        raise FieldError(_place(name, at, ()), array[tuple(at)].item(), f"a number from {low:g} to {high:g}")
-    table = np.array(array, dtype=np.float64, order="C")
-    table.setflags(write=False)
-    return table
-
-
-def _stochastic(name: str, value: Any, shape: tuple[int, ...], labels: Sequence[str]) -> NDArray[np.float64]:
-    """A table whose last axis holds probabilities that sum to one."""
-    table = _table(name, value, shape, 0.0, 1.0)
-    sums = table.sum(axis=-1)
-    wrong = np.abs(sums - 1.0) > _SUM_TOLERANCE
-    if wrong.any():
-        at = np.argwhere(wrong)[0].tolist()
-        raise FieldError(f"{_place(name, at, labels)}: sum", float(sums[tuple(at)]), "1")
-    return table
-
-
-def _effect(value: Any, arms: int, levels: int, size: int) -> NDArray[np.int64]:
-    expected = f"integers of shape ({arms}, {size}): arms x elements of the feasible set"
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise FieldError("effect", "rows of different lengths", expected) from None
-    if array.dtype.kind not in "iu" or array.shape != (arms, size):
-        raise FieldError("effect", f"{array.dtype} of shape {array.shape}", expected)
-    wrong = (array < 0) | (array >= levels)
-    if wrong.any():
-        j, i = np.argwhere(wrong)[0].tolist()
-        raise FieldError(f"effect[{j}][{i}]", int(array[j, i]), f"an integer from 0 to {levels - 1}, the highest level")
-    table = np.array(array, dtype=np.int64, order="C")
-    table.setflags(write=False)
-    return table
-
-
 def _read_arm(where: str, arm: Any, source: str | None) -> tuple[Any, Any, Any, Any]:
     """(transition, reward, start, group) of an arm of a file."""
     data = require_keys(where, arm, ("reward",), _ARM_KEYS, source)
@@ -466,6 +426,17 @@ def _read_arm(where: str, arm: Any, source: str | None) -> tuple[Any, Any, Any, 
         start = np.zeros(len(reward))
         start[0] = 1.0
     return transition, reward, start, data.get("group", "all")
+
+
+def _for_all(key: str, arms: list[Any], source: str | None) -> list[Any]:
+    """A key's values of all arms; none where no arm has it."""
+    found = [arm[key] for arm in arms if key in arm]
+    if found and len(found) < len(arms):
+        missing = next(j for j, arm in enumerate(arms) if key not in arm)
+        raise FieldError(f"arms[{missing}]", sorted(arms[missing]), f"a {key!r}, as other arms have one", source)
+    if key == "position":
+        return [_numbers(f"arms[{j}].position", value, 1, source) for j, value in enumerate(found)]
+    return found
 
 
 def _numbers(where: str, value: Any, axes: int, source: str | None) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -103,7 +104,7 @@ def _draw_grid(figure: Figure, axes: Axes, schedule: BanditSchedule) -> None:
     axes.scatter(when + 0.5, arms, s=size, color=_DOT, linewidths=0, label="acted on")
     axes.set_ylabel("arm")
     if instance.num_arms <= _LABELLED_ARMS:
-        axes.set_yticks(range(instance.num_arms))
+        axes.set_yticks(range(instance.num_arms), instance.arm_names or None)
         axes.tick_params(axis="y", labelsize=7)
     axes.tick_params(axis="x", labelbottom=False)
     bar = figure.colorbar(image, ax=axes, pad=0.01, fraction=0.03, ticks=_ticks(instance.num_states))
@@ -127,11 +128,11 @@ def _draw_rewards(axes: Axes, schedule: BanditSchedule) -> None:
 
 
 def map_positions(instance: BanditInstance) -> NDArray[np.float64]:
-    """float64 [N, 2]: where a path's nodes are drawn: where they lie, else so that few hops are short."""
+    """float64 [N, 2]: where a path's nodes are drawn: where they lie, else so that near ones are near."""
     if instance.positions is not None:
         return np.asarray(instance.positions)
     assert isinstance(instance.feasible, Walks)
-    # Classical scaling (Torgerson, Psychometrika 17, 1952) of hop distances.
+    # Classical scaling (Torgerson, Psychometrika 17, 1952) of distances.
     squared = instance.feasible.distance.astype(np.float64) ** 2
     centred = squared - squared.mean(axis=0) - squared.mean(axis=1)[:, None] + squared.mean()
     values, vectors = np.linalg.eigh(-0.5 * centred)
@@ -157,13 +158,15 @@ def _draw_map(axes: Axes, schedule: BanditSchedule, epoch: int) -> None:
         axes.plot(*points[walk].T, color=_WALK, linewidth=3, alpha=0.8, zorder=2)
         arms = np.flatnonzero(action)
         axes.scatter(*points[arms].T, s=150, color=_WALK, zorder=3)
-        title = f"epoch {t}: walk of {len(walk) - 1} edges, at most {feasible.length}"
+        walked = sum(feasible.edge_lengths[edge] for edge in pairwise(walk))
+        title = f"epoch {t}: walk of {walked} {feasible.unit}, at most {feasible.length}"
     colours: dict[str, Any] = {"cmap": "YlGnBu", "vmin": 0, "vmax": instance.num_states - 1}
     axes.scatter(*points.T, c=states, s=70, edgecolors="black", linewidths=0.6, zorder=4, **colours)
     axes.scatter(*points[[feasible.depot]].T, s=230, facecolors="none", edgecolors="black", marker="s", zorder=5)
     if feasible.size <= _LABELLED_NODES:
         for j, (x, y) in enumerate(points):
-            axes.annotate(str(j), (float(x), float(y)), (5, 5), textcoords="offset points", fontsize=7, zorder=6)
+            label = instance.arm_names[j] if instance.arm_names else str(j)
+            axes.annotate(label, (float(x), float(y)), (5, 5), textcoords="offset points", fontsize=7, zorder=6)
     axes.set_title(title, fontsize=9, loc="left")
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_axis_off()
@@ -173,12 +176,13 @@ def ansi(schedule: BanditSchedule) -> str:
     """Arms over time as text: a row for each arm, a state and a sign of being acted on for each epoch."""
     instance, levels = schedule.instance, schedule.levels()
     lines = [describe(schedule)]
-    margin = len(str(instance.num_arms - 1)) + 5
+    labels = instance.arm_names or [f"arm {j}" for j in range(instance.num_arms)]
+    margin = max(map(len, labels)) + 1
     for j in range(instance.num_arms):
         cells = []
         for t, s in enumerate(schedule.states[:, j].tolist()):
             mark = " " if t >= schedule.epochs or levels[t, j] == 0 else "*" if levels[t, j] == 1 else str(levels[t, j])
             cells.append(f"{_SYMBOLS[s]}{mark}")
-        lines.append(f"{f'arm {j}':<{margin}} {''.join(cells).rstrip()}")
+        lines.append(f"{labels[j]:<{margin}} {''.join(cells).rstrip()}")
     lines.append("states by epoch, * where an arm is acted on (a number: at that level)")
     return "\n".join(lines)

@@ -13,6 +13,7 @@ from ..core.names import Name, check_options, expand_range, parse_name, split_li
 from .generator import FAMILIES, Size, named_instance, parse_sizes, random_instances
 from .instance import BanditInstance
 from .known_cases import NAMES, SETS, known_case
+from .streets import patrol_of
 
 ARMS = (20, 40, 100)
 PER_SET = 10
@@ -30,7 +31,7 @@ def resolve(text: str) -> list[BanditInstance]:
 
     * ``k3``, ``k2`` (k2a and k2b), ``k0-k8`` (all of them);
     * ``capacity-j40-3``, for any number of arms and any instance; ``capacity-j40`` (the first ten);
-    * a path or pattern of files;
+    * a path or pattern of files; a list of streets: ``./streets.csv:depot=PLACE:length=30``, see `streets`;
     * ``random:size=capacity-j20+path-j20:count=20:seed=7``.
 
     Raises:
@@ -39,6 +40,8 @@ def resolve(text: str) -> list[BanditInstance]:
     name = parse_name(text, "instance")
     if name.base == "random":
         return random_instances(name)
+    if name.is_path and name.base.lower().endswith(".csv"):
+        return [patrol_of(name)]
     check_options(name, "instance", ())
     if name.is_path:
         return _from_files(name.base)

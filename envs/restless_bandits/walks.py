@@ -1,4 +1,4 @@
-"""Walks: all chosen nodes lie on one closed walk from the depot of at most so many edges.
+"""Walks: all chosen nodes lie on one closed walk from the depot of at most so many edges, or of at most such a length.
 
 Repeats and waiting are allowed, and the depot itself may be chosen. The published time-expanded program gives every
 node a loop of its own, which its visits count but its steps do not: its constraint is void. Here a walk is a tour in
@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import FieldError, UserError
-from ..core.instance import require_integer, require_keys, require_list
+from ..core.instance import require_integer, require_keys, require_list, require_name
 from .feasible import MAX_SIZE, Action, Best, FeasibleSet, chosen, read_size
 from .program import FREE, NoSolutionError, RowBuilder, Rows, solve_program
 
 MAX_LENGTH = 10_000
 _MOST_EXACT = 12  # stops up to which a shortest tour is found by dynamic programming (Held and Karp 1962)
 _MOST_BY_PROGRAM = 12  # nodes up to which the program begins with nothing
-_FAR = 30_000
+_FAR = 30_000  # above any walk's length
+_LENGTH_ROW = "length of the walk"
 
 
 class Walks(FeasibleSet):
@@ -33,8 +34,10 @@ class Walks(FeasibleSet):
         size: N, the number of nodes.
         edges: pairs of nodes, undirected.
         depot: where the walk begins and ends.
-        length: edges of the walk at most.
+        length: of the walk at most: its edges, or what they are long together.
         budget: no action has more nodes.
+        lengths: whole numbers, how long each edge is, in the unit of `length`; None: an edge counts 1.
+        unit: of lengths, in words ("minutes", say).
 
     Raises:
         FieldError: something is malformed.
@@ -43,18 +46,30 @@ class Walks(FeasibleSet):
 
     kind = "path"
 
-    def __init__(self, size: int, edges: Sequence[Sequence[int]], depot: int, length: int, budget: int) -> None:
+    def __init__(
+        self,
+        size: int,
+        edges: Sequence[Sequence[int]],
+        depot: int,
+        length: int,
+        budget: int,
+        lengths: Sequence[int] | None = None,
+        unit: str = "edges",
+    ) -> None:
         self.size = require_integer("size of the feasible set", size, 1, MAX_SIZE)
         self.edges = _edges(edges, self.size)
         self.depot = require_integer("feasible.depot", depot, 0, self.size - 1)
         self.length = require_integer("feasible.length", length, 0, MAX_LENGTH)
         self.budget = require_integer("feasible.budget", budget, 1, self.size)
-        self.distance = hop_distances(self.size, self.edges)
-        away = np.flatnonzero(self.distance[self.depot] >= _FAR)
+        self.unit = require_name("feasible.unit", unit)
+        self.lengths = None if lengths is None else _lengths(lengths, len(self.edges))
+        hops = hop_distances(self.size, self.edges)
+        away = np.flatnonzero(hops[self.depot] >= _FAR)
         if len(away):
             raise UserError(
                 f"feasible set: the graph is disconnected, no path leads from the depot {self.depot} to arm {away[0]}"
             )
+        self.distance = hops if self.lengths is None else distances(self.size, self.edges, self.lengths)
 
     def violations(self, action: ArrayLike) -> list[str]:
         if wrong := self.basic_violations(action):
@@ -63,19 +78,19 @@ class Walks(FeasibleSet):
         for j in arms:
             if 2 * self.distance[self.depot, j] > self.length:
                 return [
-                    f"arm {j} is {self.distance[self.depot, j]} edges from the depot {self.depot}, so no closed walk "
-                    f"of at most {self.length} edges visits it"
+                    f"arm {j} is {self.distance[self.depot, j]} {self.unit} from the depot {self.depot}, so no closed "
+                    f"walk of at most {self.length} {self.unit} visits it"
                 ]
         shortest = self.tour_length(arms)
         if shortest <= self.length:
             return []
         return [
-            f"the shortest closed walk from the depot {self.depot} through the arms {arms} has {shortest} edges, at "
-            f"most {self.length} are allowed"
+            f"the shortest closed walk from the depot {self.depot} through the arms {arms} has {shortest} {self.unit}, "
+            f"at most {self.length} are allowed"
         ]
 
     def tour_length(self, arms: Sequence[int]) -> int:
-        """Edges of a shortest closed walk from the depot through some nodes."""
+        """The length of a shortest closed walk from the depot through some nodes."""
         stops = [j for j in dict.fromkeys(arms) if j != self.depot]
         if len(stops) <= _MOST_EXACT:
             return shortest_tour(self.distance, self.depot, stops)[0]
@@ -99,9 +114,17 @@ class Walks(FeasibleSet):
         walk = [self.depot]
         for stop in [*order, self.depot]:
             while walk[-1] != stop:
-                here = self.distance[walk[-1], stop]
-                walk.append(next(v for v in self.neighbours[walk[-1]] if self.distance[v, stop] < here))
+                u, left = walk[-1], self.distance[walk[-1], stop]
+                near = self.neighbours[u]
+                walk.append(next(v for v in near if self.edge_lengths[u, v] + self.distance[v, stop] == left))
         return walk
+
+    @cached_property
+    def edge_lengths(self) -> dict[tuple[int, int], int]:
+        """How long each edge is, both ways."""
+        lengths = (1,) * len(self.edges) if self.lengths is None else self.lengths
+        one_way = dict(zip(self.edges, lengths, strict=True))
+        return one_way | {(v, u): length for (u, v), length in one_way.items()}
 
     @cached_property
     def _hops(self) -> list[list[int]]:
@@ -176,7 +199,8 @@ class Walks(FeasibleSet):
         builder = RowBuilder(self.size)
         builder.row("budget", [(j, 1.0) for j in range(self.size)], -FREE, self.budget)
         walked = [builder.variable(2) for _ in self.edges]
-        builder.row("edges of the walk", [(column, 1.0) for column in walked], -FREE, self.length)
+        entries = [(column, float(self.edge_lengths[edge])) for edge, column in zip(self.edges, walked, strict=True)]
+        builder.row(_LENGTH_ROW, entries, -FREE, self.length)
         halves = [builder.variable(len(near)) for near in self.neighbours]
         degrees: list[list[tuple[int, float]]] = [[(half, -2.0)] for half in halves]
         inflows: list[list[tuple[int, float]]] = [[(j, -1.0)] for j in range(self.size)]
@@ -203,7 +227,7 @@ class Walks(FeasibleSet):
         """The rows with given nodes chosen and no limit on the walk's length."""
         rows = self.linear_rows
         lower, upper = rows.lower.copy(), rows.upper.copy()
-        upper[rows.names.index("edges of the walk")] = FREE
+        upper[rows.names.index(_LENGTH_ROW)] = FREE
         at = rows.names.index("budget")
         upper[at] = FREE
         matrix = rows.matrix.tolil()
@@ -218,12 +242,12 @@ class Walks(FeasibleSet):
     def _walked(self, stops: Sequence[int]) -> NDArray[np.int64]:
         """How often each edge lies on a shortest closed walk, by the program."""
         cost = np.zeros(self.size + len(self.edges))
-        cost[self.size :] = -1.0
+        cost[self.size :] = [-self.edge_lengths[edge] for edge in self.edges]
         found = solve_program(self._fixed_rows(stops), cost)
         return np.rint(found.values[self.size : self.size + len(self.edges)]).astype(np.int64)
 
     def _by_edges(self, stops: Sequence[int]) -> int:
-        return int(self._walked(stops).sum())
+        return int(self._walked(stops) @ [self.edge_lengths[edge] for edge in self.edges])
 
     def _edge_walk(self, stops: Sequence[int]) -> list[int]:
         """A shortest closed walk, edge by edge (Hierholzer 1873)."""
@@ -310,14 +334,17 @@ class Walks(FeasibleSet):
             "depot": self.depot,
             "length": self.length,
             "budget": self.budget,
+            **({} if self.lengths is None else {"lengths": list(self.lengths), "unit": self.unit}),
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], size: int, source: str | None = None) -> Walks:
         """The set of `to_dict`'s data over `size` elements."""
-        require_keys("feasible", data, ("kind", "edges", "depot", "length", "budget"), (), source)
+        require_keys("feasible", data, ("kind", "edges", "depot", "length", "budget"), ("lengths", "unit"), source)
         edges = require_list("feasible.edges", data["edges"], source)
-        return cls(size, edges, data["depot"], data["length"], read_size(data, size, source))
+        lengths = require_list("feasible.lengths", data["lengths"], source) if "lengths" in data else None
+        budget, unit = read_size(data, size, source), data.get("unit", "edges")
+        return cls(size, edges, data["depot"], data["length"], budget, lengths, unit)
 
 
 def _edges(value: Any, size: int) -> tuple[tuple[int, int], ...]:
@@ -334,6 +361,23 @@ def _edges(value: Any, size: int) -> tuple[tuple[int, int], ...]:
             raise FieldError(f"feasible.edges[{k}]", pair, "each edge once")
         found[min(u, v), max(u, v)] = None
     return tuple(found)
+
+
+def _lengths(value: Any, count: int) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or len(value) != count:
+        raise FieldError("feasible.lengths", value, f"a list of {count} whole numbers, one for each edge")
+    return tuple(require_integer(f"feasible.lengths[{k}]", one, 1, MAX_LENGTH) for k, one in enumerate(value))
+
+
+def distances(size: int, edges: Sequence[tuple[int, int]], lengths: Sequence[int]) -> NDArray[np.int64]:
+    """int64 [N, N]: how long a shortest path between two nodes is; 30000 where there is none, or none shorter."""
+    distance = np.full((size, size), _FAR, dtype=np.int64)
+    np.fill_diagonal(distance, 0)
+    for (u, v), length in zip(edges, lengths, strict=True):
+        distance[u, v] = distance[v, u] = length
+    for middle in range(size):  # Floyd and Warshall (1962)
+        np.minimum(distance, distance[:, middle, None] + distance[None, middle], out=distance)
+    return distance
 
 
 def hop_distances(size: int, edges: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
