@@ -15,7 +15,7 @@ from ..core.errors import FieldError, UnknownNameError, UserError
 from ..core.instance import require_integer
 from ..core.names import Name, check_options, parse_name
 from . import demand, formats
-from .instance import MAX_AIRCRAFT, RULES, AirInstance, AirNetwork
+from .instance import MAX_AIRCRAFT, RULES, AirInstance, AirNetwork, FleetError
 from .networks import CHARGERS, NETWORKS, STANDS, network, random_network
 from .options import AirOptions
 from .vehicles import CAPTAIN, VEHICLES, Vehicle, find_vehicle
@@ -114,15 +114,20 @@ def random_instance(
     return make(net, load, vehicle, aircraft, tight, name)
 
 
-def resolve(text: str) -> list[AirInstance]:
+def resolve(text: str, fleet: int | None = None) -> list[AirInstance]:
     """The instances that one item of a list of instances names.
 
     * ``la8-medium``, ``la8-medium-tight``, ``la8-medium:vehicle=evtol-2025``: a named network;
     * ``la8``: a named network at all three loads;
     * ``random:size=8x40:load=medium:count=20:seed=7``: random networks of the seeds 7 to 26;
       ``rand8x40-medium-s7``: one by the name it bears;
-    * ``folder/*.json``: files of instances and of realised days, sorted; ``net.json:load=high``: a network's file (see
-      `formats`), at the load given, by default medium.
+    * ``folder/*.json``: files of instances and of realised days, sorted; ``net.json:load=high:fleet=12``: a network's
+      file (see `formats`), at the load given, by default medium, with so many aircraft, by default those that it
+      names, else 40.
+
+    Args:
+        text: the item.
+        fleet: the number of aircraft on a network's file, whatever the file says.
 
     Raises:
         UserError: the item names nothing, an option is malformed, or a file is.
@@ -131,9 +136,8 @@ def resolve(text: str) -> list[AirInstance]:
     if name.base == "random":
         return _random(name)
     if name.is_path:
-        check_options(name, "instance", ("load",))
-        load = name.options.get("load")
-        return _from_files(name.base, None if load is None else str(load))
+        check_options(name, "instance", ("load", "fleet"))
+        return [_from_file(file, name, fleet) for file in _files(name.base)]
     check_options(name, "instance", ("vehicle",))
     vehicle = _vehicle(name) if "vehicle" in name.options else None
     if match := _RANDOM.match(name.base):
@@ -184,30 +188,33 @@ def _size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-def _from_files(base: str, load: str | None) -> list[AirInstance]:
+def _files(base: str) -> list[str]:
     path = Path(base).expanduser()
     if path.is_dir():
         raise UserError(f"instance {base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
     if path.is_file() or not glob.has_magic(base):
-        return [_from_file(path, load)]
+        return [str(path)]
     files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
     if not files:
         raise UserError(f"instance {base!r} matches no file")
-    return [_from_file(file, load) for file in files]
+    return files
 
 
-def _from_file(path: str | Path, load: str | None) -> AirInstance:
-    """The instance of a file, with 40 aircraft and a load where it holds a network alone."""
+def _from_file(path: str, name: Name, fleet: int | None) -> AirInstance:
+    """The instance of a file; a network alone gets the load and the aircraft that are asked for."""
     found = formats.load(path)
     if isinstance(found, AirInstance):
-        if load is not None:
-            raise FieldError("option load", load, f"none: {str(path)!r} has a demand of its own")
+        for key, value in name.options.items():
+            raise FieldError(f"option {key}", value, f"none: {path!r} has a demand of its own")
         return found
+    asked = [fleet, name.options.get("fleet"), found.aircraft, FLEET]
+    aircraft = require_integer("option fleet", next(x for x in asked if x is not None), 1, MAX_AIRCRAFT, path)
     try:
-        made = make(found.network, load or "medium", found.vehicle)
+        made = make(found.network, str(name.options.get("load", "medium")), found.vehicle, aircraft)
         return replace(made, **found.rules)
     except FieldError as error:
-        raise FieldError(error.field, error.value, error.expected, str(path)) from None
+        hint = f"; for fewer aircraft name it {path}:fleet=N" if isinstance(error, FleetError) else ""
+        raise FieldError(error.field, error.value, error.expected + hint, path) from None
 
 
 @lru_cache(maxsize=4096)  # so that an instance that is given again is the same one

@@ -112,16 +112,16 @@ class AirMobilityEnv(SchedulingEnv):
 
         return validate(schedule)
 
-    @staticmethod
-    def resolve_instances(item: str) -> list[AirInstance]:
-        """The instances that one item of a list names.
+    def resolve_instances(self, item: str) -> list[AirInstance]:
+        """The instances that one item of a list names; the option `fleet` says how many fly on a network's file.
 
         Raises:
             UserError: it names nothing, or a file is malformed.
         """
         from .catalogue import resolve
 
-        return resolve(item)
+        assert isinstance(self.engine, AirEngine)
+        return resolve(item, self.engine.options.fleet)
 
     @staticmethod
     def read_schedule(data: Any) -> AirSchedule:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ..core.errors import FieldError, UnknownNameError, UserError
 from ..core.files import atomic_write, decode_text, read_bounded
 from ..core.instance import parse_json, require_integer, require_keys, require_list
-from .instance import DOWNTIMES, HORIZON, AirDay, AirInstance, AirNetwork
+from .instance import DOWNTIMES, HORIZON, MAX_AIRCRAFT, AirDay, AirInstance, AirNetwork
 from .vehicles import Vehicle
 
 NETWORK_FORMAT, DAY_FORMAT = "airmobility-net/1", "airmobility-day/1"
@@ -48,11 +48,13 @@ class NetworkFile(NamedTuple):
 
     Attributes:
         rules: horizon, corridors, separation and patiences, where the file gives them.
+        aircraft: how many fly, where the file says so.
     """
 
     network: AirNetwork
     vehicle: Vehicle
     rules: dict[str, int]
+    aircraft: int | None
 
 
 def load(path: str | Path) -> AirInstance | NetworkFile:
@@ -75,7 +77,7 @@ def network_document(network: AirNetwork, vehicle: Vehicle, **rules: int) -> dic
     """A network as plain data for JSON.
 
     Args:
-        rules: horizon, corridors, separation and patiences, where they are not the usual ones.
+        rules: horizon, corridors, separation and patiences, where they are not the usual ones, and aircraft.
     """
     return {"format": NETWORK_FORMAT, **network.to_dict(), "params": {"vehicle": vehicle.to_dict(), **rules}}
 
@@ -87,7 +89,7 @@ def read_network(data: object, source: str | None = None) -> NetworkFile:
         UserError: a field is missing, unknown or malformed.
     """
     document = _document("the network", data, NETWORK_FORMAT, _NETWORK_KEYS, source)
-    params = require_keys("params", document["params"], ("vehicle",), _RULES, source)
+    params = require_keys("params", document["params"], ("vehicle",), (*_RULES, "aircraft"), source)
     rows = require_list("vertiports", document["vertiports"], source)
     codes = [row.get("id") if isinstance(row, dict) else None for row in rows]
     for v, code in enumerate(codes):
@@ -96,8 +98,11 @@ def read_network(data: object, source: str | None = None) -> NetworkFile:
     _check_distances(document["d"], codes, source)
     network = AirNetwork.from_dict({key: document[key] for key in ("name", "vertiports", "d")}, source)
     vehicle = Vehicle.from_dict(params.pop("vehicle"), source)
+    aircraft = params.pop("aircraft", None)
+    if aircraft is not None:
+        aircraft = require_integer("params.aircraft", aircraft, 1, MAX_AIRCRAFT, source)
     rules = {name: require_integer(f"params.{name}", value, 0, HORIZON, source) for name, value in params.items()}
-    return NetworkFile(network, vehicle, rules)
+    return NetworkFile(network, vehicle, rules, aircraft)
 
 
 def _check_distances(data: object, codes: Sequence[Any], source: str | None) -> None:
@@ -166,12 +171,14 @@ def read_day(data: object, source: str | None = None) -> AirInstance:
         UserError: a field is missing, unknown or malformed, or the network is not the one that `net` names.
     """
     document = _document("the day", data, DAY_FORMAT, _DAY_KEYS, source)
-    network, vehicle, rules = read_network(document["network"], source)
+    network, vehicle, rules, aircraft = read_network(document["network"], source)
     net = require_keys("net", document["net"], ("name", "sha256"), (), source)
     for key, found in (("name", network.name), ("sha256", network_hash(document["network"]))):
         if net[key] != found:
             raise FieldError(f"net.{key}", net[key], f"{found!r}, as the network in the file has", source)
     start = _rows("start", document["start"], 2, "[vertiport, J]", source)
+    if aircraft not in (None, len(start)):
+        raise FieldError("start", f"{len(start)} aircraft", f"{aircraft}, as the network's params.aircraft", source)
     at = [_place(f"start[{a}]", row[0], network.ids, source) for a, row in enumerate(start)]
     energy = [require_integer(f"start[{a}] J", row[1], 0, vehicle.battery, source) for a, row in enumerate(start)]
     day = AirDay(

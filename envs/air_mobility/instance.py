@@ -55,6 +55,10 @@ RULES = {
 """Fields of an instance that are numbers of the model, and their bounds."""
 
 
+class FleetError(FieldError):
+    """A network has too few stands for a fleet."""
+
+
 @dataclass(frozen=True, eq=False)
 class AirNetwork:
     """Vertiports and how far they are apart; checked when it is made, its arrays are copies and read-only.
@@ -324,17 +328,17 @@ class AirInstance:
 
     def _check_stands(self, aircraft: int) -> None:
         network = self.network
+        charged = int(network.stands[network.chargers > 0].sum())
+        if charged <= aircraft:
+            raise FleetError("stands at vertiports with chargers", charged, f"more than the fleet of {aircraft}")
         standing = np.bincount(self.start_vertiport, minlength=network.size)
         for v in range(network.size):
             if standing[v] > network.stands[v]:
-                raise FieldError(
+                raise FleetError(
                     f"aircraft that start at {network.ids[v]}",
                     int(standing[v]),
                     f"at most {network.stands[v]}, its stands",
                 )
-        charged = int(network.stands[network.chargers > 0].sum())
-        if charged <= aircraft:
-            raise FieldError("stands at vertiports with chargers", charged, f"more than the fleet of {aircraft}")
 
     def _check_demand(self) -> None:
         wrong = np.argwhere((self.forecast > 0.0) & ~self.flyable[:, :, None])

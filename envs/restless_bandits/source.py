@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from ..core import source as core
 from ..core.errors import UnknownNameError, UserError
-from ..core.names import Name, check_options, expand_range, parse_name, split_list
-from .generator import FAMILIES, Size, named_instance, parse_sizes, random_instances
+from ..core.names import check_options, expand_range, parse_name
+from ..core.source import ListSource
+from .generator import FAMILIES, named_instance, random_instances
 from .instance import BanditInstance
 from .known_cases import NAMES, SETS, known_case
 from .streets import patrol_of
 
 ARMS = (20, 40, 100)
 PER_SET = 10
-DEFAULT_COUNT = 100
 _SHIPPED = tuple(f"{family}-j{arms}-{number}" for family in FAMILIES for arms in ARMS for number in range(PER_SET))
 
 
@@ -84,45 +81,8 @@ def _from_files(base: str) -> list[BanditInstance]:
     return [BanditInstance.load(file) for file in files]
 
 
-class InstanceSource(core.InstanceSource[BanditInstance, Size]):
-    """The instances that an environment plays.
-
-    Args:
-        instances: a fixed list; an episode's seed picks one.
-    """
+class InstanceSource(ListSource[BanditInstance]):
+    """The instances that an environment plays: a fixed list, of which an episode's seed picks one."""
 
     instance_type = BanditInstance
     _resolve = staticmethod(resolve)
-
-    @staticmethod
-    def _parse_sizes(name: Name) -> Sequence[Size]:
-        return parse_sizes(name)
-
-    def _random(self, seed: int) -> BanditInstance:
-        raise NotImplementedError  # `parse` makes lists of random families
-
-    @classmethod
-    def parse(cls, given: Any) -> InstanceSource:
-        """Read the option `instance`, see `makespan.envs.core.source.InstanceSource.parse`.
-
-        ``random:...`` without a count is a hundred instances.
-        """
-        if isinstance(given, str) and given:
-            return cls([instance for item in split_list(given) for instance in resolve(_counted(item))])
-        return super().parse(given)
-
-    @property
-    def instances(self) -> list[BanditInstance]:
-        """All that have been played or may be."""
-        return list(self._instances)
-
-    @property
-    def fixed(self) -> list[BanditInstance]:
-        """Those that an episode's seed picks from."""
-        return self._instances[: self._fixed]
-
-
-def _counted(item: str) -> str:
-    name = parse_name(item, "instance")
-    counted = name.base != "random" or "count" in name.options
-    return item if counted else f"{item}:count={DEFAULT_COUNT}"

@@ -26,7 +26,9 @@ def as_vehicle(plain: PlainVehicle) -> Vehicle:
     )  # fmt: skip
 
 
-def as_instance(problem: PlainProblem, day: PlainDay | None = None, name: str = "tiny") -> AirInstance:
+def as_instance(
+    problem: PlainProblem, day: PlainDay | None = None, name: str = "tiny", noise: float = 1.0
+) -> AirInstance:
     """The environment's instance of a plain problem; a network of eight is laid out as la8 is."""
     n = problem.n
     places = NETWORKS["la8"]
@@ -60,7 +62,7 @@ def as_instance(problem: PlainProblem, day: PlainDay | None = None, name: str = 
         problem.separation,
         problem.patience_corridor,
         problem.patience,
-        None if day is None else as_day(problem, day),
+        None if day is None else as_day(problem, day, 0, noise),
     )
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from makespan.cli.main import main
 from makespan.envs.air_mobility.catalogue import resolve
-from makespan.envs.air_mobility.formats import day_document, network_document
+from makespan.envs.air_mobility.env import AirMobilityEnv
+from makespan.envs.air_mobility.formats import day_document, network_document, network_hash
 from makespan.envs.core.errors import UserError
 from support.air_bridge import as_instance
 from support.air_reference import city, realise
@@ -59,7 +60,11 @@ NETWORKS = {
     "NaN mass": (lambda d: with_vertiport(d, 4, mass=float("nan")), "vertiports[4].mass is nan, expected a finite"),
     "range that no battery reaches": (far_apart, "distance", "the battery lasts"),
     "no charger anywhere": (without_chargers, "chargers is [0, 0, 0, 0, 0, 0, 0, 0]", "a charger"),
-    "more aircraft than parking": (few_stands, "stands at vertiports with chargers is 30", "more than the fleet of 40"),
+    "more aircraft than parking": (few_stands, "stands at vertiports with chargers is 30", "more than the fleet of 40",
+        "for fewer aircraft name it", "file.json:fleet=N"),
+    "as many aircraft as parking": (lambda d: d["params"].update(aircraft=48), "with chargers is 48", "fleet of 48"),
+    "no aircraft": (lambda d: d["params"].update(aircraft=0), "params.aircraft is 0"),
+    "half an aircraft": (lambda d: d["params"].update(aircraft=8.5), "params.aircraft is 8.5"),
     "reserve": (lambda d: d["params"]["vehicle"].update(reserve=396_000_000), "reserve is 396000000"),
     "unknown parameter": (lambda d: d["params"].update(speed=3), "params", "'speed'"),
     "missing key": (lambda d: d.pop("vertiports"), "'vertiports'"),
@@ -130,6 +135,15 @@ def test_days(tmp_path, what):
     check_refused(write(tmp_path, data), parts)
 
 
+def test_a_day_has_the_aircraft_that_its_network_names(tmp_path):
+    data = day()
+    data["network"]["params"]["aircraft"] = 8
+    data["net"]["sha256"] = network_hash(data["network"])
+    assert resolve(str(write(tmp_path, data)))[0].num_aircraft == 8
+    data["start"].pop()
+    check_refused(write(tmp_path, data), ["start is '7 aircraft', expected 8, as the network's params.aircraft"])
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"format": "airmobility-day/1"}', "NaN", '{"a": 1, "a": 2}'])
 def test_what_is_no_such_file(tmp_path, text):
     path = tmp_path / "file.json"
@@ -137,9 +151,41 @@ def test_what_is_no_such_file(tmp_path, text):
     check_refused(path, [])
 
 
-def test_a_load_is_for_networks(tmp_path):
+def test_a_load_and_a_fleet_are_for_networks(tmp_path):
     check_refused(f"{write(tmp_path, day())}:load=high", ["option load is 'high'"])
+    check_refused(f"{write(tmp_path, day())}:fleet=9", ["option fleet is 9"])
     assert resolve(f"{write(tmp_path, network())}:load=high")[0].load == "high"
+
+
+def small_city(folder, **params):
+    """A network's file of three vertiports with four stands each, two with chargers: seven aircraft at most."""
+    data = network()
+    keep = [0, 2, 3]
+    data["vertiports"] = [{**data["vertiports"][v], "stands": 4} for v in keep]
+    data["d"] = [[data["d"][i][j] for j in keep] for i in keep]
+    data["vertiports"][1]["chargers"] = 0
+    data["params"].update(params)
+    return write(folder, data)
+
+
+def test_a_small_city_is_played_with_a_small_fleet(tmp_path, capsys):
+    path = str(small_city(tmp_path))
+    check_refused(path, ["stands at vertiports with chargers is 8", "more than the fleet of 40", "file.json:fleet=N"])
+    check_refused(f"{path}:fleet=8", ["stands at vertiports with chargers is 8", "more than the fleet of 8"])
+    check_refused(f"{small_city(tmp_path, aircraft=7)}:fleet=9", ["more than the fleet of 9"])
+    check_refused(f"{path}:fleet=none", ["option fleet is 'none'"])
+    (named,) = resolve(f"{path}:fleet=7")
+    assert (named.num_aircraft, named.passengers) == (7, 2400 * 7 / 40)
+    (told,) = resolve(str(small_city(tmp_path, aircraft=6)))
+    assert told.num_aircraft == 6
+    path = str(small_city(tmp_path))
+    for env in (AirMobilityEnv(instance=path, fleet=5), AirMobilityEnv(fleet=5)):
+        env.reset(seed=0, options={"instance": path})
+        assert env.engine.instance(0).num_aircraft == 5
+    assert main(["evaluate", f"{ENV}:fleet=5", "--agents", "greedy-profit", "--instances", path]) == 0
+    assert "greedy-profit" in capsys.readouterr().out
+    assert main(["evaluate", ENV, "--agents", "greedy-profit", "--instances", path]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from makespan.envs.air_mobility.world import realise
 from support.air_bridge import as_instance, case_instance
 from support.air_cases import CASES
 from support.air_random import random_problem
+from support.air_reference import PlainFleet, greedy_profit
 from support.air_reference import realise as plain_realise
 
-FROM, TO, REWARD = 2, 3, 10
+FROM, TO, ENTRY, REWARD = 2, 3, 5, 10
 
 
 def best_of(engine: AirEngine) -> tuple[int, int]:
@@ -52,6 +53,26 @@ def played(instance: AirInstance, actions: list[int]) -> AirEngine:
         engine.step([action])
     assert not engine.is_running()[0]
     return engine
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_greed_earns_what_it_must(name):
+    case = CASES[name]
+    greedy = PlainFleet(case.problem, case.day).play(greedy_profit)
+    engine = played(case_instance(name), [row["to"] for row in greedy.log])
+    assert engine.objectives()[0] == round(1e6 * case.greedy)
+    assert validate(engine.schedule(0)) == []
+
+
+def test_the_fifth_departure_at_once_finds_no_corridor():
+    engine = make_engine(1, case_instance("F"), record=True)
+    engine.reset([0])
+    for _ in range(4):
+        assert engine.masks[0, 1] == 1
+        engine.step([1])
+    assert engine.masks[0, 1] == 0
+    assert "no corridor is free in time" in engine.explain_illegal(0, 1)
+    assert engine.schedule(0).decisions[:, ENTRY].tolist() == [360, 360, 540, 540]
 
 
 def random_actions(instance: AirInstance, seed: int) -> list[int]:

@@ -38,9 +38,8 @@ def test_networks(la8, tmp_path):
     save_network(la8.network, la8.vehicle, tmp_path / "la8.json", corridors=1)
     found = load(tmp_path / "la8.json")
     assert isinstance(found, NetworkFile)
-    network, vehicle, rules = found
-    assert network.to_dict() == la8.network.to_dict()
-    assert (vehicle, rules) == (la8.vehicle, {"corridors": 1})
+    assert found.network.to_dict() == la8.network.to_dict()
+    assert (found.vehicle, found.rules, found.aircraft) == (la8.vehicle, {"corridors": 1}, None)
 
 
 def test_the_form_of_a_network(la8):
