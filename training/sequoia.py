@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from ..agents.agent import Agent
 from ..agents.checkpoint import Arrays, dump_arrays, parse_arrays
 from ..agents.restless_bandits.agent import RESTLESS_BANDITS, PolicyAgent
+from ..agents.restless_bandits.policies import neighbours
 from ..agents.restless_bandits.q_network import checked_weights, fresh_weights
-from ..agents.restless_bandits.sequoia import Sequoia, changed, network_card
+from ..agents.restless_bandits.sequoia import Sequoia, network_card
 from ..agents.restless_bandits.simulation import Simulation
 from ..envs.core.errors import FieldError, UserError
 from ..envs.core.files import atomic_write, read_bounded
@@ -76,8 +77,8 @@ class Course:
         self.states = (rng.random((self.instance.num_arms, 1)) >= self._chance[:, :-1]).sum(axis=1)
 
     def index_action(self) -> Action:
-        """That of the Lagrangian index."""
-        return self.policy.model.best(self.policy.worth(self.epoch, self.states)).action
+        """That of the Lagrangian index, on large walks a good one by it."""
+        return self.policy.start(self.epoch, self.states)
 
     def move(self, action: Action, rng: np.random.Generator) -> float:
         """Play an action; returns the expected reward over the unit."""
@@ -213,7 +214,7 @@ class SequoiaRun(Run):
 
     @staticmethod
     def _swap(course: Course, action: Action, rng: np.random.Generator) -> Action:
-        near = changed(action)
+        near = neighbours(action, course.instance.feasible.budget)[1:]
         for at in rng.permutation(len(near))[:_ACTIONS].tolist():
             if course.instance.feasible.contains(near[at]):
                 return near[at]
@@ -226,8 +227,7 @@ class SequoiaRun(Run):
         index, greedy = course.index_action(), policy.decide(epoch, states, rng)
         played = self._behaviour(course, greedy, rng)
         budget = course.instance.feasible.budget
-        near = np.concatenate([changed(index), changed(greedy)])
-        near = near[near.sum(axis=1) <= budget]
+        near = np.concatenate([neighbours(index, budget)[1:], neighbours(greedy, budget)[1:]])
         chosen = near[rng.choice(len(near), _ACTIONS - 3, replace=len(near) < _ACTIONS - 3)]
         actions = np.concatenate([[index, greedy, played], chosen]).astype(np.int8)
         draws = course.simulation.draw(_PATHS, epoch, rng)
@@ -264,7 +264,7 @@ class SequoiaRun(Run):
         policy = course.policy
         net = policy.network(course.epoch, course.states)
         best = policy.by_program(net, action)
-        values = net.values(policy.inputs_of(np.array([action, best])))
+        values = net.values(policy.climber.inputs_of(np.array([action, best])))
         self._audits = [*self._audits[-99:], float(values[1] - values[0])]
         return best
 

@@ -43,11 +43,6 @@ class ReluNet(NamedTuple):
         second = np.maximum(first @ self.second.T + self.second_bias, 0.0)
         return self.constant + inputs @ self.direct + second @ self.output
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether no unit counts."""
-        return not self.output.any()
-
     def check(self) -> ReluNet:
         """Itself.
 

@@ -20,6 +20,7 @@ from ...envs.restless_bandits.program import FREE, NoSolutionError
 from ..agent import Setting
 from ..checkpoint import load_checkpoint
 from .agent import RESTLESS_BANDITS, PolicyAgent
+from .climb import Climber
 from .embedded import SOLVERS, Effort, EmbeddedProgram, Inputs, ReluNet
 from .model import KnownModel, reopened
 from .outlook import ARM, GENERAL, PAIR, Outlook
@@ -28,9 +29,7 @@ from .q_network import HIDDEN, Weights, checked_weights, network_at
 
 SECONDS = 10.0
 """Of a program, after which its best action so far is played."""
-SEARCHES = ("milp", "local")
-_ROUNDS = 50
-_MOST_TRIED = 40  # swaps whose feasibility is looked at in a round
+SEARCHES = ("auto", "milp", "local")
 
 
 def network_card() -> dict[str, object]:
@@ -75,7 +74,8 @@ class Sequoia(IndexProgram):
     Args:
         instance: as whoever plans knows it.
         weights: of the network, see `q_network`; None for the untrained one, which is the index.
-        search: "milp" or "local": a program with proof, or swaps from the index action as long as they are better.
+        search: "milp", "local" or "auto": a program with proof, or changes of the index action as long as they are
+            better; auto is local where even the set alone is too much for a program, on walks of many stops.
         seconds: of a program.
         solver: who solves it.
         tighten: whether limits of the second layer are tightened by linear programs.
@@ -86,7 +86,7 @@ class Sequoia(IndexProgram):
         self,
         instance: BanditInstance,
         weights: Weights | None = None,
-        search: str = "milp",
+        search: str = "auto",
         seconds: float = SECONDS,
         solver: str = "highs",
         tighten: bool = False,
@@ -94,11 +94,13 @@ class Sequoia(IndexProgram):
     ) -> None:
         super().__init__(instance)
         self.weights, self.effort = weights, Effort()
+        if search == "auto":
+            search = "milp" if instance.feasible.quick_to_check else "local"
         self._search, self._seconds, self._solve = search, seconds, SOLVERS[solver]
         self._tighten, self._index = tighten, index
         self.outlook = Outlook(self.model, self.gain)
         self.inputs, (self._arm, self._level) = level_inputs(self.model, self.outlook.pairs)
-        self._feasible: dict[bytes, bool] = {}
+        self.climber = Climber(self.model, self._arm, self._level, self.outlook.pairs)
 
     def network(self, epoch: int, states: NDArray[np.int64]) -> ReluNet:
         """The network in the inputs of `inputs` at a state."""
@@ -113,57 +115,29 @@ class Sequoia(IndexProgram):
             first=np.concatenate([net.first[:, at], np.zeros((len(net.first), len(pairs)))], axis=1),
         )
 
-    def inputs_of(self, actions: NDArray[np.int8]) -> NDArray[np.float64]:
-        """float64 [M, n]: the network's inputs under some actions [M, N]."""
-        given = (self.model.levels(actions)[:, self._arm] == self._level).astype(np.float64)
-        pairs = self.outlook.pairs
-        if not len(pairs):
-            return given
-        return np.concatenate([given, (actions[:, pairs[:, 0]] & actions[:, pairs[:, 1]]).astype(np.float64)], axis=1)
-
     def decide(self, epoch: int, states: NDArray[np.int64], rng: np.random.Generator) -> Action:
         if self.weights is None:
             return super().decide(epoch, states, rng)
         net = self.network(epoch, states).check()
-        try:
-            start = super().decide(epoch, states, rng)
-        except NoSolutionError:
-            self.failures += 1
-            start = self.instead(epoch, states)
-        best = self.improve(net, start)
+        best = self.climber.climb(net, self.start(epoch, states))
         return best if self._search == "local" else self.by_program(net, best)
 
-    def improve(self, net: ReluNet, action: Action) -> Action:
-        """Swap, add and drop elements as long as the network's value rises."""
-        value = float(net.values(self.inputs_of(action[None]))[0])
-        for _ in range(_ROUNDS):
-            near = changed(action)
-            values = net.values(self.inputs_of(near))
-            better = None
-            for at in np.argsort(-values, kind="stable")[:_MOST_TRIED].tolist():
-                if values[at] <= value + 1e-9:
-                    break
-                if self._contains(near[at]):
-                    better = at
-                    break
-            if better is None:
-                return action
-            action, value = near[better], float(values[better])
-        return action
-
-    def _contains(self, action: Action) -> bool:
-        key = action.tobytes()
-        if key not in self._feasible:
-            if len(self._feasible) > 100_000:
-                self._feasible.clear()
-            self._feasible[key] = self.instance.feasible.contains(action)
-        return self._feasible[key]
+    def start(self, epoch: int, states: NDArray[np.int64]) -> Action:
+        """A good action by the gains, for local search to start with."""
+        worth = self.worth(epoch, states)
+        try:
+            if self.instance.effect is None:
+                return self.instance.feasible.quick(worth[:, 1] - worth[:, 0])
+            return self.model.best(worth).action
+        except NoSolutionError:
+            self.failures += 1
+            return self.instead(epoch, states)
 
     def by_program(self, net: ReluNet, start: Action) -> Action:
         """The program's action; the one to start with where that is better, or where there is none."""
         effort = self.effort
         effort.solved += 1
-        value = float(net.values(self.inputs_of(start[None]))[0])
+        value = self.climber.value(net, start)
         program = EmbeddedProgram(net, self.inputs, self._tighten)
         effort.unstable += program.unstable
         try:
@@ -175,7 +149,7 @@ class Sequoia(IndexProgram):
             self.remark = self._failure_remark()
             return start
         effort.proved += found.proved
-        reached = max(value, float(net.values(self.inputs_of(action[None]))[0]))
+        reached = max(value, self.climber.value(net, action))
         if not found.proved:
             effort.gap += max(found.bound - reached, 0.0)
             self.remark = self._failure_remark()
@@ -190,19 +164,6 @@ class Sequoia(IndexProgram):
         )
 
 
-def changed(action: Action) -> NDArray[np.int8]:
-    """int8 [M, N]: all actions with one element less, more or another."""
-    inside, outside = np.flatnonzero(action), np.flatnonzero(action == 0)
-    count = len(inside) * len(outside)
-    near = np.repeat(action[None], count + len(action), axis=0)
-    swaps = np.arange(count)
-    near[swaps, np.repeat(inside, len(outside))] = 0
-    near[swaps, np.tile(outside, len(inside))] = 1
-    flips = np.arange(len(action))
-    near[count + flips, flips] ^= 1
-    return near
-
-
 def load_sequoia_agent(name: Name, folder: Path, setting: Setting) -> PolicyAgent:
     """The agent of a checkpoint: ``checkpoints/sequoia_capacity[:search=local][:time=T][:solver=scipy][:tighten=1]``.
 
@@ -212,7 +173,7 @@ def load_sequoia_agent(name: Name, folder: Path, setting: Setting) -> PolicyAgen
     check_options(name, "agent", ("samples", "search", "time", "solver", "tighten"))
     if setting.env_id != RESTLESS_BANDITS:
         raise UserError(f"agent {str(name)!r} plays {RESTLESS_BANDITS!r}, not {setting.env_id!r}")
-    search, solver = str(name.options.get("search", "milp")), str(name.options.get("solver", "highs"))
+    search, solver = str(name.options.get("search", "auto")), str(name.options.get("solver", "highs"))
     for key, value, known in (("search", search, SEARCHES), ("solver", solver, tuple(SOLVERS))):
         if value not in known:
             raise UnknownNameError(f"option {key} of agent {name.base!r}", value, known)

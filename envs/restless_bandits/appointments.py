@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..core.errors import FieldError, UserError
 from ..core.instance import require_integer, require_keys, require_list
@@ -75,6 +77,11 @@ class Appointments(FeasibleSet):
             f"arm {arm} does not get {kind} beside the arms {[j for j in chosen(action) if j < arm]}: it is free in "
             f"the slots {slots}, where {free} workers are"
         ]
+
+    @cached_property
+    def kinds(self) -> NDArray[np.int64]:
+        known = sorted(set(self.arm_slots))
+        return np.array([known.index(slots) for slots in self.arm_slots])
 
     def plan(self, action: ArrayLike) -> dict[int, list[tuple[int, int]]] | None:
         """For each chosen arm its visits as (worker, slot); None if they cannot all be made."""

@@ -78,6 +78,10 @@ class Capacity(FeasibleSet):
         return ~bits & np.array([fits[c] for c in self.cost.tolist()], dtype=np.bool_)
 
     @cached_property
+    def kinds(self) -> NDArray[np.int64]:
+        return np.unique(self.cost, return_inverse=True)[1]
+
+    @cached_property
     def patterns(self) -> dict[int, list[Counter[int]]]:
         """For each capacity the maximal multisets of costs that fit it."""
         at_hand = Counter(self.cost.tolist())

@@ -120,6 +120,24 @@ class FeasibleSet(ABC):
             return self._look_up(worth)
         return self.solve_by_program(worth, seconds)
 
+    @property
+    def quick_to_check(self) -> bool:
+        """Whether `contains` takes well below a millisecond."""
+        return True
+
+    def quick(self, weights: ArrayLike) -> Action:
+        """A good action for given weights, the best one wherever that takes a moment.
+
+        Raises:
+            NoSolutionError: the solver found nothing.
+        """
+        return self.maximise(weights)
+
+    @cached_property
+    def kinds(self) -> NDArray[np.int64]:
+        """int64 [N]: elements of equal kind may stand in for each other in any action; numbered from 0."""
+        return np.arange(self.size)
+
     def solve_by_program(self, weights: ArrayLike, seconds: float = FREE) -> Best:
         """The best action by the set's rows and the solver; what it says is rounded and then checked.
 
@@ -291,6 +309,10 @@ class Cardinality(FeasibleSet):
         action[order] = 1
         value = float(action @ worth)
         return Best(action, value, value, True)
+
+    @cached_property
+    def kinds(self) -> NDArray[np.int64]:
+        return np.zeros(self.size, dtype=np.int64)
 
     def rows(self) -> Rows:
         builder = RowBuilder(self.size)

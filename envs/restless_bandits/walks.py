@@ -22,6 +22,7 @@ from .program import FREE, NoSolutionError, RowBuilder, Rows, solve_program
 
 MAX_LENGTH = 10_000
 _MOST_EXACT = 12  # stops up to which a shortest tour is found by dynamic programming (Held and Karp 1962)
+_QUICK_RESTARTS = 3
 _MOST_BY_PROGRAM = 12  # nodes up to which the program begins with nothing
 _FAR = 30_000  # above any walk's length
 _LENGTH_ROW = "length of the walk"
@@ -304,6 +305,14 @@ class Walks(FeasibleSet):
             for node in (u, v):
                 point[self.size + len(self.edges) + node] += times / 2
         return point
+
+    @property
+    def quick_to_check(self) -> bool:
+        return self.budget <= _MOST_EXACT
+
+    def quick(self, weights: ArrayLike) -> Action:
+        worth = self.check_weights(weights)
+        return self.maximise(worth) if self.size <= _MOST_BY_PROGRAM else self.search(worth, _QUICK_RESTARTS)
 
     def search(self, weights: ArrayLike, restarts: int = 10, rounds: int = 200, seed: int = 0) -> Action:
         """A good action by destroy-and-insert in hop distance, for graphs on which the program takes too long.

@@ -35,7 +35,7 @@ def test_torch_and_program_mean_the_same_network(family: str) -> None:
     course.policy.weights = weights
     actions = course.instance.feasible.members
     net = course.policy.network(course.epoch, course.states)
-    by_program = net.values(course.policy.inputs_of(actions)) / course.unit
+    by_program = net.values(course.policy.climber.inputs_of(actions)) / course.unit
     with torch.no_grad():
         found = QNetwork(weights)(join([course.sample(actions)]), course.policy.outlook)[0].numpy()
     np.testing.assert_allclose(found - course.usual[0], by_program, rtol=1e-4, atol=1e-4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from makespan.agents.restless_bandits.policies import IndexProgram
 from makespan.agents.restless_bandits.q_network import checked_weights, fresh_weights, weight_shapes
-from makespan.agents.restless_bandits.sequoia import Sequoia, changed
+from makespan.agents.restless_bandits.sequoia import Sequoia
 from makespan.envs.core.errors import UserError
 from makespan.envs.restless_bandits.generator import FAMILIES, Size, draw_instance
 from makespan.envs.restless_bandits.program import NoSolutionError
@@ -42,9 +42,9 @@ def test_it_plays_the_best_of_all_actions(family: str) -> None:
         policy = Sequoia(instance, trained_weights(number), tighten=bool(number % 2))
         states, epoch = rng.integers(0, 4, instance.num_arms), int(rng.integers(0, 20))
         net = policy.network(epoch, states)
-        values = net.values(policy.inputs_of(instance.feasible.members))
+        values = net.values(policy.climber.inputs_of(instance.feasible.members))
         action = policy.decide(epoch, states, rng)
-        assert net.values(policy.inputs_of(action[None]))[0] == pytest.approx(values.max(), rel=1e-6)
+        assert net.values(policy.climber.inputs_of(action[None]))[0] == pytest.approx(values.max(), rel=1e-6)
         assert policy.effort.solved == policy.effort.proved == 1
         assert policy.effort.failed == 0
 
@@ -59,7 +59,7 @@ def test_local_search_stays_feasible_and_never_gets_worse(family: str) -> None:
         states = rng.integers(0, 4, instance.num_arms)
         net = policy.network(epoch, states)
         actions = np.array([index.decide(epoch, states, rng), policy.decide(epoch, states, rng)])
-        before, after = net.values(policy.inputs_of(actions))
+        before, after = net.values(policy.climber.inputs_of(actions))
         assert after >= before
         instance.feasible.check(actions[1])
 
@@ -78,9 +78,31 @@ def test_a_solver_that_fails_is_counted_and_nothing_is_never_played_for_it() -> 
     assert policy.failures == 1
 
 
-def test_changes_are_all_swaps_additions_and_removals() -> None:
-    near = changed(np.array([1, 0, 1, 0], dtype=np.int8))
-    assert len({tuple(row) for row in near.tolist()}) == len(near) == 4 + 4
+@pytest.mark.parametrize("family", FAMILIES)
+def test_local_search_ends_where_no_feasible_change_is_better(family: str) -> None:
+    instance = draw_instance(Size(family, 12), 5)
+    policy, rng = Sequoia(instance, trained_weights(6), "local"), np.random.default_rng(5)
+    members = instance.feasible.members
+    for epoch in (2, 15):
+        states = rng.integers(0, 4, instance.num_arms)
+        net = policy.network(epoch, states)
+        action = policy.climber.climb(net, instance.feasible.sample(rng))
+        values = net.values(policy.climber.inputs_of(members))
+        more, less = ((members != action) & (members == one) for one in (1, 0))
+        near = (more.sum(axis=1) <= 1) & (less.sum(axis=1) <= 1)
+        assert near.sum() > 5
+        assert values[near].max() == pytest.approx(policy.climber.value(net, action), rel=1e-6)
+
+
+def test_walks_of_many_stops_are_searched_and_not_programmed() -> None:
+    instance = draw_instance(Size("path", 60), 0)
+    policy, rng = Sequoia(instance, trained_weights(3)), np.random.default_rng(3)
+    states = rng.integers(0, 4, 60)
+    action = policy.decide(4, states, rng)
+    instance.feasible.check(action)
+    net = policy.network(4, states)
+    assert policy.effort.solved == 0
+    assert policy.climber.value(net, action) > policy.climber.value(net, policy.start(4, states))
 
 
 def test_relabelling_arms_relabels_the_network() -> None:
@@ -101,8 +123,8 @@ def test_relabelling_arms_relabels_the_network() -> None:
     theirs.outlook.gain = theirs.gain
     states = np.array([0, 1, 2, 3, 0, 1, 2, 3])
     actions = instance.feasible.members
-    first = mine.network(3, states).values(mine.inputs_of(actions))
-    second = theirs.network(3, states[order]).values(theirs.inputs_of(actions[:, order]))
+    first = mine.network(3, states).values(mine.climber.inputs_of(actions))
+    second = theirs.network(3, states[order]).values(theirs.climber.inputs_of(actions[:, order]))
     np.testing.assert_allclose(first, second, rtol=1e-6)
 
 
