@@ -114,8 +114,8 @@ class BanditInstance:
         )
         fixed: dict[str, Any] = {
             "transition": transition,
-            "reward": check_table("reward", self.reward, (arms, states), -MAX_REWARD, MAX_REWARD),
-            "start": check_stochastic("start", self.start, (arms, states), ()),
+            "reward": check_table("reward", self.reward, (arms, states), -MAX_REWARD, MAX_REWARD, ("state ",)),
+            "start": check_stochastic("start", self.start, (arms, states), ("state ",)),
             "group": tuple(self.group) or ("all",) * arms,
             "joint": tuple(self.joint),
             "arm_names": tuple(self.arm_names),
