@@ -36,7 +36,8 @@ HERE = Path(__file__).resolve().parent
 ID = "makespan/AirMobility-v0"
 INSTANCE = "la8-medium"
 STEPS = 100
-SCALES = ("8x40", "8x80", "16x80", "16x160", "25x250", "50x250", "50x500")
+DAYS = 5
+VERTIPORTS, FLEETS = (8, 16, 32, 50), (40, 125, 250, 500)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Arguments:
     """Measure the speed of urban air mobility.
 
     Attributes:
-        rounds: how often every case is measured.
+        rounds: how often every case is measured; 0 for the days of random networks alone.
         seconds: at least how long, each time.
         out: where the JSON goes.
     """
@@ -169,22 +170,34 @@ def measure(arguments: Arguments, chunks: dict[str, Callable[[], int]]) -> dict[
 
 
 def scale(size: str) -> dict[str, float]:
-    """A day of a random network by random legal actions: its decisions, CPU seconds with and without observations."""
+    """A day of a random network by random legal actions: its decisions, CPU seconds with and without observations.
+
+    Means of `DAYS` days, which a first one precedes that loads the code.
+    """
     engine = make_engine(1, f"random:size={size}:count=1")
-    bare_days(engine, [0])
-    resets = time.process_time()
-    engine.reset([0])
-    resets = time.process_time() - resets
-    states, actions, seen = np.zeros(1, dtype=np.uint64), np.zeros(1, dtype=np.int64), time.process_time()
+    bare_days(engine, [DAYS])
+    observed_day(engine, DAYS)
+    bare = [bare_days(engine, [seed]) for seed in range(DAYS)]
+    observed = [observed_day(engine, seed) for seed in range(DAYS)]
+    return {
+        "decisions": sum(count for count, _ in bare) / DAYS,
+        "bare": sum(seconds for _, seconds in bare) / DAYS,
+        "observed": sum(observed) / DAYS,
+    }
+
+
+def observed_day(engine: AirEngine, seed: int) -> float:
+    """CPU seconds of a day with observations."""
+    engine.reset([seed])
+    states, actions, cpu = np.zeros(1, dtype=np.uint64), np.zeros(1, dtype=np.int64), time.process_time()
     while engine.is_running()[0]:
         choose_random(engine.masks, states, actions)
         engine.step(actions, check=False)
-    seen = time.process_time() - seen
-    decisions, bare = bare_days(engine, [0])
-    return {"decisions": float(decisions), "bare": bare, "observed": seen, "reset": resets}
+    return time.process_time() - cpu
 
 
-def main(arguments: Arguments) -> None:
+def speeds(arguments: Arguments) -> dict[str, list[dict[str, float]]]:
+    """Measure and print decisions per second."""
     chunks: dict[str, Any] = {f"engine with observations, batch {n}": engine_chunk(n) for n in (1, 16, 64, 256)}
     chunks["bare engine, batch 256"] = bare_chunk(256)
     chunks["rule `greedy-profit` in compiled code, batch 64"] = rule_chunk(64, "greedy-profit")
@@ -195,12 +208,23 @@ def main(arguments: Arguments) -> None:
     for name, rounds in rows.items():
         rates = [median(one["decisions"] / one[clock] for one in rounds) for clock in ("cpu", "wall")]
         print(f"| {name} | {rates[0]:,.0f} | {rates[1]:,.0f} |")
-    scales = {size: scale(size) for size in SCALES}
-    print("\nOne day of random networks at medium load, batch 1, CPU seconds:\n")
-    print("| vertiports x aircraft | decisions | bare | with observations | its beginning |\n|---|---:|---:|---:|---:|")
-    for size, found in scales.items():
-        times = " | ".join(f"{found[key]:.3f}" for key in ("bare", "observed", "reset"))
-        print(f"| {size} | {found['decisions']:,.0f} | {times} |")
+    return rows
+
+
+def main(arguments: Arguments) -> None:
+    rows = speeds(arguments) if arguments.rounds else {}
+    scales = {f"{n}x{fleet}": scale(f"{n}x{fleet}") for n in VERTIPORTS for fleet in FLEETS}
+    print("\nA day of random networks at medium load, batch 1: CPU ms of the bare engine / with observations.\n")
+    print("| | " + " | ".join(f"{fleet} aircraft" for fleet in FLEETS) + " |\n|---|" + "---:|" * len(FLEETS))
+    for n in VERTIPORTS:
+        days = [scales[f"{n}x{fleet}"] for fleet in FLEETS]
+        print(
+            f"| {n} vertiports | "
+            + " | ".join(f"{1e3 * d['bare']:.1f} / {1e3 * d['observed']:.0f}" for d in days)
+            + " |"
+        )
+    made = [scales[f"{VERTIPORTS[-1]}x{fleet}"]["decisions"] for fleet in FLEETS]
+    print(f"| decisions (at {VERTIPORTS[-1]}) | " + " | ".join(f"{count:,.0f}" for count in made) + " |")
     data = {"makespan": makespan.__version__, "machine": machine(), "rows": rows, "scales": scales}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

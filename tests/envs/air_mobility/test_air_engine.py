@@ -114,6 +114,15 @@ def test_staying_all_day_earns_nothing():
     assert engine.metrics(0)["decisions"] == 40 * 48
 
 
+@pytest.mark.parametrize("options", [{"noise": 2.0}, {"instance": "sf8-low", "taper": True}], ids=str)
+def test_greed_never_loses(options: dict[str, Any]):
+    engine = make_engine(4, reward_scale="none", **options)
+    engine.reset([0, 1, 2, 3])
+    while engine.is_running().any():
+        assert (engine.step(greedy_profit(engine)).reward >= 0.0).all()
+    assert (engine.objectives() > 0).all()
+
+
 def test_the_day_does_not_depend_on_what_is_done():
     busy, idle = day(7, random_choice(0)), day(7, stay)
     for one, other in zip(busy.schedule(0).day.arrivals, idle.schedule(0).day.arrivals, strict=True):
