@@ -155,7 +155,7 @@ class AirEngine(OrderedEngine):
         super().__init__(num_copies, sizes(*self.room), threads)
         self.lengths = lengths_of(source.instances, self.options.noise)
         self._tables = tables
-        self.problem = Pack(self._known_tables())
+        self.problem = Pack(self._known_tables(), self.options.plain)
         self.chosen = np.full(num_copies, -1, dtype=np.int64)
         self._make_arrays()
         # What fits into the cache is at hand anyway.
@@ -218,7 +218,7 @@ class AirEngine(OrderedEngine):
 
     def _load(self, copies: NDArray[np.int64], chosen: NDArray[np.int64]) -> None:
         if len(self.problem.instance) < len(self.source.instances):
-            self.problem = Pack(self._known_tables())
+            self.problem = Pack(self._known_tables(), self.options.plain)
             self._make_room()
         self.chosen[copies] = chosen  # the orders read it
 

@@ -9,9 +9,12 @@ from ..core.compile import compiled
 from .state import AIRCRAFT, FIRST_AIRCRAFT, FIRST_PAIR, HOMING, INSTANCE, NEVER, NONE, PLACE, START_AT, VERTIPORTS
 
 
-@compiled
+@compiled(when_plain=0)
 def cost_of_homing(problem, state, i):
-    """µ$ of the cheapest flights after which as many aircraft are at each vertiport as at the beginning."""
+    """µ$ of the cheapest flights after which as many aircraft are at each vertiport as at the beginning.
+
+    Where the option `home` is off it is not even compiled, see `AirOptions.plain`.
+    """
     clock = state.clock[i]
     row = problem.instance[clock[INSTANCE]]
     n = row[VERTIPORTS]

@@ -74,6 +74,11 @@ class AirOptions:
             object.__setattr__(self, name, float(value))
 
     @property
+    def plain(self) -> bool:
+        """Whether the fleet need not be brought home, as is usual: the code for that is left out."""
+        return not self.home
+
+    @property
     def settings(self) -> AirSettings:
         """What a day's log depends on."""
         return AirSettings(

@@ -11,12 +11,21 @@ from makespan.envs.air_mobility import animation
 from PIL import Image
 
 AIR = "makespan/AirMobility-v0"
+GOLDEN_DAYS = {
+    "la8-medium": 5_410_207_600,
+    "la8-low": 1_437_175_600,
+    "la8-high": 16_799_244_800,
+    "sf8-medium": 5_771_290_000,
+    "nyc8-medium": 6_210_281_600,
+    "dfw8-medium": 5_338_965_600,
+}
+"""What the agent `greedy-profit` earns on day 0, in micro-dollars."""
 
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results") / "air"
-    given = [AIR, "--agents", "greedy-profit", "--instances", "la8-medium", "--seeds", "0"]
+    given = [AIR, "--agents", "greedy-profit", "--instances", ",".join(GOLDEN_DAYS), "--seeds", "0"]
     assert main(["evaluate", *given, "--out", str(folder)]) == 0
     return folder
 
@@ -24,13 +33,16 @@ def evaluated(tmp_path_factory):
 def test_tables_show_dollars_and_files_hold_microdollars(evaluated):
     summary = (evaluated / "summary.md").read_text()
     assert "| agent | objective ($) |" in summary
-    assert "| greedy-profit | 5410.2 |" in summary
+    mean = sum(GOLDEN_DAYS.values()) / len(GOLDEN_DAYS) / 1e6
+    assert f"| greedy-profit | {mean:.1f} [" in summary
     assert "Objective: profit ($), larger is better. The files of results hold it in micro-dollars." in summary
     with (evaluated / "results.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    assert row["objective"] == "5410207600"
-    assert float(row["metrics.profit_usd"]) == 5410.2076
-    assert json.loads((evaluated / "results.json").read_text())[0]["objective"] == 5_410_207_600
+        rows = list(csv.DictReader(file))
+    assert {row["instance"]: row["objective"] for row in rows} == {name: str(x) for name, x in GOLDEN_DAYS.items()}
+    assert [float(row["metrics.profit_usd"]) for row in rows] == [profit / 1e6 for profit in GOLDEN_DAYS.values()]
+    rows = json.loads((evaluated / "results.json").read_text())
+    assert [row["objective"] for row in rows] == list(GOLDEN_DAYS.values())
+    assert all(row["valid"] for row in rows)
 
 
 def test_environments_are_listed_with_both_units(capsys):

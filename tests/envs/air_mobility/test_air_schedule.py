@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from makespan.envs.air_mobility.schedule import (
     ARRIVED,
+    DESTINATION,
     LEFT,
+    ORIGIN,
     TAKEN,
     AirSchedule,
     AirSettings,
@@ -80,7 +82,10 @@ def test_served_lost_and_waiting_are_all_who_came(seed):
         taken, left = schedule.passengers[:, TAKEN] >= 0, schedule.passengers[:, LEFT] >= 0
         assert not (taken & left).any()
         assert (int(taken.sum()), int(left.sum())) == (fleet.served, fleet.lost)
-        assert len(taken) - fleet.served - fleet.lost == sum(map(len, fleet.waiting.values()))
+        wait = schedule.passengers[~taken & ~left][:, [ORIGIN, DESTINATION]].tolist()
+        for pair, queue in fleet.waiting.items():
+            assert wait.count(list(pair)) == len(queue)
+        assert len(wait) == sum(map(len, fleet.waiting.values()))
         fleet.act(choose(fleet))
 
 
