@@ -23,7 +23,7 @@ from ...envs.core.extras import optional
 from ...envs.core.random import combine
 from ..agent import Agent, Imagine, Observation, Setting
 from .parts import PERIOD, read_time
-from .plays import NUM_WEIGHTS, note_greedy, play_numbered
+from .plays import note_greedy, play_numbered
 
 _CROSSOVER = 0.9
 
@@ -101,7 +101,7 @@ class DestinationEvolution:
         """What the greedy rule does on the first imagined day."""
         genes, work = np.zeros(self._length, dtype=np.int64), self._budget.days
         self._days.copy([0], [work])
-        note_greedy(self._days.problem, self._days.state, work, genes, np.zeros(NUM_WEIGHTS))
+        note_greedy(self._days.problem, self._days.state, work, genes)
         return genes
 
     def fitness(self, genes: NDArray[np.int64]) -> float:
