@@ -546,6 +546,12 @@ def _make_rolling(name: Name, setting: Setting) -> Agent:
     return RollingAgent(setting, whole, slots, _seconds(name, "time", 10.0))
 
 
+def _make_air_value(name: Name, setting: Setting) -> Agent:
+    from .air_mobility.valuing import ValueAgent
+
+    return ValueAgent(setting)
+
+
 RESTLESS_BANDITS = "makespan/RestlessBandits-v0"
 
 
@@ -619,6 +625,7 @@ _KINDS = {
     "dag-ga": _Kind(("time", "generations"), _make_dag_ga, without_makespan),
     "rolling-lp": _Kind(("slots",), _make_rolling, _not_air_mobility),
     "rolling-milp": _Kind(("slots", "time"), _make_rolling, _not_air_mobility),
+    "lp-value": _Kind((), _make_air_value, _not_air_mobility),
     "random-feasible": _Kind((), _make_bandit_policy, _no_bandits),
     "sampled-best": _Kind(("tries",), _make_bandit_policy, _no_bandits),
     "myopic-exact": _Kind((), _make_bandit_policy, _no_bandits),
