@@ -79,9 +79,12 @@ def headline(schedule: AirSchedule, moment: Moment) -> str:
     """One line: the instance, the time and what it has come to."""
     waiting = int(moment.waiting.sum())
     counts = f"{moment.served} served, {waiting} waiting, {moment.lost} lost"
-    dollars = moment.profit / 1e6
-    profit = f"{'−' if dollars < 0 else ''}${abs(dollars):,.0f}"
-    return f"{schedule.instance.name}, {clock_of(moment.time)}: profit {profit}; {counts}"
+    return f"{schedule.instance.name}, {clock_of(moment.time)}: profit {dollars(moment.profit / 1e6)}; {counts}"
+
+
+def dollars(amount: float) -> str:
+    """``−$1,234``."""
+    return f"{'−' if round(amount) < 0 else ''}${abs(amount):,.0f}"
 
 
 def draw_map(schedule: AirSchedule, time: int | None = None, width: int = WIDTH, height: int = HEIGHT) -> Figure:
@@ -175,12 +178,12 @@ class MapScene:
         for j in np.flatnonzero(shares >= _LEAST_SHARE).tolist():
             text = f"{100 * shares[j]:.0f} %"
             if j == here:
-                self._axes.scatter(*place[j], s=420, facecolors="none", edgecolors=CHOICE, linewidths=2.0, zorder=10)
+                self._axes.scatter(*place[j], s=190, facecolors="none", edgecolors=CHOICE, linewidths=2.0, zorder=10)
                 offset: dict[str, Any] = {
-                    "xytext": (-14, 0),
+                    "xytext": (0, -20),  # below the stands
                     "textcoords": "offset points",
-                    "ha": "right",
-                    "va": "center",
+                    "ha": "center",
+                    "va": "top",
                 }
                 self._axes.annotate(f"stay {text}", place[j], bbox=box, **offset, **style)
                 continue

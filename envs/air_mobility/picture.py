@@ -21,6 +21,7 @@ from .map_picture import (
     PALE,
     QUEUE_INK,
     clock_of,
+    dollars,
     headline,
     load_colour,
     positions,
@@ -97,14 +98,17 @@ def draw_profits(days: Mapping[str, AirSchedule], bound: float | None = None, wi
         times, profits = cumulative_profit(schedule)
         colour = _LINE_COLOURS[k % len(_LINE_COLOURS)]
         line = "-" if k < len(_LINE_COLOURS) else "--"
-        label = f"{name}: ${profits[-1]:,.0f}"
+        label = f"{name}: {dollars(profits[-1])}"
         axes.step(times, profits, where="post", color=colour, linestyle=line, linewidth=1.5, label=label)
         _draw_hours(axes, schedule)
     if bound is not None:
-        axes.axhline(bound, color=INK, linestyle=":", linewidth=1.2, label=f"bound: ${bound:,.0f}")
+        axes.axhline(bound, color=INK, linestyle=":", linewidth=1.2, label=f"bound: {dollars(bound)}")
     axes.axhline(0, color=PALE, linewidth=0.8, zorder=0)
-    axes.set_ylabel("profit so far ($)")
-    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    axes.set_ylabel("profit so far", fontsize=8)
+    axes.yaxis.set_major_formatter(lambda value, position: dollars(value))
+    axes.tick_params(labelsize=8)
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, frameon=False, ncols=3, loc="outside upper left")
     return figure
 
 

@@ -16,6 +16,7 @@ from makespan.envs.air_mobility.map_picture import (
     FULL_LOADS,
     MapScene,
     clock_of,
+    dollars,
     draw_choice,
     draw_map,
     headline,
@@ -273,10 +274,9 @@ def test_profits(la8):
     assert times.tolist() == [0, 900, 3004, 7200]
     assert profits.tolist() == [0.0, 19.4, 38.8, 38.8]
     figure = draw_profits({"greedy": la8, "stay": la8}, bound=13_448)
-    legend = figure.axes[0].get_legend()
-    assert legend is not None
-    texts = [text.get_text() for text in legend.get_texts()]
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == ["greedy: $5,410", "stay: $5,410", "bound: $13,448"]
+    assert [dollars(amount) for amount in (-8053.2, -0.3, 0.0, 1e6)] == ["−$8,053", "$0", "$0", "$1,000,000"]
 
 
 def test_the_title(la8):
