@@ -209,6 +209,7 @@ def test_rewards_sum_to_the_objective_and_times_to_the_day(options: dict[str, An
             total += outcome.reward
             elapsed += outcome.elapsed
         assert elapsed.tolist() == [43_200.0, 43_200.0]
+        assert SPEC.time_scale == 900  # what discounting counts by
         np.testing.assert_allclose(total * engine.reward_scale(0), engine.objectives(), atol=1.0)
     assert engine.reward_scale(0) == 1e6
 
