@@ -44,6 +44,8 @@ def difference(mine: Rows, yours: Rows) -> str:
     """Mean difference in dollars on the same days, with its interval."""
     bootstrap = Bootstrap([row["instance"] for row in yours])
     found = bootstrap.estimates({"": profits(mine) - profits(yours)})[""]
+    if found.low is None:  # a single day
+        return f"{found.mean:+,.0f}"
     return f"{found.mean:+,.0f} [{found.low:+,.0f}, {found.high:+,.0f}]"
 
 
