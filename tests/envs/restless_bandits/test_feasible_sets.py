@@ -329,3 +329,31 @@ def test_other_programs_for_walks_and_packings_find_the_same_values() -> None:
         weights = rng.normal(0.5, 1.0, 7)
         assert walks.solve_by_program(weights[:6]).value == pytest.approx(best_by_time(walks, weights[:6]), abs=1e-7)
         assert hours.solve_by_program(weights).value == pytest.approx(best_by_assignment(hours, weights), abs=1e-7)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_elements_of_a_kind_stand_in_for_each_other(kind: str) -> None:
+    rng, swapped = np.random.default_rng(11), 0
+    for _ in range(6):
+        feasible = random_set(kind, rng, 6)
+        members = {tuple(row) for row in feasible.enumerate().tolist()}
+        for one, other in combinations(range(6), 2):
+            if feasible.kinds[one] != feasible.kinds[other]:
+                continue
+            order = np.arange(6)
+            order[[one, other]] = other, one
+            swapped += 1
+            assert {tuple(np.array(member)[order].tolist()) for member in members} == members
+    assert swapped > 0 or kind in ("path", "linear")
+
+
+def test_a_good_action_comes_quickly_where_the_best_takes_long() -> None:
+    rng = np.random.default_rng(12)
+    walks = draw_instance(Size("path", 60), 0).feasible
+    weights = rng.uniform(0.0, 1.0, 60)
+    action = walks.quick(weights)
+    walks.check(action)
+    assert isinstance(walks, Walks)
+    assert action @ weights > 0.9 * (walks.search(weights, 20) @ weights)
+    small = draw_instance(Size("capacity", 20), 0).feasible
+    assert small.quick(weights[:20]) @ weights[:20] == pytest.approx(small.solve(weights[:20]).value)
