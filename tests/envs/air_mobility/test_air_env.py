@@ -97,7 +97,8 @@ def test_the_end_of_an_episode_tells_profit_and_metrics():
     assert json.loads(json.dumps(info["metrics"], allow_nan=False))["finished"]
     assert info["objective"] == round(info["metrics"]["profit_usd"] * 1e6)
     assert total * info["reward_scale"] == pytest.approx(info["objective"], abs=1.0)
-    assert env.unwrapped.metadata["objective"] == {"name": "profit", "unit": "micro-dollars", "sense": "max"}
+    named = {"name": "profit", "unit": "micro-dollars", "sense": "max", "shown_unit": "$", "shown_divisor": 1_000_000}
+    assert env.unwrapped.metadata["objective"] == named
 
 
 def test_an_illegal_action_ends_below_every_legal_day():
