@@ -95,13 +95,21 @@ def _play(player: Callable[[Plan, Store, Progress], list[Rows]], plan: Plan, sto
 def _progress(plan: Plan) -> Iterator[Progress]:
     """A bar on the terminal for whatever takes more than a moment; nothing where the output is a file."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda agent, cases: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *times)
     # Drawing takes CPU time, which anytime play counts.
     bar = Progress(*columns, console=console, transient=True, refresh_per_second=1 if plan.budgets else 10)
     total = len(plan.variants) * (len(plan.agents) + (plan.hindsight > 0)) * len(plan.cases)
@@ -112,7 +120,8 @@ def _progress(plan: Plan) -> Iterator[Progress]:
     def advance(agent: str, cases: int) -> None:
         nonlocal running
         bar.update(task, advance=cases, description=agent)
-        if not running and time.perf_counter() - began > _SILENT_SECONDS:
+        # Whoever has done nothing yet begins something long.
+        if not running and (cases == 0 or time.perf_counter() - began > _SILENT_SECONDS):
             bar.start()
             running = True
 

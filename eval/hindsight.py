@@ -36,7 +36,7 @@ def evaluate_with_hindsight(
     Args:
         plan: what to play, with the request's `hindsight`, wall seconds for each world.
         store: takes the rows as they come; the worlds' optima go to the file `hindsight.json` of its folder.
-        progress: is told of every batch and of every world.
+        progress: is told of every batch and of every world, and when the search for one begins: that no world is done.
 
     Returns:
         The rows that `evaluate` returns, each with ``hindsight_objective`` (the best schedule known for its world),
@@ -56,6 +56,7 @@ def evaluate_with_hindsight(
             of_world = rows[number * len(plan.agents) * len(plan.cases) + c :: len(plan.cases)][: len(plan.agents)]
             entry = known.get(number, c, plan.hindsight)
             if entry is None:
+                progress(NAME, 0)
                 entry = _solve(plan, variant, arena, case, of_world, store.folder)
                 known.add({"variant": number, "case": c, **entry})
             for row in of_world:

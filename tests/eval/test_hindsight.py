@@ -164,6 +164,16 @@ def test_without_it_nothing_is_said_of_it():
     assert "above hindsight optimum" not in headings(make_tables(plan, rows)[0])
 
 
+def test_a_search_is_announced_before_it_begins(monkeypatch):
+    told = []
+    solve = module._solve
+    monkeypatch.setattr(module, "_solve", lambda *given: told.append("solve") or solve(*given))
+    evaluate_with_hindsight(
+        plan_of(SHOP, "spt", seeds="0-1"), Store(None), lambda who, cases: told.append((who, cases))
+    )
+    assert told[-12:] == [(module.NAME, 0), "solve", (module.NAME, 1)] * 4
+
+
 def test_worlds_are_solved_once(tmp_path, monkeypatch):
     def played(**options):
         plan = plan_of(**options)
