@@ -17,13 +17,13 @@ def gain_of_level(problem, state, i, j, k):
     return np.float64(problem.gain[clock[INSTANCE], t, j, np.int64(state.now[i, j]), k])
 
 
-@compiled
+@compiled(when_plain=0.0)
 def gain_of_joints(problem, state, i, j, old, new):
     """By how much raising arm j's level raises the expected joint rewards, all else at the levels at hand."""
     r, total = state.clock[i, INSTANCE], 0.0
     for place in range(problem.of_first[r, j], problem.of_first[r, j + 1]):
-        g = problem.of_joint[r, place]
-        least = problem.joint_least[r, g]
+        g = np.int64(problem.of_joint[r, place])
+        least = np.int64(problem.joint_least[r, g])
         more = chance_at_least(problem, state, i, KNOWN, j, new, least)
         more -= chance_at_least(problem, state, i, KNOWN, j, old, least)
         if more != 0.0:
@@ -31,7 +31,7 @@ def gain_of_joints(problem, state, i, j, old, new):
     return total
 
 
-@compiled
+@compiled(when_plain=(0.0, 0.0))
 def joint_shares(problem, state, i, j):
     """Which share of the other arms of arm j's joint rewards are ready now, and which share are acted on."""
     r, count, ready, picked = state.clock[i, INSTANCE], 0, 0, 0
@@ -86,7 +86,7 @@ def coupled(problem, state, i, j):
     return idle, treated, height
 
 
-@compiled
+@compiled(when_plain=0.0)
 def sick_share(problem, state, i, j):
     r = state.clock[i, INSTANCE]
     near = problem.near_first[r, j + 1] - problem.near_first[r, j]

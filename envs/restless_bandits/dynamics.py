@@ -218,15 +218,16 @@ def expected_of_arm(problem, state, i, model, j, k):
     return p * problem.reward[r, j, min(s + 1, states - 1)] + (1.0 - p) * problem.reward[r, j, max(s - 1, 0)]
 
 
-@compiled
+@compiled(when_plain=1.0)
 def chance_of_joint(problem, state, i, model, g, without):
     """Probability that all arms of a joint reward but one (-1: none left out) are ready next, by their levels."""
     r = state.clock[i, INSTANCE]
     chance = 1.0
     for k in range(problem.joint_first[r, g], problem.joint_first[r, g + 1]):
-        j = problem.joint_arm[r, k]
+        j = np.int64(problem.joint_arm[r, k])
         if j != without:
-            chance *= chance_at_least(problem, state, i, model, j, state.level[i, j], problem.joint_least[r, g])
+            level, least = np.int64(state.level[i, j]), np.int64(problem.joint_least[r, g])
+            chance *= chance_at_least(problem, state, i, model, j, level, least)
     return chance
 
 
@@ -235,13 +236,13 @@ def expected_reward(problem, state, i, model):
     """Expected reward of the next states, by the levels at hand."""
     r, total = state.clock[i, INSTANCE], 0.0
     for j in range(problem.dims[r, ARMS]):
-        total += expected_of_arm(problem, state, i, model, j, state.level[i, j])
+        total += expected_of_arm(problem, state, i, model, j, np.int64(state.level[i, j]))
     for g in range(problem.dims[r, JOINTS]):
         total += problem.joint_weight[r, g] * chance_of_joint(problem, state, i, model, g, -1)
     return total
 
 
-@compiled
+@compiled(when_plain=False)
 def all_ready(problem, state, i, g):
     """Whether all arms of a joint reward are in its least state or above."""
     r = state.clock[i, INSTANCE]

@@ -27,7 +27,7 @@ from .record import read_schedule
 from .schedule import BanditSchedule
 from .source import InstanceSource
 from .state import is_running
-from .tables import MOST_EXACT_STOPS, Model, Room, build, cover_of, model_of, most_room, room_of
+from .tables import MOST_EXACT_STOPS, Model, Room, build, cover_of, is_plain, model_of, most_room, room_of
 
 STATUS_NAMES = ("running", "finished", "illegal")
 PLAY = 5
@@ -205,7 +205,7 @@ class BanditEngine(OrderedEngine):
         block = self.block
         view = View(block.floats, block.integers, block.bytes, self.layout.offsets, arrays["memo"])
         self._tables = build(self._models, self.options, shape) if known is None else known[1]
-        self.problem, self.state, self.view = Pack(self._tables), Pack(state), Pack(view)
+        self.problem, self.state, self.view = self._packed(), Pack(state), Pack(view)
         self.chosen = np.zeros(num_copies, dtype=np.int64)
         self._bits = np.zeros((num_copies, shape.elements), dtype=np.int8)
         self._prepare_orders(lambda order: Orders(order, self.seeds, self.chosen, self._bits))
@@ -240,8 +240,14 @@ class BanditEngine(OrderedEngine):
         if len(self._tables.dims) < len(self.source.instances):
             self._models = [*self._models, *map(self._model, self.source.instances[len(self._models) :])]
             self._tables = build(self._models, self.options, self.room)
-            self.problem = Pack(self._tables)
+            self.problem = self._packed()
+            self._code = None  # of the packs so far, which may have been plain
         self.chosen[copies] = chosen  # the orders read it
+
+    def _packed(self) -> Pack:
+        """The tables for compiled code, which leaves out what none of the instances needs."""
+        plain = self.options.min_visits == 0 and all(is_plain(one.played) for one in self._models if one is not None)
+        return Pack(self._tables, plain)
 
     def room_of(self, instance: BanditInstance) -> tuple[int, ...]:  # type: ignore[override]
         return room_of(model_of(instance, self.options).played)

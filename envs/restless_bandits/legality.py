@@ -132,7 +132,7 @@ def may_stop(problem, state, i):
     return True
 
 
-@compiled
+@compiled(when_plain=True)
 def is_member(problem, state, i):
     """Whether the elements picked are one of the listed actions."""
     r, found = state.clock[i, INSTANCE], False
@@ -163,7 +163,7 @@ def picked_bits(problem, state, i):
     return bits
 
 
-@compiled
+@compiled(when_plain=None)
 def mark_listed(problem, state, i):
     r = state.clock[i, INSTANCE]
     bits, able = picked_bits(problem, state, i), np.int64(0)
@@ -186,7 +186,7 @@ def mark_slots(problem, state, i):
                     state.can[i, e] = 0
 
 
-@compiled
+@compiled(when_plain=None)
 def mark_distinct(problem, state, i):
     """Try the visits of each arm beside those of the arms picked; arms free in the same slots are alike."""
     r = state.clock[i, INSTANCE]
@@ -210,7 +210,7 @@ def mark_distinct(problem, state, i):
                 state.can[i, e] = 0
 
 
-@compiled
+@compiled(when_plain=False)
 def visit(problem, state, i, arm, trial):
     """Give an arm one visit more by a worker who does not visit it yet, moving other visits if need be.
 
@@ -403,7 +403,7 @@ def is_due(cover, part):
     return (cover == UNDECIDED) | (cover == part)
 
 
-@compiled
+@compiled(when_plain=None)
 def mark_forced(problem, state, i):
     """Where no epoch is to spare a part of the cover must be visited now: the needy arms of one, then whatever fits."""
     clock = state.clock[i]

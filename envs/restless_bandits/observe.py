@@ -232,17 +232,18 @@ def write_touched(problem, state, view, i, e):
                 write_use(problem, state, view, i, x)
     joints, infects = problem.dims[r, JOINTS] > 0, problem.dims[r, INFECTS] == 1
     for k in range(problem.hit_first[r, e], problem.hit_first[r, e + 1]):
-        j = problem.hit_arm[r, k]
+        j = np.int64(problem.hit_arm[r, k])
         write_slots_of(problem, state, view, i, j)
         if infects:  # slots of arms that j suffers by tell what picking j brings
             for place in range(problem.near_first[r, j], problem.near_first[r, j + 1]):
-                write_slots_of(problem, state, view, i, problem.near[r, place])
+                write_slots_of(problem, state, view, i, np.int64(problem.near[r, place]))
         if joints:
             for place in range(problem.of_first[r, j], problem.of_first[r, j + 1]):
                 g = problem.of_joint[r, place]
                 for other in range(problem.joint_first[r, g], problem.joint_first[r, g + 1]):
-                    if problem.joint_arm[r, other] != j:
-                        write_slots_of(problem, state, view, i, problem.joint_arm[r, other])
+                    arm = np.int64(problem.joint_arm[r, other])
+                    if arm != j:
+                        write_slots_of(problem, state, view, i, arm)
 
 
 @compiled
@@ -250,8 +251,9 @@ def write_slots_of(problem, state, view, i, j):
     """The slots of elements that act on arm j."""
     r = state.clock[i, INSTANCE]
     for k in range(problem.part_first[r, j], problem.part_first[r, j + 1]):
-        if state.picked[i, problem.part[r, k]] == 0:
-            write_slot(problem, state, view, i, problem.part[r, k])
+        e = np.int64(problem.part[r, k])
+        if state.picked[i, e] == 0:
+            write_slot(problem, state, view, i, e)
 
 
 @compiled
@@ -304,7 +306,7 @@ def write_slot(problem, state, view, i, e):
         write_coupling(problem, state, view, i, e, first, end, each)
 
 
-@compiled
+@compiled(when_plain=None)
 def write_coupling(problem, state, view, i, e, first, end, each):
     """What an element's arms have to do with others, and how often they must be visited yet."""
     r = state.clock[i, INSTANCE]
@@ -433,7 +435,7 @@ def write_nodes(problem, state, view, i):
         floats[row + 3] = share((problem.hit_first[r, e + 1] - problem.hit_first[r, e]) / 8.0)
     if last >= 0 and view.memo[i, MEMO_NODES] == clock[STEPS] - 1:
         for k in range(problem.hit_first[r, last], problem.hit_first[r, last + 1]):
-            write_arm(problem, state, view, i, problem.hit_arm[r, k])
+            write_arm(problem, state, view, i, np.int64(problem.hit_arm[r, k]))
     elif view.memo[i, MEMO_NODES] != clock[STEPS]:
         for j in range(dims[ARMS]):
             write_arm(problem, state, view, i, j)

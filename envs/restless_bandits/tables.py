@@ -96,6 +96,15 @@ def kind_of(feasible: FeasibleSet) -> int:
     )
 
 
+PLAIN_KINDS = (d.PLAIN, d.PACKING, d.CAPACITY, d.VISITS)
+
+
+def is_plain(instance: BanditInstance) -> bool:
+    """Whether compiled code needs neither what couples arms nor walks, lists and distinct workers, see `Pack`."""
+    separable = instance.up is not None and not instance.joint and instance.contagion is None
+    return separable and kind_of(instance.feasible) in PLAIN_KINDS
+
+
 def room_of(instance: BanditInstance) -> Room:
     """What an instance needs."""
     feasible, arms, size = instance.feasible, instance.num_arms, instance.num_elements

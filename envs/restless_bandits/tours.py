@@ -14,7 +14,7 @@ FAR = 30_000
 _MOST_ROUNDS = 50
 
 
-@compiled
+@compiled(when_plain=None)
 def clear_tour(problem, state, i):
     """No stops yet: state.stop holds their number, then the stops in the order of the tour, then in that of picking."""
     state.stop[i, 0] = 0
@@ -52,7 +52,7 @@ def insertion(problem, state, i, j):
     return total + least, place
 
 
-@compiled
+@compiled(when_plain=None)
 def add_stop(problem, state, i, j):
     """Make j a stop of the tour."""
     r = state.clock[i, INSTANCE]
@@ -179,7 +179,7 @@ def _improve(hops, depot, stop):
             return
 
 
-@compiled
+@compiled(when_plain=None)
 def mark_walks(problem, state, i):
     """Write which elements fit the walk beside those picked, and how long a walk with each is."""
     r = state.clock[i, INSTANCE]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from makespan.envs.core.errors import UserError
@@ -10,7 +12,7 @@ from makespan.envs.restless_bandits.engine import BanditEngine
 from makespan.envs.restless_bandits.env import make_engine
 from makespan.envs.restless_bandits.feasible import InfeasibleActionError, LinearSet
 from makespan.envs.restless_bandits.generator import FAMILIES, Size, draw_instance
-from makespan.envs.restless_bandits.instance import BanditInstance
+from makespan.envs.restless_bandits.instance import BanditInstance, Joint
 from makespan.envs.restless_bandits.known_cases import NAMES, known_case
 from makespan.envs.restless_bandits.validity import uniform as plain_uniform
 from makespan.envs.restless_bandits.validity import validate
@@ -207,7 +209,6 @@ def test_relabelling_arms_permutes_everything() -> None:
     instance = draw_instance(Size("corridor", 12), 3)
     order = np.random.default_rng(7).permutation(12)
     place = np.argsort(order)
-    from dataclasses import replace
 
     other = replace(
         instance,
@@ -425,3 +426,21 @@ def test_training_instances_are_of_the_families_at_hand() -> None:
         "random:size=capacity-j20+path-j20"
     )
     assert isinstance(BanditInstance.from_dict(known_case("k3").to_dict()), BanditInstance)
+
+
+def test_an_instance_that_is_coupled_may_follow_one_that_is_not() -> None:
+    """Compiled code for plain instances leaves out what couples arms; another instance brings the whole."""
+    alone = replace(known_case("k2a"), name="joined", joint=(Joint((0,), 2.0, 3),))
+    engine, whole = make_engine(1, instance="k2a"), make_engine(1, instance=alone)
+    engine.reset([5])
+    engine.step([0])
+    assert "plain" in engine.problem._numba_type.name
+    assert "plain" not in whole.problem._numba_type.name
+    engine.reset([7], instances=[alone])
+    whole.reset([7])
+    while whole.is_running().any():
+        action = 0 if whole.masks[0, 0] else 4
+        assert np.array_equal(engine.block.memory, whole.block.memory)
+        engine.step([action])
+        whole.step([action])
+    assert engine.objectives() == whole.objectives() > 0
