@@ -141,7 +141,7 @@ class Sequoia(IndexProgram):
         program = EmbeddedProgram(net, self.inputs, self._tighten)
         effort.unstable += program.unstable
         try:
-            found = program.solve(self._solve, self._seconds)
+            found = program.solve(self._solve, self._seconds, self._point(start))
             action = self.model.checked(found.values)
         except NoSolutionError:
             effort.failed += 1
@@ -154,6 +154,13 @@ class Sequoia(IndexProgram):
             effort.gap += max(found.bound - reached, 0.0)
             self.remark = self._failure_remark()
         return start if value >= reached else action
+
+    def _point(self, action: Action) -> NDArray[np.float64] | None:
+        """An action as a point of the inputs' rows, where the set can say so."""
+        point, pairs = self.instance.feasible.point(action), self.outlook.pairs
+        if point is None or self.instance.effect is not None:
+            return None
+        return np.concatenate([point, action[pairs[:, 0]] * action[pairs[:, 1]]])
 
     def _failure_remark(self) -> str:
         effort = self.effort

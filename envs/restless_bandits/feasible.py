@@ -133,6 +133,10 @@ class FeasibleSet(ABC):
         """
         return self.maximise(weights)
 
+    def point(self, action: Action) -> NDArray[np.float64] | None:
+        """An action as a point of `rows` to begin a program with; None where that saves no time."""
+        return None
+
     @cached_property
     def kinds(self) -> NDArray[np.int64]:
         """int64 [N]: elements of equal kind may stand in for each other in any action; numbered from 0."""

@@ -270,7 +270,7 @@ class Walks(FeasibleSet):
     def solve_by_program(self, weights: ArrayLike, seconds: float = FREE) -> Best:
         worth = self.check_weights(weights)
         start = None if self.size <= _MOST_BY_PROGRAM else self.search(worth)
-        point = None if start is None else self._point(start)
+        point = None if start is None else self.point(start)
         try:
             found = self.verified(worth, solve_program(self.linear_rows, worth, seconds, point))
         except NoSolutionError:
@@ -284,7 +284,7 @@ class Walks(FeasibleSet):
         assert found is not None
         return found
 
-    def _point(self, action: Action) -> NDArray[np.float64]:
+    def point(self, action: Action) -> NDArray[np.float64]:
         """An action's walk as a point of the rows."""
         rows = self.linear_rows
         point = np.zeros(rows.num_columns)

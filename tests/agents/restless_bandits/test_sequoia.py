@@ -94,6 +94,18 @@ def test_local_search_ends_where_no_feasible_change_is_better(family: str) -> No
         assert values[near].max() == pytest.approx(policy.climber.value(net, action), rel=1e-6)
 
 
+def test_a_walk_that_is_known_outlives_a_solver_without_time() -> None:
+    instance = draw_instance(Size("path", 20), 1)
+    policy, rng = Sequoia(instance, trained_weights(4), "milp", seconds=1e-3), np.random.default_rng(4)
+    states = rng.integers(0, 4, 20)
+    net = policy.network(3, states)
+    known = policy.climber.climb(net, policy.start(3, states))
+    action = policy.decide(3, states, rng)
+    assert policy.effort.failed == policy.failures == 0
+    assert policy.effort.solved == 1
+    assert policy.climber.value(net, action) >= policy.climber.value(net, known)
+
+
 def test_walks_of_many_stops_are_searched_and_not_programmed() -> None:
     instance = draw_instance(Size("path", 60), 0)
     policy, rng = Sequoia(instance, trained_weights(3)), np.random.default_rng(3)
