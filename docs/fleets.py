@@ -24,12 +24,15 @@ _DOLLAR = 1e6  # micro-dollars
 
 
 def read(folders: list[Path]) -> Rows:
-    """Rows of evaluations, one after the other; instances are named with the values of swept options."""
+    """Rows of evaluations by seed, of a day that several played the first; instances are named with swept options."""
     rows = [row for folder in folders for row in json.loads((folder / "results.json").read_text(encoding="utf-8"))]
     swept = [name for name in rows[0]["env_options"] if len({row["env_options"][name] for row in rows}) > 1]
     for row in rows:
         row["instance"] += "".join(f", {name} {row['env_options'][name]}" for name in swept)
-    return rows
+    first: dict[tuple[str, str, int], dict[str, Any]] = {}
+    for row in rows:
+        first.setdefault((row["agent"], row["instance"], row["seed"]), row)
+    return sorted(first.values(), key=lambda row: row["seed"])
 
 
 def profits(rows: Rows) -> np.ndarray[Any, Any]:
@@ -42,6 +45,8 @@ def mean(rows: Rows, name: str) -> float:
 
 def difference(mine: Rows, yours: Rows) -> str:
     """Mean difference in dollars on the same days, with its interval."""
+    if [row["seed"] for row in mine] != [row["seed"] for row in yours]:
+        raise SystemExit(f"{mine[0]['agent']} and {yours[0]['agent']} played different days of {mine[0]['instance']}")
     bootstrap = Bootstrap([row["instance"] for row in yours])
     found = bootstrap.estimates({"": profits(mine) - profits(yours)})[""]
     if found.low is None:  # a single day
