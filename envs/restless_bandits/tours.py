@@ -128,7 +128,7 @@ def _path_to(problem, state, i, subset, j):
     if subset == 0:
         return np.int64(hops[problem.dims[r, DEPOT], j])
     least = np.int64(2**40)
-    for u in range(state.stop[i, 0]):
+    for u in range(np.int64(state.stop[i, 0])):
         if (subset >> u) & 1 == 1:
             least = min(least, np.int64(state.best[i, subset, u]) + np.int64(hops[_picked_at(state, i, u), j]))
     return least
@@ -201,7 +201,7 @@ def mark_walks(problem, state, i):
             u = stop[k]
             if np.int64(hops[depot, j]) + np.int64(hops[j, u]) + np.int64(hops[u, depot]) > length:
                 fits = False
-        if fits and is_exact(state, i, stop[0]):
+        if fits and is_exact(state, i, np.int64(stop[0])):
             fits = _fits_exactly(problem, state, i, j, length)
         else:
             fits = False
