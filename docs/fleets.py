@@ -4,13 +4,15 @@
 marks of that name: a row per instance, a column per agent, each with the mean profit of a day and the mean difference
 to the reference on the same days. With ``--days`` a block of rows for each instance instead: profit, difference, what
 is closed of the way from a random dispatcher to the bound, shares of the best day known in hindsight and of the bound
-(where the evaluation looked for them, ``--hindsight``), and what the days were like.
+(where the evaluation looked for them, ``--hindsight``), and what the days were like. With ``--by-seed`` runs that
+differ by the number at the end of their name share a column.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +49,12 @@ def difference(mine: Rows, yours: Rows) -> str:
     """Mean difference in dollars on the same days, with its interval."""
     if [row["seed"] for row in mine] != [row["seed"] for row in yours]:
         raise SystemExit(f"{mine[0]['agent']} and {yours[0]['agent']} played different days of {mine[0]['instance']}")
-    bootstrap = Bootstrap([row["instance"] for row in yours])
-    found = bootstrap.estimates({"": profits(mine) - profits(yours)})[""]
+    return interval(profits(mine) - profits(yours), yours)
+
+
+def interval(differences: np.ndarray[Any, Any], rows: Rows) -> str:
+    """Mean of a difference in dollars on the days of some rows, with its interval."""
+    found = Bootstrap([row["instance"] for row in rows]).estimates({"": differences})[""]
     if found.low is None:  # a single day
         return f"{found.mean:+,.0f}"
     return f"{found.mean:+,.0f} [{found.low:+,.0f}, {found.high:+,.0f}]"
@@ -56,6 +62,30 @@ def difference(mine: Rows, yours: Rows) -> str:
 
 def chosen(rows: Rows, agent: str, instance: str) -> Rows:
     return [row for row in rows if row["agent"] == agent and row["instance"] == instance]
+
+
+def seeds(rows: Rows, reference: str, agents: list[str], instances: list[str]) -> str:
+    """A row per instance, a column per agent; runs that differ by a number at the end of their name are one agent."""
+    groups: dict[str, list[str]] = {}
+    for agent in agents:
+        groups.setdefault(re.sub(r"-\d+$", "", agent), []).append(agent)
+    lines = [f"| | {' | '.join(f'`{group}`' for group in groups)} |", "| --- |" + " ---: |" * len(groups)]
+    for instance in instances:
+        yours, cells = chosen(rows, reference, instance), []
+        for members in groups.values():
+            each = [chosen(rows, agent, instance) for agent in members]
+            played = np.array([profits(mine) for mine in each])
+            told = "" if members == [reference] else f"; {interval(played.mean(axis=0) - profits(yours), yours)}"
+            spread = f" ({', '.join(f'{profit:,.0f}' for profit in played.mean(axis=1))})" if len(members) > 1 else ""
+            cells.append(f"{played.mean():,.0f}{spread}{told}")
+        lines.append(f"| {instance} | {' | '.join(cells)} |")
+    days = len(chosen(rows, reference, instances[0]))
+    lines += [
+        "",
+        f"Mean profit of a day in dollars over the seeds (and of each); mean difference to `{reference}` on the same "
+        f"{days} days, with 95 % bootstrap intervals over days.",
+    ]
+    return "\n".join(lines)
 
 
 def networks(rows: Rows, reference: str, agents: list[str], instances: list[str]) -> str:
@@ -138,11 +168,12 @@ def main() -> None:
     parser.add_argument("--instances", default="")
     parser.add_argument("--reference", default="lookahead-greedy")
     parser.add_argument("--days", action="store_true")
+    parser.add_argument("--by-seed", action="store_true")
     given = parser.parse_args()
     rows = read(given.folders)
     agents = [name for name in given.agents.split(",") if name] or list(dict.fromkeys(row["agent"] for row in rows))
     instances = [n for n in given.instances.split(",") if n] or list(dict.fromkeys(row["instance"] for row in rows))
-    make = days if given.days else networks
+    make = days if given.days else seeds if given.by_seed else networks
     rewrite(given.page, given.table, make(rows, given.reference, agents, instances))
 
 
