@@ -40,6 +40,7 @@ from ...envs.air_mobility.state import (
     START_AT,
     VERTIPORTS,
 )
+from ...envs.air_mobility.world import MAX_DELAY
 from ...envs.core.compile import compiled
 
 BIN = 300
@@ -98,11 +99,11 @@ def no_traffic(instance: AirInstance, decisions: int) -> Traffic:
         decisions: of the fleet at most.
     """
     n, horizon, corridors = instance.num_vertiports, instance.horizon, instance.corridors
-    # Entries into a corridor lie apart, from the first that is possible to the last.
-    latest = horizon + instance.patience_corridor + DELAY_SLOT
     room = decisions
-    if instance.separation > 0:
-        room = min(decisions, corridors * (latest // instance.separation + 2))
+    if instance.separation > 0:  # entries into a corridor lie apart, and none is later than the horizon by more
+        room = min(
+            decisions, corridors * ((horizon + max(MAX_DELAY, instance.patience_corridor)) // instance.separation + 2)
+        )
     second = (n, horizon + 1)
     return Traffic(
         np.zeros(n * n, dtype=np.int64),

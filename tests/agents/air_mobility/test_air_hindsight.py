@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from makespan.agents.air_mobility.clairvoyant import tight_bound
 from makespan.agents.air_mobility.hindsight import BEST, COPIES, CURRENT, DaySearch, air_hindsight
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
@@ -92,6 +93,15 @@ def test_a_search_begins_with_the_given_day_and_never_falls_below_it():
     assert search.best > episode.objective
 
 
+@pytest.mark.slow
+def test_a_whole_day_stays_below_its_bound():
+    (instance,) = resolve("la8-low")
+    engine, search = _search(instance)
+    search.run(tries=1500)
+    assert validate(engine.schedule(BEST)) == []
+    assert 2_300 < search.best / 1e6 <= tight_bound(instance, world.realise(instance, 0), rounds=1)
+
+
 def test_a_key_and_a_number_of_tries_say_what_is_found():
     (instance,) = resolve("la8-low")
     found = []
@@ -107,7 +117,12 @@ def test_a_key_and_a_number_of_tries_say_what_is_found():
 
 @pytest.mark.parametrize(
     "options",
-    [{"taper": True}, {"refill": True}, {"tariff": "peak", "lost_cost": 5.0, "wait_cost": 1.0, "home": True}],
+    [
+        {"taper": True},
+        {"refill": True},
+        {"tariff": "peak", "lost_cost": 5.0, "wait_cost": 1.0},
+        pytest.param({"home": True}, marks=pytest.mark.slow),  # homing is compiled apart
+    ],
     ids=str,
 )
 def test_days_under_options_are_improved_and_valid(options):
