@@ -41,7 +41,7 @@ class Arguments:
 
     families: tuple[str, ...] = ("corridor", "zones", "contagion")
     arms: int = 6
-    instances: int = 6
+    instances: int = 3
     out: Path = HERE / "results" / "bandit_headroom.json"
 
 
