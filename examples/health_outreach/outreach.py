@@ -10,7 +10,8 @@ cause*, *persuadable*, *self-motivated*, which pay 0, 0.5 and 1. The states, the
 beneficiaries and the probabilities below are those of the ARMMAN domain of Killian, Xu, Biswas and Tambe, "Restless and
 Uncertain: Robust Policies for Restless Bandits via Deep Multi-Agent Reinforcement Learning", UAI 2022 (arXiv
 2107.01689), as its public code states them (github.com/killian-34/RobustRMAB, robust_rmab/environments/
-bandit_env_robust.py); the states are those of Biswas, Aggarwal, Varakantham and Tambe, IJCAI 2021 (arXiv 2105.07965).
+bandit_env_robust.py, class ARMMANRobustEnv: ranges for the persuadable, nominal values for the others). The states come
+from Biswas, Aggarwal, Varakantham and Tambe, IJCAI 2021 (arXiv 2105.07965).
 
 Synthetic: the beneficiaries. Each one's own probabilities are drawn evenly from the published ranges; how many there
 are, how long a visit takes, and how many workers there are for how many hours is made up.
@@ -129,7 +130,7 @@ def left_out(instance: BanditInstance, seeds: int) -> list[str]:
 def estimated(instance: BanditInstance, seeds: int) -> list[str]:
     """A table of returns where planners know estimated probabilities."""
     lines = [
-        f"| observed transitions | {' | '.join(f'`{name}`' for name in PLANNERS)} |",
+        f"| observed from each state | {' | '.join(f'`{name}`' for name in PLANNERS)} |",
         "| --- " + "| ---: " * len(PLANNERS) + "|",
     ]
     for observed in OBSERVED:
