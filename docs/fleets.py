@@ -112,6 +112,11 @@ def share(parts: np.ndarray[Any, Any], wholes: np.ndarray[Any, Any] | None) -> s
     return "–" if wholes is None else f"{100 * parts.mean() / wholes.mean():.0f} %"
 
 
+def milliseconds(seconds: float) -> str:
+    """Two digits, and all those before the point."""
+    return f"{1e3 * seconds:.0f} ms" if seconds >= 0.01 else f"{1e3 * seconds:.2g} ms"
+
+
 def known(rows: Rows, name: str) -> np.ndarray[Any, Any] | None:
     """A figure of each day in dollars; None where a day lacks it."""
     values = [row.get(name) for row in rows]
@@ -148,7 +153,7 @@ def days(rows: Rows, reference: str, agents: list[str], instances: list[str]) ->
             lines.append(
                 f"| {instance}, `{agent}` | {profit.mean():,.0f} | {told} | {closed} | {share(profit, best)} "
                 f"| {share(profit, bound)} | {served:.0f} % | {empty:.0f} % | {mean(mine, 'energy_kwh') / 1e3:.1f} "
-                f"| {1e3 * seconds:.2g} ms |"
+                f"| {milliseconds(seconds)} |"
             )
     counts = {len(chosen(rows, reference, instance)) for instance in instances}
     lines += [
