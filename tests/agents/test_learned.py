@@ -128,6 +128,7 @@ UNSEEN = {
     "makespan/SocDag-v0": "mix-test-00,mix-test-01",
     "makespan/StaticDag-v0": "random:tasks=40:count=8:seed=77",
     "makespan/AirMobility-v0": "random:size=6x12:count=4:seed=77",
+    "makespan/RestlessBandits-v0": "random:size=contagion-j20:count=4:seed=77",
 }
 AS_AT_RANDOM = {"soc_deepsocs"}
 """It orders tasks where no order counts: its card and docs/soc_results.md say so."""
