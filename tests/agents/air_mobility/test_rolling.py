@@ -42,7 +42,7 @@ def _later_changed(day: AirDay, since: int) -> AirDay:
     return replace(day, arrivals=arrivals, delay=delay, closures=closures)
 
 
-@pytest.mark.parametrize("text", (*AGENTS, "lp-value"))
+@pytest.mark.parametrize("text", [*AGENTS, "lp-value"])
 def test_nothing_that_is_hidden_moves_a_plan(text: str):
     since, compared = 2400, 0
     for seed in range(4):
