@@ -160,7 +160,8 @@ class Sequoia(IndexProgram):
         point, pairs = self.instance.feasible.point(action), self.outlook.pairs
         if point is None or self.instance.effect is not None:
             return None
-        return np.concatenate([point, action[pairs[:, 0]] * action[pairs[:, 1]]])
+        both = (action[pairs[:, 0]] * action[pairs[:, 1]]).astype(np.float64)
+        return np.concatenate([point, both])
 
     def _failure_remark(self) -> str:
         effort = self.effort

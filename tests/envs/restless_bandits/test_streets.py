@@ -98,6 +98,7 @@ def test_streets_are_read(streets, tmp_path) -> None:
     assert (read.edges, read.lengths, read.unit) == (((0, 1), (0, 3), (3, 1), (1, 2)), (4, 3, 9, 2), "minutes")
     (tmp_path / "places.csv").write_text(PLACES)
     instance = patrol(read, "yard", 14, seed=2, places=read_places(tmp_path / "places.csv", read))
+    assert isinstance(instance.feasible, Walks)
     assert instance.feasible.tour([0, 1, 0, 0]) == [3, 0, 1, 0, 3]  # 14 minutes, the street itself takes 18
     assert instance.feasible.violations([0, 0, 1, 0]) == [
         "arm 2 is 9 minutes from the depot 3, so no closed walk of at most 14 minutes visits it"
@@ -106,11 +107,14 @@ def test_streets_are_read(streets, tmp_path) -> None:
     assert instance.reward[2].tolist() == pytest.approx([0, 5 / 3, 10 / 3, 5])
     assert instance.up is not None
     assert instance.up[1:, 1].tolist() == [0.9, 0.75, 1.0]
-    assert instance.up[0, 1] == patrol(read, "yard", 14, seed=2).up[0, 1]  # drawn: the file does not say it
+    drawn = patrol(read, "yard", 14, seed=2).up  # what the file does not say
+    assert drawn is not None
+    assert instance.up[0, 1] == drawn[0, 1]
     assert instance.positions is not None
     assert instance.positions[0].tolist() == [1.0, 0.0]
     plain = _written(tmp_path, "from,to\nb,a\n")
     (hops,) = resolve(f"{plain}:depot=a:length=2")
+    assert isinstance(hops.feasible, Walks)
     assert hops.feasible.lengths is None
     assert hops.feasible.contains([1, 1])
 
