@@ -117,12 +117,11 @@ class PolicyAgent(Agent):
 def _next_element(waiting: list[int], legal: NDArray[np.int8]) -> int:
     """The next element that may join, else STOP, else, where some arm must be visited first, the lowest that may.
 
-    An epoch in which arms must be visited (`min_visits`) is the only one in which an element of a feasible action may
-    not join.
+    Where arms must be visited (`min_visits`), an element of a feasible action may have to wait until they have joined.
     """
-    while waiting:
-        element = waiting.pop(0)
+    for element in waiting:
         if legal[element]:
+            waiting.remove(element)
             return element
     stop = len(legal) - 1
     return stop if legal[stop] else int(np.argmax(legal))

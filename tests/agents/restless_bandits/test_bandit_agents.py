@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
+from makespan.agents.restless_bandits.agent import _next_element
 from makespan.agents.restless_bandits.model import KnownModel
 from makespan.envs.core.errors import UserError
 from makespan.envs.restless_bandits.known_cases import known_case
@@ -69,6 +70,12 @@ def test_visits_that_must_be_kept_are() -> None:
     cases = [Case(known_case("k2a"), seed) for seed in range(2)]
     for episode in play(arena, make_agent("index-milp", arena.setting), cases):
         assert episode.metrics["finished"]
+
+
+def test_what_is_decided_waits_for_arms_that_must_join_first() -> None:
+    waiting = [0, 2]
+    legal = np.array([[0, 1, 0, 0], [0, 0, 1, 0], [1, 0, 0, 1], [0, 0, 0, 1]], dtype=np.int8)
+    assert [_next_element(waiting, row) for row in legal] == [1, 2, 0, 3]
 
 
 def test_a_solver_that_finds_nothing_is_counted_and_something_is_played() -> None:
