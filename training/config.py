@@ -57,9 +57,10 @@ class TrainConfig:
             "mapper-order", the order in which memory mapping's mapper places storages, and "dag-order", a list
             scheduler of static DAGs, train as "scorer" does; their `instances` are needed, and their decisions are
             whole mappings and plans.
-            "sequoia" (``sequoia:index=0`` without the Lagrangian index to stand on), a Q-network of restless bandits'
-            whole actions, for which `imitate_share` (of the budget that the fit to simulated returns takes), `replay`,
-            `batch`, `learning_rate`, `gamma`, `gradient_norm` and those on budget, validation and saving count.
+            "sequoia" (``sequoia:index=0`` without the Lagrangian index to stand on, ``sequoia:search=sampled`` or
+            ``iterative`` as the paper's DQNs choose), a Q-network of restless bandits' whole actions, for which
+            `imitate_share` (of the budget that the fit to simulated returns takes), `replay`, `batch`,
+            `learning_rate`, `gamma`, `gradient_norm` and those on budget, validation and saving count.
             "tree", a decision tree that imitates (`imitate` is needed), and "das", a tree that says which of two rules
             decides, for which the options ``tree_*``, ``das_*``, `label_worlds`, `imitate_temperature` and those on
             budget, validation and saving count.
@@ -182,8 +183,10 @@ class TrainConfig:
         if self.algorithm is not None and self.algorithm not in ALGORITHMS:
             raise UnknownNameError("algorithm", self.algorithm, ALGORITHMS)
         if self.kind == "sequoia":
-            if name.options.keys() - {"index"} or name.options.get("index", 1) not in (0, 1):
-                raise FieldError("option agent", self.agent, "'sequoia' or 'sequoia:index=0'")
+            wrong = name.options.keys() - {"index", "search"} or name.options.get("index", 1) not in (0, 1)
+            if wrong or name.options.get("search", "local") not in ("local", "sampled", "iterative"):
+                expected = "'sequoia', with index=0 and search=sampled or iterative if you like"
+                raise FieldError("option agent", self.agent, expected)
             if self.imitate is not None or self.foresight is not None:
                 raise FieldError("option agent", self.agent, "another with imitate or foresight")
         elif name.options and (self.kind not in _NETWORKS or name.options.keys() & {"kind", "width", "layers"}):

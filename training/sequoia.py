@@ -52,15 +52,14 @@ class Course:
     """One instance to train on, and an episode of it that goes on.
 
     Attributes:
-        policy: chooses by the network's weights, by local search.
+        policy: chooses by the network's weights.
         usual: float64 [H + 1], mean return to go of the index policy beyond its action's gains, over the unit.
     """
 
-    def __init__(self, instance: BanditInstance, index: bool) -> None:
+    def __init__(self, instance: BanditInstance, search: str, index: bool) -> None:
         self.instance = instance
-        self.policy = Sequoia(instance, None, "local", index=index)
-        self.simulation = Simulation.of(instance)
-        self._index = index
+        self.policy = Sequoia(instance, None, search, index=index)
+        self.simulation = Simulation.of(instance) if index else None
         self.epoch = instance.horizon
         self.states = np.zeros(instance.num_arms, dtype=np.int64)
         self._chance = np.cumsum(instance.start, axis=1)
@@ -96,7 +95,7 @@ class Course:
         given = (levels[:, :, None] == np.arange(1, instance.num_levels)).reshape(len(actions), -1)
         worth = policy.worth(self.epoch, self.states)
         gains = (worth - worth[:, :1])[:, 1:].ravel() / self.unit
-        offset = self.usual[self.epoch] + (given @ gains if self._index else np.zeros(len(actions)))
+        offset = self.usual[self.epoch] + given @ gains
         return Sample(
             policy.outlook.arms(self.epoch, self.states),
             policy.outlook.general(self.epoch, self.states),
@@ -113,7 +112,7 @@ class Course:
                 epoch, action = self.epoch, self.index_action()
                 worth = self.policy.worth(epoch, self.states)
                 levels = self.policy.model.levels(action[None])[0]
-                gained[epoch] += self._index * float((worth[arms, levels] - worth[:, 0]).sum()) / self.unit
+                gained[epoch] += float((worth[arms, levels] - worth[:, 0]).sum()) / self.unit
                 paid[epoch] += self.move(action, rng)
         return (np.cumsum(paid[::-1])[::-1] - gained) / _EPISODES
 
@@ -127,7 +126,8 @@ class SequoiaRun(Run):
         if self.config.instances is None:
             raise FieldError("option instances", None, "bandits to train on, for example corridor-j20")
         torch.set_num_threads(max(self.config.threads, 1))
-        self._has_index = bool(parse_name(self.config.agent).options.get("index", 1))
+        options = parse_name(self.config.agent).options
+        self._has_index, self._search = bool(options.get("index", 1)), str(options.get("search", "local"))
         self._instances = [one for item in split_list(self.config.instances) for one in resolve(item)]
         rng = np.random.default_rng([self.config.seed, 0])
         self._network = QNetwork(fresh_weights(rng))
@@ -145,7 +145,8 @@ class SequoiaRun(Run):
 
     @property
     def network(self) -> dict[str, Any]:
-        return {**network_card(), **({} if self._has_index else {"index": False})}
+        unusual = {} if self._search == "local" else {"search": self._search}
+        return {**network_card(), **({} if self._has_index else {"index": False}), **unusual}
 
     def weights(self) -> Arrays:
         return cast(Arrays, self._network.arrays())
@@ -155,9 +156,9 @@ class SequoiaRun(Run):
         self._target.take(self._network.arrays())
 
     def player(self) -> Agent:
-        weights, index = self._network.arrays(), self._has_index
+        weights, search, index = self._network.arrays(), self._search, self._has_index
         return PolicyAgent(
-            self.validation.setting, "sequoia", lambda instance: Sequoia(instance, weights, "local", index=index)
+            self.validation.setting, "sequoia", lambda instance: Sequoia(instance, weights, search, index=index)
         )
 
     def is_finite(self) -> bool:
@@ -172,6 +173,7 @@ class SequoiaRun(Run):
             self.validate()
         labelled = Replay(len(self._instances), self.config.replay, _MAX_BYTES)
         replay = Replay(len(self._instances), self.config.replay, _MAX_BYTES)
+        self.progress.phase("learning")
         while self._rounds < self.config.steps:
             books.between_updates()
             self._rounds += 1
@@ -199,14 +201,16 @@ class SequoiaRun(Run):
 
     def _course(self, number: int) -> Course:
         if number not in self._courses:
-            self._courses[number] = Course(self._instances[number], self._has_index)
+            self._courses[number] = Course(self._instances[number], self._search, self._has_index)
         return self._courses[number]
 
     def _behaviour(self, course: Course, greedy: Action, rng: np.random.Generator) -> Action:
-        """The greedy action, or now and then that of the index after some random changes."""
+        """The greedy action, or now and then that of the index after some random changes, without it a random one."""
         epsilon = _EPSILON + _EPSILON_FIRST * np.exp(-self._rounds / _EPSILON_FALL)
         if rng.random() >= epsilon:
             return greedy
+        if not self._has_index:
+            return course.instance.feasible.sample(rng)
         action = course.index_action()
         for _ in range(int(rng.integers(0, 3))):
             action = self._swap(course, action, rng)
@@ -255,7 +259,7 @@ class SequoiaRun(Run):
         if course.epoch >= course.instance.horizon:
             return Transition(sample, reward, None)
         after = policy.decide(course.epoch, course.states, rng)
-        if self._rounds % _AUDIT == 0:
+        if self._search == "local" and self._rounds % _AUDIT == 0:
             after = self._audited(course, after)
         return Transition(sample, reward, course.sample(after[None]))
 

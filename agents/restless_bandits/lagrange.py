@@ -52,6 +52,12 @@ def induce(arms: Separable, price: NDArray[np.float64], discount: float = 1.0) -
     return Induced(gain, passive, value)
 
 
+def immediate_gains(instance: BanditInstance) -> NDArray[np.float64]:
+    """What levels add to an arm's own expected next reward, as if nobody infected it; float64 [H, J, S, K]."""
+    quality = np.einsum("jksn,jn->jsk", instance.transition, instance.reward)
+    return np.broadcast_to(quality - quality[:, :, :1], (instance.horizon, *quality.shape))
+
+
 def lagrangian_gains(instance: BanditInstance, discount: float = 1.0) -> NDArray[np.float64]:
     """The gains of an instance, float64 [H, J, S, K], read-only; kept, since many an agent begins with them.
 

@@ -3,6 +3,7 @@ for worths of arms at levels."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -120,16 +121,19 @@ class KnownModel:
 
     def greedy(self, worth: NDArray[np.float64]) -> Action:
         """The best element that fits joins the action, again and again, while it adds worth [J, K] or must be."""
-        feasible, arms = self.instance.feasible, self._arms
+        return self.grow(lambda actions: worth[self._arms, self.levels(actions)].sum(axis=1))
+
+    def grow(self, value: Callable[[NDArray[np.int8]], NDArray[np.float64]]) -> Action:
+        """The element with which `value` of the action is largest joins it, while it rises or must."""
+        feasible = self.instance.feasible
         action = np.zeros(feasible.size, dtype=np.int8)
         each = np.eye(feasible.size, dtype=np.int8)
         while True:
             able = np.flatnonzero(feasible.extendable(action))
             if not len(able):
                 return action
-            now = worth[arms, self.levels(action[None])[0]].sum()
-            then = worth[arms, self.levels(action + each[able])].sum(axis=1)
-            at = int(then.argmax())
+            now, *then = value(np.concatenate([action[None], action + each[able]]))
+            at = int(np.argmax(then))
             if then[at] <= now and feasible.may_stop(action):
                 return action
             action[able[at]] = 1

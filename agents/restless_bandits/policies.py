@@ -139,11 +139,16 @@ class WhittleIndex(Policy):
 
 
 class IndexProgram(Policy):
-    """The feasible action with the largest sum of Lagrangian gains (index-MILP)."""
+    """The feasible action with the largest sum of Lagrangian gains (index-MILP).
 
-    def __init__(self, instance: BanditInstance) -> None:
+    Args:
+        instance: as whoever plans knows it.
+        gain: float64 [H, J, S, K], other gains to go by.
+    """
+
+    def __init__(self, instance: BanditInstance, gain: NDArray[np.float64] | None = None) -> None:
         super().__init__(instance)
-        self.gain = lagrangian_gains(instance)
+        self.gain = lagrangian_gains(instance) if gain is None else gain
 
     def worth(self, epoch: int, states: NDArray[np.int64]) -> NDArray[np.float64]:
         """float64 [J, K]: the gains of the arms at hand."""

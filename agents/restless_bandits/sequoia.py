@@ -22,6 +22,7 @@ from ..checkpoint import load_checkpoint
 from .agent import RESTLESS_BANDITS, PolicyAgent
 from .climb import Climber
 from .embedded import SOLVERS, Effort, EmbeddedProgram, Inputs, ReluNet
+from .lagrange import immediate_gains
 from .model import KnownModel, reopened
 from .outlook import ARM, GENERAL, PAIR, Outlook
 from .policies import IndexProgram
@@ -29,7 +30,10 @@ from .q_network import HIDDEN, Weights, checked_weights, network_at
 
 SECONDS = 10.0
 """Of a program, after which its best action so far is played."""
-SEARCHES = ("auto", "milp", "local")
+SEARCHES = ("auto", "milp", "local", "sampled", "iterative")
+"""The last two are the comparisons of the paper: a DQN that looks at some random actions, and one that picks element
+by element."""
+SAMPLES = 100
 
 
 def network_card() -> dict[str, object]:
@@ -76,10 +80,13 @@ class Sequoia(IndexProgram):
         weights: of the network, see `q_network`; None for the untrained one, which is the index.
         search: "milp", "local" or "auto": a program with proof, or changes of the index action as long as they are
             better; auto is local where even the set alone is too much for a program, on walks of many stops.
+            "sampled": the best of some random feasible actions; "iterative": the element with which the value is
+            largest joins, while it rises.
         seconds: of a program.
         solver: who solves it.
         tighten: whether limits of the second layer are tightened by linear programs.
-        index: whether the network stands on the Lagrangian index.
+        index: whether the network stands on the Lagrangian index; else on expected next rewards, which is what the
+            paper's begins with.
     """
 
     def __init__(
@@ -92,23 +99,20 @@ class Sequoia(IndexProgram):
         tighten: bool = False,
         index: bool = True,
     ) -> None:
-        super().__init__(instance)
+        super().__init__(instance, None if index else immediate_gains(instance))
         self.weights, self.effort = weights, Effort()
         if search == "auto":
             search = "milp" if instance.feasible.quick_to_check else "local"
         self._search, self._seconds, self._solve = search, seconds, SOLVERS[solver]
-        self._tighten, self._index = tighten, index
+        self._tighten = tighten
         self.outlook = Outlook(self.model, self.gain)
         self.inputs, (self._arm, self._level) = level_inputs(self.model, self.outlook.pairs)
         self.climber = Climber(self.model, self._arm, self._level, self.outlook.pairs)
 
     def network(self, epoch: int, states: NDArray[np.int64]) -> ReluNet:
         """The network in the inputs of `inputs` at a state."""
-        worth = self.worth(epoch, states)
-        if not self._index:
-            worth = np.zeros_like(worth)
         assert self.weights is not None
-        net, pairs = network_at(self.weights, self.outlook, epoch, states, worth)
+        net, pairs = network_at(self.weights, self.outlook, epoch, states, self.worth(epoch, states))
         at = self._arm * (self.instance.num_levels - 1) + self._level - 1
         return net._replace(
             direct=np.concatenate([net.direct[at], pairs]),
@@ -119,6 +123,11 @@ class Sequoia(IndexProgram):
         if self.weights is None:
             return super().decide(epoch, states, rng)
         net = self.network(epoch, states).check()
+        if self._search == "sampled":
+            actions = np.array([self.instance.feasible.sample(rng) for _ in range(SAMPLES)])
+            return actions[int(net.values(self.climber.inputs_of(actions)).argmax())]
+        if self._search == "iterative":
+            return self.model.grow(lambda actions: net.values(self.climber.inputs_of(actions)))
         best = self.climber.climb(net, self.start(epoch, states))
         return best if self._search == "local" else self.by_program(net, best)
 
@@ -181,16 +190,16 @@ def load_sequoia_agent(name: Name, folder: Path, setting: Setting) -> PolicyAgen
     check_options(name, "agent", ("samples", "search", "time", "solver", "tighten"))
     if setting.env_id != RESTLESS_BANDITS:
         raise UserError(f"agent {str(name)!r} plays {RESTLESS_BANDITS!r}, not {setting.env_id!r}")
-    search, solver = str(name.options.get("search", "auto")), str(name.options.get("solver", "highs"))
+    weights, card = load_checkpoint(folder)
+    described = dict(card["network"])
+    index, usual = bool(described.pop("index", True)), described.pop("search", "auto")
+    search, solver = str(name.options.get("search", usual)), str(name.options.get("solver", "highs"))
     for key, value, known in (("search", search, SEARCHES), ("solver", solver, tuple(SOLVERS))):
         if value not in known:
             raise UnknownNameError(f"option {key} of agent {name.base!r}", value, known)
     seconds = name.options.get("time", SECONDS)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < FREE:
         raise FieldError(f"option time of agent {name.base!r}", seconds, "seconds, above 0")
-    weights, card = load_checkpoint(folder)
-    described = dict(card["network"])
-    index = bool(described.pop("index", True))
     if described != network_card():
         raise UserError(f"checkpoint {str(folder)!r} holds a Q-network of other features or another size")
     loaded = checked_weights(weights, str(folder))

@@ -11,8 +11,10 @@ from makespan.agents.restless_bandits.q_network import weight_shapes
 from makespan.agents.restless_bandits.sequoia import Sequoia
 from makespan.envs.core.errors import UserError
 from makespan.envs.restless_bandits.generator import Size, draw_instance
+from makespan.training.books import Interrupted
 from makespan.training.config import TrainConfig
-from makespan.training.run import train
+from makespan.training.progress import Progress
+from makespan.training.run import make_run, train
 
 ENV = "makespan/RestlessBandits-v0"
 
@@ -30,7 +32,7 @@ def test_torch_and_program_mean_the_same_network(family: str) -> None:
 
     rng = np.random.default_rng(0)
     weights = {name: rng.normal(size=shape).astype(np.float32) / 4 for name, shape in weight_shapes().items()}
-    course = Course(draw_instance(Size(family, 8), 0), True)
+    course = Course(draw_instance(Size(family, 8), 0), "local", True)
     course.begin(rng)
     course.policy.weights = weights
     actions = course.instance.feasible.members
@@ -58,6 +60,43 @@ def test_a_run_learns_stops_goes_on_and_is_played(tmp_path: Path) -> None:
         make_agent(f"{folder / 'last'}:search=none", setting)
 
 
+@pytest.mark.parametrize("search", ["sampled", "iterative"])
+def test_the_comparisons_of_the_paper_train_and_are_played_as_they_were_trained(search: str, tmp_path: Path) -> None:
+    from makespan.agents.arena import open_arena
+    from makespan.agents.catalogue import make_agent
+    from makespan.agents.checkpoint import load_checkpoint
+
+    run = replace(config(tmp_path / "run", instances="capacity-j8-0"), agent=f"sequoia:index=0:search={search}")
+    folder = train(run, quiet=True)
+    card = load_checkpoint(folder / "last")[1]
+    assert card["network"]["search"] == search
+    assert card["network"]["index"] is False
+    make_agent(str(folder / "last"), open_arena(ENV, 1, {"instance": "capacity-j8-0"}).setting)
+
+
+def test_a_run_that_is_cut_off_goes_on_where_it_was(tmp_path: Path) -> None:
+    class Stop(Progress):
+        def trained(self, steps: int, score: float | None) -> None:
+            super().trained(steps, score)
+            if steps == 50:
+                raise Interrupted("enough", by_user=True)
+
+    given = config(tmp_path / "run", steps=60)
+    run = make_run(given, False, Stop(given, quiet=True))
+    with pytest.raises(Interrupted):
+        run.train()
+    again = make_run(given, False, Progress(given, quiet=True))
+    assert again.decisions == run.decisions == 50
+    for name, array in run.weights().items():
+        np.testing.assert_array_equal(array, again.weights()[name])
+    again.train()
+    assert again.decisions == 60
+    damaged = tmp_path / "run" / "state.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    with pytest.raises(UserError, match="truncated"):
+        make_run(given, False, Progress(given, quiet=True))
+
+
 def test_a_fit_moves_the_network_towards_simulated_returns() -> None:
     import torch
     from makespan.agents.restless_bandits.q_network import fresh_weights
@@ -65,7 +104,7 @@ def test_a_fit_moves_the_network_towards_simulated_returns() -> None:
     from makespan.training.sequoia_learner import QNetwork, join
 
     rng = np.random.default_rng(1)
-    course = Course(draw_instance(Size("corridor", 6), 0), True)
+    course = Course(draw_instance(Size("corridor", 6), 0), "local", True)
     assert course.simulation is not None
     samples, targets = [], []
     actions = course.instance.feasible.members
@@ -97,5 +136,5 @@ def test_a_run_on_other_environments_or_nothing_is_refused(tmp_path: Path) -> No
         train(config(tmp_path / "a", instances=None), quiet=True)
     with pytest.raises(UserError, match="plays bandits"):
         train(replace(config(tmp_path / "b"), env="makespan/JobShop-v0", instances="ft06"), quiet=True)
-    with pytest.raises(UserError, match="sequoia:index=0"):
+    with pytest.raises(UserError, match="with index=0 and search=sampled"):
         replace(config(tmp_path / "c"), agent="sequoia:depth=3")

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from makespan.agents.restless_bandits.policies import IndexProgram
+from makespan.agents.restless_bandits.policies import IndexProgram, Myopic
 from makespan.agents.restless_bandits.q_network import checked_weights, fresh_weights, weight_shapes
 from makespan.agents.restless_bandits.sequoia import Sequoia
 from makespan.envs.core.errors import UserError
@@ -115,6 +115,34 @@ def test_walks_of_many_stops_are_searched_and_not_programmed() -> None:
     net = policy.network(4, states)
     assert policy.effort.solved == 0
     assert policy.climber.value(net, action) > policy.climber.value(net, policy.start(4, states))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_searches_of_the_comparisons_are_feasible_and_what_they_say(family: str) -> None:
+    instance = draw_instance(Size(family, 8), 6)
+    states, rng = np.random.default_rng(6).integers(0, 4, 8), np.random.default_rng(6)
+    sampled, iterative = (
+        Sequoia(instance, trained_weights(8), search, index=False) for search in ("sampled", "iterative")
+    )
+    net = sampled.network(5, states)
+    looked_at = np.array([instance.feasible.sample(np.random.default_rng(9)) for _ in range(1)])
+    action = sampled.decide(5, states, np.random.default_rng(9))
+    instance.feasible.check(action)
+    assert sampled.climber.value(net, action) >= sampled.climber.value(net, looked_at[0])
+    action = iterative.decide(5, states, rng)
+    instance.feasible.check(action)
+    more = np.array([action + np.eye(len(action), dtype=np.int8)[k] for k in np.flatnonzero(action == 0)])
+    fits = [one for one in more if instance.feasible.contains(one)]
+    for one in fits if instance.feasible.may_stop(action) else []:
+        assert iterative.climber.value(net, one) <= iterative.climber.value(net, action) + 1e-9
+
+
+def test_without_the_index_it_begins_as_the_myopic_policy() -> None:
+    instance = draw_instance(Size("capacity", 20), 7)
+    states, rng = np.random.default_rng(7).integers(0, 4, 20), np.random.default_rng(7)
+    expected = Myopic(instance).decide(3, states, rng)
+    policy = Sequoia(instance, fresh_weights(rng), "local", index=False)
+    np.testing.assert_array_equal(policy.decide(3, states, rng), expected)
 
 
 def test_relabelling_arms_relabels_the_network() -> None:
