@@ -23,6 +23,7 @@ from .measure import visit_metrics
 from .observation import NUM_MEMO, SPEC, View, sizes
 from .observe import update_observation, write_actions, write_blank
 from .options import BanditOptions
+from .program import NoSolutionError
 from .record import read_schedule
 from .schedule import BanditSchedule
 from .source import InstanceSource
@@ -309,14 +310,22 @@ class BanditEngine(OrderedEngine):
         return self.outcome
 
     def best_actions(self, weights: NDArray[Any]) -> NDArray[np.int8]:
-        """int8 [n, N]: the best feasible actions for rows of weights; they keep `min_visits`."""
+        """int8 [n, N]: the best feasible actions for rows of weights; they keep `min_visits`.
+
+        Raises:
+            UserError: weights are not finite, or the solver found nothing; no copy has changed.
+        """
         bits = np.zeros(self._bits.shape, dtype=np.int8)
         for copy in np.flatnonzero(self.is_running()).tolist():
             feasible = self.instance(copy).feasible
             worth = feasible.check_weights(weights[copy, : feasible.size]).copy()
             forced = self.forced_arms(copy)
             worth[forced] = np.abs(worth).sum() + 1.0 + np.maximum(worth[forced], 0.0)
-            bits[copy, : feasible.size] = feasible.maximise(worth)
+            try:
+                bits[copy, : feasible.size] = feasible.maximise(worth)
+            except NoSolutionError as error:
+                name, kind = self.instance(copy).name, feasible.kind
+                raise UserError(f"instance {name!r}: no action of its {kind} set was found: {error}") from None
         return bits
 
     def _violations(self, actions: NDArray[Any]) -> list[tuple[int, str]]:

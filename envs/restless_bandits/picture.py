@@ -123,6 +123,9 @@ def _draw_rewards(axes: Axes, schedule: BanditSchedule) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel("reward")
     axes.set_xlim(-0.5, max(schedule.epochs, 1) + 0.5)
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from unittest.mock import patch
 
 import numpy as np
@@ -10,7 +11,7 @@ from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
 from makespan.agents.restless_bandits.agent import _next_element
 from makespan.agents.restless_bandits.model import KnownModel
-from makespan.envs.core.errors import UserError
+from makespan.envs.core.errors import MissingExtraError, UserError
 from makespan.envs.restless_bandits.known_cases import known_case
 from makespan.envs.restless_bandits.program import NoSolutionError
 from makespan.eval.evaluate import evaluate
@@ -92,3 +93,11 @@ def test_other_environments_are_refused_in_a_line() -> None:
     arena = open_arena("makespan/JobShop-v0", 1, {"instance": "ft06"})
     with pytest.raises(UserError, match="no restless bandit"):
         make_agent("index-milp", arena.setting)
+
+
+@pytest.mark.parametrize("agent", ["index-milp", "sequoia", "checkpoints/restless_bandits_contagion_sequoia"])
+def test_an_agent_whose_solver_is_missing_says_what_to_install(agent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "highspy", None)
+    arena = open_arena(ENV, 1, {"instance": "k3"})
+    with pytest.raises(MissingExtraError, match="needs 'highspy', which is not installed"):
+        make_agent(agent, arena.setting)

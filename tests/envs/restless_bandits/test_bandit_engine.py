@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from makespan.envs.restless_bandits.feasible import InfeasibleActionError, Linea
 from makespan.envs.restless_bandits.generator import FAMILIES, Size, draw_instance
 from makespan.envs.restless_bandits.instance import BanditInstance, Joint
 from makespan.envs.restless_bandits.known_cases import NAMES, known_case
+from makespan.envs.restless_bandits.program import NoSolutionError
 from makespan.envs.restless_bandits.validity import uniform as plain_uniform
 from makespan.envs.restless_bandits.validity import validate
 from support.bandit_cases import CHAINS, LISTED, PACKING, chains, play_randomly
@@ -173,6 +175,13 @@ def test_costs_play_the_best_feasible_action() -> None:
     engine.reset([0])
     with pytest.raises(UserError, match=r"weights\[2\] is nan"):
         engine.step(np.array([[0.0, 0.0, np.nan, 0.0]]))
+    feasible = engine.instance(0).feasible
+    with (
+        patch.object(type(feasible), "maximise", side_effect=NoSolutionError("HiGHS: time limit")),
+        pytest.raises(UserError, match="no action of its capacity set was found: HiGHS: time limit"),
+    ):
+        engine.step(np.ones((1, 4)))
+    assert not engine.state.now.any()
 
 
 @pytest.mark.parametrize("given", ["k2b", "k6b", "k7b", "k8b", CHAINS], ids=str)
