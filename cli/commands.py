@@ -218,3 +218,23 @@ def trace(
     from .trace import Request, run
 
     return run(Request(model, input, train, dtype, trips, cmem, name), out, json)
+
+
+def certify(
+    files: Annotated[Positional[tuple[str, ...]], arg(metavar="FILE")],
+    *,
+    records: OptionalText = None,
+    keep: bool = False,
+    json: bool = False,
+) -> int:
+    """Say whether solutions are valid, what they come to, and how they stand to the records held.
+
+    Args:
+        files: solutions: schedules as JSON, records, or folders that optimise wrote
+        records: folder of records; default those that ship
+        keep: put what is better than its record, and optimise wrote, into the folder of records
+        json: print JSON
+    """
+    from .certify import run
+
+    return run(files, records, keep, json)

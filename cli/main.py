@@ -15,7 +15,7 @@ from typing import Any
 
 from ..envs.core.errors import UnknownNameError, UserError
 
-COMMANDS = ("train", "evaluate", "optimise", "show", "envs", "check", "trace")
+COMMANDS = ("train", "evaluate", "optimise", "show", "envs", "check", "trace", "certify")
 _DESCRIPTION = "Environments for combinatorial scheduling, agents that play them, and honest comparisons."
 
 

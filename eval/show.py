@@ -10,7 +10,8 @@ from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.files import decode_text, read_bounded
 from ..envs.core.ids import make_single
 from ..envs.core.instance import parse_json
-from .solution_folder import PICTURE, RESULT
+from .solution_folder import PICTURE
+from .solutions import RESULT
 from .store import ANYTIME, RUN, read_part
 
 if TYPE_CHECKING:

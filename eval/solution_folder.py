@@ -18,10 +18,10 @@ from ..envs.core.instance import load_document, parse_json, require_integer, req
 from ..envs.core.lock import LOCK, FolderLock
 from .judge import plain
 from .optimise import Improvement, Solution, Task
+from .solutions import RESULT, RESULT_FORMAT, RUN, RUN_FORMAT, SCHEDULE, VERSION
 from .store import library_versions
 
-RUN_FORMAT, RESULT_FORMAT, VERSION = "makespan/optimise-run", "makespan/optimise-result", 1
-RUN, RESULT, SCHEDULE, OPERATIONS = "run.json", "result.json", "schedule.json", "operations.csv"
+OPERATIONS = "operations.csv"
 PICTURE, TRACE = "gantt.png", "trace.json"
 # In the order in which they are removed: the record last, so that what is half removed is still known for what it is.
 EXPORTED = "*.textproto"  # what schedules export for other tools

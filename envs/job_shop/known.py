@@ -44,7 +44,7 @@ def bounds(instance: JobShopInstance | str, blocking: str) -> Bounds:
         raise FieldError("blocking", blocking, f"one of {', '.join(_MODES)}")
     if isinstance(instance, str):
         instance = named_instance(instance)
-    if not _is_public(instance):
+    if not is_public(instance):
         return Bounds(lower_bound(instance), None, "longest job and busiest machine")
     entry = catalogue()[instance.name]
     nearest = [mode for mode in _MODES[: _MODES.index(blocking) + 1] if mode in entry.bounds][-1]
@@ -52,7 +52,8 @@ def bounds(instance: JobShopInstance | str, blocking: str) -> Bounds:
     return Bounds(lower, upper if nearest == blocking else None, entry.bounds_sources[nearest])
 
 
-def _is_public(instance: JobShopInstance) -> bool:
+def is_public(instance: JobShopInstance) -> bool:
+    """Whether an instance is the public one whose name it bears, with nothing begun."""
     if instance.name not in catalogue() or instance.start is not None:
         return False
     public = named_instance(instance.name)
