@@ -54,15 +54,21 @@ class Bootstrap:
         resamples: how many.
         level: coverage of the interval, 0.95 for 95 %.
         seed: of the resampling, fixed so that the same results give the same table.
+        stratum: bootstraps of different numbers are independent of each other.
     """
 
     def __init__(
-        self, groups: Sequence[object], resamples: int = RESAMPLES, level: float = LEVEL, seed: int = _SEED
+        self,
+        groups: Sequence[object],
+        resamples: int = RESAMPLES,
+        level: float = LEVEL,
+        seed: int = _SEED,
+        stratum: int = 0,
     ) -> None:
         self.size = len(groups)
         self.resamples = resamples
-        self._tails = ((1 - level) / 2, (1 + level) / 2)
-        self._seed = seed
+        self._level = level
+        self._seed = (seed, stratum) if stratum else seed
         members: dict[object, list[int]] = {}
         for case, group in enumerate(groups):
             members.setdefault(group, []).append(case)
@@ -81,15 +87,13 @@ class Bootstrap:
         filled = np.where(present, table, 0.0)
         counts = present.sum(axis=0)
         means = filled.sum(axis=0) / np.maximum(counts, 1)
-        resampled = np.concatenate([_ratio(weights @ filled, weights @ present) for weights in self._weights()])
+        resampled = np.concatenate([_ratio(weights @ filled, weights @ present) for weights in self.weights()])
         found = {}
         for column, name in enumerate(values):
             count = int(counts[column])
             low = high = None
             if count >= _FEWEST:
-                # A resample may hold none of the cases that have a value; it says nothing.
-                drawn = resampled[np.isfinite(resampled[:, column]), column]
-                low, high = (float(end) for end in np.quantile(drawn, self._tails))
+                low, high = percentile_interval(resampled[:, column], self._level)
             found[name] = Estimate(float(means[column]) if count else None, low, high, count)
         return found
 
@@ -97,8 +101,8 @@ class Bootstrap:
         """Mean and interval of one quantity, float [cases]."""
         return self.estimates({"": values})[""]
 
-    def _weights(self) -> Iterator[NDArray[np.float64]]:
-        """How often each resample holds each case: float [some resamples, cases]."""
+    def weights(self) -> Iterator[NDArray[np.float64]]:
+        """How often each resample holds each case: float [some resamples, cases], the same at every call."""
         random = np.random.default_rng(self._seed)
         number = len(self._members)
         step = max(1, _BLOCK // max(self.size, 1))
@@ -120,6 +124,17 @@ class Bootstrap:
             (np.stack([self._members[i] for i in np.flatnonzero(sizes == size)]), np.flatnonzero(sizes == size))
             for size in np.unique(sizes)
         ]
+
+
+def percentile_interval(resampled: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
+    """Ends of the percentile interval of a quantity.
+
+    Args:
+        resampled: float [resamples]; NaN where a resample holds none of the cases that have a value: it says nothing.
+        level: coverage, 0.95 for 95 %.
+    """
+    low, high = np.quantile(resampled[np.isfinite(resampled)], ((1 - level) / 2, (1 + level) / 2))
+    return float(low), float(high)
 
 
 def _ratio(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
