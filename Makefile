@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo demo-train demo-evaluate demo-show test test-all lint types format bench clean \
+.PHONY: help venv demo demo-train demo-evaluate demo-show test test-all lint types format bench docs clean \
 	run-test run-lint run-types
 
 # --- the demo: what is trained, and on which instances it has never seen it is measured -------------------------------
@@ -29,6 +29,7 @@ help:
 	@echo 'make test       run the tests (make test-all: the slow ones too)'
 	@echo 'make lint       ruff: style and formatting; make format mends it'
 	@echo 'make types      basedpyright'
+	@echo 'make docs       build the documentation into build/site'
 	@echo 'make bench      measure speed, ours and others side by side'
 	@echo 'make venv       only make $(VENV), so that you can put a torch of your choice into it first'
 	@echo 'make clean      delete $(VENV), runs/demo, results/demo* and caches'
@@ -101,6 +102,10 @@ types: $(VENV)/.installed-test
 format: $(VENV)/.installed-test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-test
+	$(BIN)/python -m sphinx -W --keep-going -b html docs build/site
+	@echo 'Open build/site/index.html.'
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/speed.py

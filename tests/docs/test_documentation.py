@@ -88,3 +88,23 @@ def test_commands_name_options_that_exist(command, capsys):
     assert stop.value.code == 0
     known = set(re.findall(r"--[a-z][a-z-]*", capsys.readouterr().out))
     assert {word for word in arguments if word.startswith("--")} <= known
+
+
+def test_the_site_builds_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        str(TREE / "docs"),
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for page in ("index", "environments/job_shop", "api/environments", "records", "architecture", "changelog"):
+        assert (tmp_path / f"{page}.html").stat().st_size > 5000
