@@ -22,6 +22,8 @@ from .tables import Room, most_room
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..core.chart import Chart
+
 Given = str | AirInstance | Sequence[str | AirInstance]
 ENV_ID = "makespan/AirMobility-v0"
 
@@ -161,6 +163,13 @@ class AirMobilityEnv(SchedulingEnv):
         from . import picture
 
         return picture.ansi(schedule)
+
+    @staticmethod
+    def chart(schedule: AirSchedule) -> Chart:
+        """The day for interactive pictures."""
+        from .chart import chart
+
+        return chart(schedule)
 
 
 class AirMobilityVectorEnv(SchedulingVectorEnv):

@@ -11,6 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
+from .chart import Chart
 from .check_play import (
     MOST_STEPS,
     Broken,
@@ -367,9 +368,9 @@ def _plain_schedule(outcome: Any) -> Any:
 
 def drawing(subject: Subject) -> None:
     env = subject.make()
-    offers = [name for name in ("draw", "ansi") if callable(getattr(env, name, None))]
+    offers = [name for name in ("draw", "ansi", "chart") if callable(getattr(env, name, None))]
     if not offers or not callable(getattr(env, "schedule", None)):
-        raise Skipped("there is no method draw(schedule) or ansi(schedule); switches off drawing saved schedules")
+        raise Skipped("there is no method draw, ansi or chart(schedule); switches off drawing saved schedules")
     finish(env, 7)
     data = _plain_schedule(env.schedule())
     if callable(getattr(env, "read_schedule", None)):
@@ -385,6 +386,10 @@ def drawing(subject: Subject) -> None:
             raise Skipped(str(error)) from None
         if name == "ansi":
             _check_picture("ansi", "of a saved schedule", picture)
+        elif name == "chart":
+            if not isinstance(picture, Chart):
+                expected = "a Chart of makespan.envs.core.chart"
+                raise Broken(f"chart(schedule) gave a {type(picture).__name__}, expected {expected}")
         elif not hasattr(picture, "savefig"):
             raise Broken(f"draw(schedule) gave a {type(picture).__name__}, expected a matplotlib figure")
 

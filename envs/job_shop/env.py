@@ -23,6 +23,8 @@ from .source import InstanceSource
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..core.chart import Chart
+
 _ROOM = ("max_jobs", "max_machines", "max_operations")
 
 
@@ -179,6 +181,13 @@ class JobShopEnv(SchedulingEnv):
         from . import picture
 
         return picture.ansi(schedule)
+
+    @staticmethod
+    def chart(schedule: JobShopSchedule) -> Chart:
+        """The Gantt chart for interactive pictures."""
+        from .chart import chart
+
+        return chart(schedule)
 
     def bound(self, instance: JobShopInstance | str) -> float | None:
         """Best proved lower bound on the makespan of an instance without breakdowns (they only lengthen it)."""

@@ -24,6 +24,7 @@ from .validity import validate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..core.chart import Chart
     from .known import Bounds
 
 _ROOM = ("max_instructions", "max_tensors", "max_accesses")
@@ -165,6 +166,13 @@ class MemoryMappingEnv(SchedulingEnv):
         from . import picture
 
         return picture.ansi(schedule)
+
+    @staticmethod
+    def chart(schedule: MemoryPlan) -> Chart:
+        """CMEM over time for interactive pictures."""
+        from .chart import chart
+
+        return chart(schedule)
 
     def bound(self, instance: MemoryInstance | str) -> float:
         """Best proved lower bound on the objective of an instance, whatever supply a plan promises to fit."""

@@ -28,14 +28,14 @@ _KINDS = {
 _GROUP = ("#CC79A7", "#DBA1C1")
 _GROUP_NAME = "alias group"
 _FETCH, _WRITE_BACK, _WAIT, _MISSED, _TRAFFIC = "#0072B2", "#E69F00", "#B22222", "#404040", "#C8C8C8"
-_LEGEND = {"param": "parameter", "input": "input, constant", "act": "activation", "output": "output"}
+LEGEND = {"param": "parameter", "input": "input, constant", "act": "activation", "output": "output"}
 _SYMBOLS = {"param": "p", "input": "i", "const": "i", "act": "a", "output": "o"}
 _DPI = 100
 _LABEL_POINTS = 7
 _LABEL_CHARACTER_PIXELS = 6
 _MIB = 2**20
-_UNITS = ((1e12, "s"), (1e9, "ms"), (1e6, "µs"), (1e3, "ns"), (1.0, "ps"))
-_SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+UNITS = ((1e12, "s"), (1e9, "ms"), (1e6, "µs"), (1e3, "ns"), (1.0, "ps"))
+SIZES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 _LOOP_CHARACTER_PIXELS = 7
 
 
@@ -65,7 +65,7 @@ def shown_bytes(plan: MemoryPlan) -> int:
 
 
 def _duration(picoseconds: int) -> str:
-    scale, unit = _scale(picoseconds, _UNITS)
+    scale, unit = scale_of(picoseconds, UNITS)
     return f"{picoseconds / scale:.4g} {unit}"
 
 
@@ -86,7 +86,7 @@ def draw(plan: MemoryPlan, width: int = 1200, height: int = 720, title: str | No
     figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     memory, channel, missed = figure.subplots(3, 1, sharex=True, height_ratios=(7, 1.3, 1.3))
-    scale, unit = _scale(timeline.total, _UNITS)
+    scale, unit = scale_of(timeline.total, UNITS)
     place: dict[str, Any] = {"fontsize": 10, "loc": "left", "pad": 20 if plan.instance.loops else 6}
     memory.set_title(title if title is not None else describe(plan, timeline.times), **place)
     missed.set_xlabel(f"time ({unit})" + (", each loop once" if plan.instance.loops else ""))
@@ -111,7 +111,7 @@ def rgb_array(plan: MemoryPlan, width: int = 1200, height: int = 720) -> NDArray
     return np.array(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _scale(largest: float, units: tuple[tuple[float, str], ...]) -> tuple[float, str]:
+def scale_of(largest: float, units: tuple[tuple[float, str], ...]) -> tuple[float, str]:
     """The unit in which a number is not small, and its size."""
     return next((unit for unit in units if largest >= unit[0]), units[-1])
 
@@ -143,7 +143,7 @@ def _rectangle(
 def _draw_memory(axes: Axes, timeline: Timeline, scale: float) -> None:
     """The strips, with a pale hatched part while they are being fetched."""
     plan = timeline.plan
-    size, unit = _scale(shown_bytes(plan), _SIZES)
+    size, unit = scale_of(shown_bytes(plan), SIZES)
     axes.set_ylim(0, shown_bytes(plan) / size)
     axes.set_ylabel(f"offset in CMEM ({unit}{_of_all(plan)})")
     axes.set_facecolor("#F4F4F4")
@@ -165,7 +165,7 @@ def _of_all(plan: MemoryPlan) -> str:
     room = plan.instance.hardware.cmem_bytes
     if shown_bytes(plan) == room:
         return ""
-    size, unit = _scale(room, _SIZES)
+    size, unit = scale_of(room, SIZES)
     return f"; CMEM has {room / size:.4g} {unit}"
 
 
@@ -173,7 +173,7 @@ def _draw_labels(axes: Axes, timeline: Timeline, scale: float) -> None:
     """Names of tensors inside the strips that are large enough for them."""
     axes.figure.draw_without_rendering()  # pyright: ignore[reportAttributeAccessIssue]
     plan = timeline.plan
-    size, _ = _scale(shown_bytes(plan), _SIZES)
+    size, _ = scale_of(shown_bytes(plan), SIZES)
     box, (low, high), top = axes.get_window_extent(), axes.get_xlim(), axes.get_ylim()[1]
     for p in plan.placements:
         a, b, bottom, upper = _rectangle(timeline, p, scale, size)
@@ -242,7 +242,7 @@ def _draw_legends(memory: Axes, channel: Axes, missed: Axes, timeline: Timeline)
 
     plan = timeline.plan
     kinds = {"input" if kind == "const" else kind for kind in (kind_of(plan, p) for p in plan.placements)}
-    handles = [Patch(facecolor=_KINDS[kind][0], label=label) for kind, label in _LEGEND.items() if kind in kinds]
+    handles = [Patch(facecolor=_KINDS[kind][0], label=label) for kind, label in LEGEND.items() if kind in kinds]
     if _GROUP_NAME in kinds:
         handles.append(Patch(facecolor=_GROUP[0], label=_GROUP_NAME))
     if any(p.copy is not None for p in plan.placements):
@@ -277,7 +277,7 @@ def ansi(plan: MemoryPlan, width: int = 100, height: int = 16) -> str:
             raise FieldError(name, value, f"at least {least}")
     timeline = Timeline(plan)
     room = shown_bytes(plan)
-    size, unit = _scale(room, _SIZES)
+    size, unit = scale_of(room, SIZES)
     labels = [f"{room * (height - row) / height / size:.4g}" for row in range(height)]
     margin = max(max(map(len, labels)), len("missed"))
     columns = width - margin - 3

@@ -25,6 +25,7 @@ from .validity import validate
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..core.chart import Chart
     from .scale import Scale
 
 MOST_WEIGHT = 1e9
@@ -167,6 +168,13 @@ class RestlessBanditsEnv(SchedulingEnv):
         from . import picture
 
         return picture.ansi(schedule)
+
+    @staticmethod
+    def chart(schedule: BanditSchedule) -> Chart:
+        """Arms over time for interactive pictures."""
+        from .chart import chart
+
+        return chart(schedule)
 
     @property
     def _bandits(self) -> BanditEngine:

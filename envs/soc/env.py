@@ -21,6 +21,7 @@ from .tables import Room, most_room
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..core.chart import Chart
     from .known import Bounds
 
 Given = str | SocInstance | Sequence[str | SocInstance]
@@ -179,6 +180,13 @@ class SocDagEnv(SchedulingEnv):
         from . import picture
 
         return picture.ansi(schedule)
+
+    @staticmethod
+    def chart(schedule: SocSchedule) -> Chart:
+        """The chip over time for interactive pictures."""
+        from .chart import chart
+
+        return chart(schedule)
 
 
 class StaticDagEnv(SocDagEnv):

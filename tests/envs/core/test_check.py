@@ -485,6 +485,7 @@ CASES = {
     "a schedule that is no data": (with_attributes(schedule=lambda self: {1j: 2}), "schedule", "as JSON"),
     "another objective": (with_attributes(schedule=lambda self: {"objective": -5}), "schedule", "objective is -5"),
     "no figure": (with_attributes(draw=lambda self, schedule: 3), "drawing", "expected a matplotlib figure"),
+    "no chart": (with_attributes(chart=lambda self, schedule: 3), "drawing", "expected a Chart"),
     "no picture": (with_attributes(render=lambda self: None), "render", "gave NoneType"),
 }  # fmt: skip
 
