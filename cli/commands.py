@@ -238,3 +238,19 @@ def certify(
     from .certify import run
 
     return run(files, records, keep, json)
+
+
+def new(
+    name: Annotated[Positional[str], arg(metavar="NAME")],
+    *,
+    out: OptionalText = None,
+) -> int:
+    """Write a package of your own: an environment that keeps the contract, with a rule, instances and tests.
+
+    Args:
+        name: of the package, for example my_problem
+        out: the new folder; default the name, here
+    """
+    from .new import run
+
+    return run(name, out)

@@ -4,14 +4,11 @@ Everything runs in processes that know the package by its installation alone, wi
 """
 
 import json
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from support.workplace import Workplace, install
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "single_machine"
 ENV_ID = "single-machine/WeightedTardiness-v0"
@@ -32,62 +29,13 @@ TINY = [
 ]
 
 
-class Workplace(NamedTuple):
-    """A folder, and the variables under which the package is installed there."""
-
-    folder: Path
-    variables: dict[str, str]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env=self.variables,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-
-    def makespan(self, *arguments: str, code: int = 0) -> str:
-        """What a command prints; it must return `code`."""
-        done = self.run("-m", "makespan.cli.main", *arguments)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    def python(self, source: str) -> str:
-        done = self.run("-c", source)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """The example installed by pip without network into a folder, and another folder to work in."""
-    root = tmp_path_factory.mktemp("example")
-    # Building writes beside the sources, which are not ours to write to.
-    source = shutil.copytree(
-        EXAMPLE, root / "source", ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
-    )
-    site = root / "site"
-    flags = ["--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check", "--quiet"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", *flags, "--target", str(site), str(source)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    (root / "work").mkdir()
-    inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    return Workplace(root / "work", {**inherited, "PYTHONPATH": str(site), "COLUMNS": "200", "OMP_NUM_THREADS": "1"})
+    return install(EXAMPLE, tmp_path_factory.mktemp("example"))
 
 
 def test_its_own_tests_pass(workplace):
-    done = workplace.run(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", str(workplace.folder.parent / "source" / "tests")
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    workplace.own_tests()
 
 
 def test_it_keeps_the_contract(workplace):
@@ -150,7 +98,7 @@ def test_its_rules_play_by_name(workplace):
         "print(json.dumps(played))\n"
     )
     played = json.loads(shown)
-    sys.path.insert(0, workplace.variables["PYTHONPATH"])
+    sys.path.insert(0, str(workplace.site))
     try:
         from importlib import import_module
 
