@@ -10,6 +10,7 @@ from ..envs.core.engine import BatchEngine
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.names import Name, check_options, parse_name, split_list
 from .agent import Agent, Proposer, Setting
+from .plugins import PluginAgent, named_agents, registered_agents
 from .rules.rule import Rule, applicable_rules, rules_of
 
 _LARGEST_COUNT = 100_000
@@ -49,10 +50,7 @@ def make_agent(text: str, setting: Setting) -> Agent:
         from .learned import load_agent
 
         return load_agent(name, setting)
-    rules = rules_of(setting.env_id)
-    if name.base not in rules and name.base not in _KINDS:
-        raise UnknownNameError("agent", name.base, [*rules, *_KINDS])
-    kind = _rule_kind(rules[name.base]) if name.base in rules else _KINDS[name.base]
+    kind = _kind_of(name, setting)
     check_options(name, "agent", ("samples", *kind.options))
     obstacle = kind.obstacle(setting)
     if obstacle is not None:
@@ -62,6 +60,26 @@ def make_agent(text: str, setting: Setting) -> Agent:
         agent.samples = _count(name, "samples", 1)
     agent.name = str(name)
     return agent
+
+
+def _kind_of(name: Name, setting: Setting) -> _Kind:
+    """What an agent's name stands for: a rule, another package's agent, or one of ours, in this order.
+
+    A package may so call its own solver `cp-sat`, where ours plays only our environments.
+
+    Raises:
+        UnknownNameError: nobody knows the name.
+        UserError: another package's agent has the name of one of ours that plays here.
+    """
+    rules, others = rules_of(setting.env_id), registered_agents(setting.env_id)
+    ours = _rule_kind(rules[name.base]) if name.base in rules else _KINDS.get(name.base)
+    if name.base in others:
+        if ours is not None and ours.obstacle(setting) is None:
+            raise UserError(f"agent {name.base!r} is registered as {others[name.base].entry_point!r}, but it is ours")
+        return _plugin_kind(others[name.base])
+    if ours is None:
+        raise UnknownNameError("agent", name.base, [*rules, *others, *_KINDS])
+    return ours
 
 
 def make_chooser(text: str, setting: Setting) -> Agent:
@@ -77,17 +95,19 @@ def make_chooser(text: str, setting: Setting) -> Agent:
 
 
 def options_of(name: Name) -> tuple[str, ...]:
-    """Options that an agent of the catalogue takes beside `samples`; none for rules, checkpoints and unknown names."""
-    return _KINDS[name.base].options if name.base in _KINDS else ()
+    """Options that an agent of ours or of another package takes beside `samples`; none for rules and checkpoints."""
+    if name.base in _KINDS:
+        return _KINDS[name.base].options
+    return tuple(dict.fromkeys(option for agent in named_agents(name.base) for option in agent.options()))
 
 
 def known_agents(setting: Setting) -> list[str]:
-    """Names that `make_agent` takes under this setting, rules first; checkpoints are paths and not listed.
+    """Names that `make_agent` takes under this setting: rules, agents of other packages, ours. Checkpoints are paths.
 
     Without rules `rollout` is listed, too, though it needs to be told which scorer goes on.
     """
-    rules = applicable_rules(setting.env_id, setting.options)
-    return [*rules, *(name for name, kind in _KINDS.items() if name not in rules and kind.obstacle(setting) is None)]
+    names = dict.fromkeys((*applicable_rules(setting.env_id, setting.options), *registered_agents(setting.env_id)))
+    return [*names, *(name for name, kind in _KINDS.items() if name not in names and kind.obstacle(setting) is None)]
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
@@ -166,6 +186,13 @@ def _rule_kind(rule: Rule) -> _Kind:
 
     options = tuple(term.option for term in rule.terms)
     return _Kind(options, make, lambda setting: rule.obstacle(setting.options))
+
+
+def _plugin_kind(agent: PluginAgent) -> _Kind:
+    def make(name: Name, setting: Setting) -> Agent:
+        return agent.make(setting, {key: value for key, value in name.options.items() if key != "samples"})
+
+    return _Kind(agent.options(), make)
 
 
 def _make_random(name: Name, setting: Setting) -> Agent:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +16,7 @@ from ..envs.core.spec import ObservationSpec
 from .agent import Agent, Setting
 from .checkpoint import CARD, Arrays, checkpoint_place, load_checkpoint
 from .foresight import PREFIX, Foresight, foresight_names, foresight_spec, restore_foresight
+from .plugins import checkpoint_folders
 from .policy_beam import DistinctPlansAgent, PolicyBeamAgent
 from .scorer.agent import ScorerAgent, ScorerPolicy
 from .scorer.choice import join_row, weight_shapes
@@ -29,10 +29,11 @@ SIMULATIONS = 32  # of a search, where a network was trained by search
 
 
 def find_checkpoint(name: str) -> Path:
-    """Folder of a checkpoint: a path, the best one of a training run's folder, or one that ships with the package.
+    """Folder of a checkpoint: a path, the best one of a training run's folder, or one that ships with a package, ours
+    or one that registers its own.
 
     Raises:
-        UserError: there is none of this name.
+        UserError: there is none of this name, or there are two.
     """
     path = Path(os.path.expanduser(name))
     if "\0" not in name:
@@ -40,12 +41,14 @@ def find_checkpoint(name: str) -> Path:
             if os.path.isfile(checkpoint_place(folder) / CARD):
                 return folder
         if path.parts[:1] == ("checkpoints",) and len(path.parts) == 2:
-            shipped = Path(str(resources.files("makespan.checkpoints"))) / path.parts[1]
-            if os.path.isfile(shipped / CARD):
-                return shipped
+            shipped = [found for one in checkpoint_folders() if (found := one / path.parts[1]).joinpath(CARD).is_file()]
+            if len(shipped) > 1:
+                raise UserError(f"checkpoint {name!r} is shipped twice, in {' and '.join(map(str, shipped))}")
+            if shipped:
+                return shipped[0]
         if os.path.isdir(path):
             return path  # whoever reads it says what is missing
-    raise UserError(f"checkpoint {name!r} is neither a folder nor shipped with the package")
+    raise UserError(f"checkpoint {name!r} is neither a folder nor shipped with a package")
 
 
 def load_network(

@@ -16,7 +16,7 @@ def run(as_json: bool) -> int:
     rows, broken = [], []
     for env_id in contract_ids():
         try:
-            rows.append({"id": env_id, **find_card(env_id).to_dict()})
+            rows.append({"id": env_id, **find_card(env_id).to_dict(), **_players(env_id)})
         except UserError as error:
             broken.append(str(error))
     if as_json:
@@ -27,6 +27,18 @@ def run(as_json: bool) -> int:
     for message in broken:
         print(f"makespan: error: {message}", file=sys.stderr)
     return 1 if broken else 0
+
+
+def _players(env_id: str) -> dict[str, list[str]]:
+    """Who plays an environment beside the generic agents: its rules, other packages' agents, checkpoints that ship."""
+    from ..agents.plugins import registered_agents, shipped_cards
+    from ..agents.rules.rule import rules_of
+
+    return {
+        "rules": list(rules_of(env_id)),
+        "agents": list(registered_agents(env_id)),
+        "checkpoints": [name for name, card in shipped_cards() if card["env"] == env_id],
+    }
 
 
 def _print(row: dict[str, Any]) -> None:
@@ -48,6 +60,9 @@ def _print(row: dict[str, Any]) -> None:
     for option in row["options"]:
         table.add_row(Text(option["name"]), Text(_default(option["default"])), Text(option["description"]))
     console.print(table)
+    for kind in ("rules", "agents", "checkpoints"):
+        if row[kind]:
+            console.print(Text(f"  {kind}: {', '.join(row[kind])}"))
     console.print()
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from gymnasium.envs.registration import register, registry
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
     from .core.card import EnvCard
 
 PLUGIN_GROUP = "makespan.plugins"
+_SLOW = 1.0  # seconds; every command waits for a plug-in
+
+
+class PluginWarning(UserWarning):
+    """A package that is installed beside makespan cannot be used, or holds it up."""
+
 
 # id, entry point of one copy, entry point of many copies. Strings, so that nothing compiled is imported here.
 BUILT_IN = (
@@ -54,7 +61,10 @@ _done = False
 
 
 def register_all() -> None:
-    """Register our ids and call every installed plug-in once; a broken plug-in is named in a warning and skipped."""
+    """Register our ids and call every installed plug-in once; a broken plug-in is named in a warning and skipped.
+
+    A plug-in names what it registers by strings, so that only what is used is loaded.
+    """
     global _done
     if _done:
         return
@@ -62,10 +72,21 @@ def register_all() -> None:
     for env_id, single, batched in BUILT_IN:
         register(id=env_id, entry_point=single, vector_entry_point=batched)
     for entry in entry_points(group=PLUGIN_GROUP):
+        began = perf_counter()
         try:
             entry.load()()
-        except Exception as error:
-            warnings.warn(f"plug-in {entry.name!r} ({entry.value}) ignored: {error!r}", stacklevel=2)
+        except (Exception, SystemExit) as error:
+            _warn(entry, f"ignored: {error!r}")
+        else:
+            if (taken := perf_counter() - began) > _SLOW:
+                _warn(entry, f"takes {taken:.1f} s to register; name its classes by strings, so that they load later")
+
+
+def _warn(entry: EntryPoint, text: str) -> None:
+    """A warning on one line that names the package and not the line of ours that gives it."""
+    package = entry.dist.name if entry.dist is not None else entry.value.partition(".")[0]
+    told = " ".join(f"plug-in {entry.name!r} of package {package!r} ({entry.value}) {text}".split())
+    warnings.warn_explicit(told, PluginWarning, package, 0)
 
 
 def contract_ids() -> list[str]:

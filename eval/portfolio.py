@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from typing import Any, NamedTuple
 
 from ..agents.agent import Setting
 from ..agents.catalogue import MEMORY_MAPPING, STATIC_DAG, known_agents
-from ..agents.checkpoint import CARD
+from ..agents.plugins import shipped_cards
 
 PORTFOLIO = "portfolio"
 
@@ -68,19 +66,14 @@ def stages(setting: Setting, options: Mapping[str, Any], checkpoints: Iterator[S
 
 
 def fitting_checkpoints(env_id: str, options: Mapping[str, Any]) -> Iterator[Stage]:
-    """The scorers that ship for an environment, each under the options that it was trained under (as far as others are
-    not given), and under the given ones alone.
+    """The scorers that ship for an environment, with whatever package: each under the options that it was trained under
+    (as far as others are not given), and under the given ones alone.
 
     Whether what they play is valid here has to be tried.
     """
-    for folder in sorted(resources.files("makespan.checkpoints").iterdir(), key=lambda entry: entry.name):
-        card = folder / CARD
-        if not card.is_file():
-            continue
-        data = json.loads(card.read_text(encoding="utf-8"))
-        if data["env"] == env_id and data["agent"] == "scorer":
-            trained = {key: value for key, value in data["env_options"].items() if key != "instance"}
-            name = f"checkpoints/{folder.name}"
+    for name, card in shipped_cards():
+        if card["env"] == env_id and card["agent"] == "scorer":
+            trained = {key: value for key, value in card["env_options"].items() if key != "instance"}
             yield Stage(name, {**trained, **options})
             if not set(trained) <= set(options):
                 yield Stage(name, options)

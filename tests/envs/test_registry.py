@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from types import SimpleNamespace
 
 import gymnasium
 import makespan.envs.registry as registry
 import pytest
+from makespan.envs.core.errors import UserError
 
 
 class Entry:
@@ -14,6 +16,7 @@ class Entry:
 
     def __init__(self, name, load):
         self.name, self.value, self.load = name, f"{name}.plugin:register", load
+        self.dist = SimpleNamespace(name=f"{name}-scheduling")
 
 
 @pytest.fixture
@@ -54,9 +57,53 @@ def test_a_broken_plug_in_is_reported_by_name_and_the_others_are_called(anew):
     said = anew(Entry("acme", missing), Entry("bad", lambda: broken), Entry("good", lambda: register))
     assert called == [True]
     assert said == [
-        "plug-in 'acme' (acme.plugin:register) ignored: ModuleNotFoundError(\"No module named 'acme'\")",
-        "plug-in 'bad' (bad.plugin:register) ignored: RuntimeError('no luck')",
+        "plug-in 'acme' of package 'acme-scheduling' (acme.plugin:register) ignored: "
+        "ModuleNotFoundError(\"No module named 'acme'\")",
+        "plug-in 'bad' of package 'bad-scheduling' (bad.plugin:register) ignored: RuntimeError('no luck')",
     ]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), SyntaxError("bad"), UserError("rule 'spt' is registered twice")])
+def test_whatever_a_plug_in_raises_the_others_go_on(error, anew):
+    def raising():
+        raise error
+
+    called = []
+    (said,) = anew(Entry("bad", lambda: raising), Entry("good", lambda: lambda: called.append(True)))
+    assert "'bad-scheduling'" in said
+    assert called == [True]
+
+
+def test_a_warning_is_one_line_whatever_the_error_says(anew, monkeypatch):
+    class Long(Exception):
+        def __repr__(self):
+            return "first\nsecond"
+
+    def raising():
+        raise Long
+
+    shown = []
+
+    def show(message, category, filename, line, file=None, source=None):
+        shown.append(warnings.formatwarning(message, category, filename, line))
+
+    monkeypatch.setattr(registry, "_done", False)
+    monkeypatch.setattr(registry, "BUILT_IN", ())
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Entry("bad", lambda: raising)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", show)
+        registry.register_all()
+    assert len(shown) == 1
+    assert shown[0].strip().count("\n") == 0
+    assert "first second" in shown[0]
+
+
+def test_a_plug_in_that_holds_up_every_command_is_named(anew, monkeypatch):
+    monkeypatch.setattr(registry, "perf_counter", iter([0.0, 3.2]).__next__)
+    (said,) = anew(Entry("slow", lambda: lambda: None))
+    assert "'slow-scheduling'" in said
+    assert "takes 3.2 s to register" in said
 
 
 def test_registering_twice_does_nothing(anew):
