@@ -357,7 +357,7 @@ class Played(NamedTuple):
     Attributes:
         costs: float64 [n], the objectives, negative where they are to be large.
         decisions: int64 [n].
-        seconds: the agent's time for all of them.
+        seconds: the agent's CPU time for all of them, its threads added up: what others compute meanwhile is not in it.
     """
 
     costs: NDArray[np.float64]
@@ -390,18 +390,18 @@ def play_to_end(
     if isinstance(agent, Proposer):
         return _adopt_proposals(arena, agent, instances, keys)
     imagine = arena.imagine()
-    began = time.perf_counter()
+    began = time.process_time()
     agent.begin(np.arange(arena.num_copies, dtype=np.int64), instances, keys, imagine)
-    spent = time.perf_counter() - began
+    spent = time.process_time() - began
     if arena.engine is not None and (choice := agent.compiled_choice(arena.num_copies)) is not None:
-        began = time.perf_counter()
+        began = time.process_time()
         play_out(arena.engine, *choice)
-        spent += time.perf_counter() - began
+        spent += time.process_time() - began
         decisions[:] = choice.decisions
     while (running := arena.running()).any():
-        began = time.perf_counter()
+        began = time.process_time()
         actions = agent.act(arena.observation(), arena.masks())
-        spent += time.perf_counter() - began
+        spent += time.process_time() - began
         arena.step(actions)
         decisions += running
     return Played(arena.setting.sign * arena.objectives(), decisions, spent)
@@ -411,9 +411,9 @@ def _adopt_proposals(arena: Arena, agent: Proposer, instances: Sequence[Any], ke
     """What an agent proposes for each copy; a proposal counts as one decision."""
     spent = 0.0
     for copy, (instance, key) in enumerate(zip(instances, keys.tolist(), strict=True)):
-        began = time.perf_counter()
+        began = time.process_time()
         schedule = agent.propose(instance, key)
-        spent += time.perf_counter() - began
+        spent += time.process_time() - began
         arena.adopt(copy, schedule)
     return Played(arena.setting.sign * arena.objectives(), np.ones(arena.num_copies, dtype=np.int64), spent)
 

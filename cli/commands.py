@@ -77,6 +77,7 @@ def evaluate(
     device: str = "auto",
     anytime: Annotated[tuple[str, ...] | None, arg(metavar="SECONDS", help_behavior_hint="")] = None,
     hindsight: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="")] = None,
+    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None,
     json: bool = False,
 ) -> int:
     """Compare agents on an environment: the same instances, the same seeds, every schedule checked.
@@ -97,6 +98,7 @@ def evaluate(
         anytime: compare at equal CPU seconds, each agent with as much work as fits: 0.1,1,10,60, or others by commas;
             writes anytime.csv, anytime.json and anytime.png
         hindsight: seconds in which a solver that is told every random event looks for the optimum of each world
+        workers: processes that play; default as many as there are processors, once it takes longer than seconds
         json: print rows, table and notes as JSON
     """
     from ..eval.ladder import DEFAULT_BUDGETS
@@ -107,7 +109,7 @@ def evaluate(
     request = Request(
         env, agents, instances, seeds, reference, tuple(sweep), batch, agent_seed, device, budgets, hindsight
     )
-    return run(request, out, overwrite, json)
+    return run(request, out, overwrite, json, workers)
 
 
 def optimise(

@@ -5,33 +5,36 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from ..envs.core.errors import UserError
+from ..envs.core.instance import require_integer
 from ..eval import anytime_report
 from ..eval.anytime import play_anytime
 from ..eval.anytime_report import AnytimeReport, AnytimeTable, make_report, write_anytime_report
-from ..eval.evaluate import Progress, evaluate
-from ..eval.hindsight import evaluate_with_hindsight
+from ..eval.evaluate import Progress
+from ..eval.parallel import ALONE_SECONDS, Job, play_jobs
 from ..eval.plan import Plan, Request, make_plan
-from ..eval.report import Report, write_report
+from ..eval.report import Report, report_of, write_report
 from ..eval.store import Store, open_store
-from ..eval.table import Table, cells, headings, make_notes, make_tables
+from ..eval.table import Table, cells, headings
+from ..eval.workers import available_cores
+from .progress import shown_progress
 
 Rows = TypeVar("Rows")
+_MOST_WORKERS = 1024
 
-_SILENT_SECONDS = 2.0
 _WIDTH_OF_FILES = 140
 
 
-def run(request: Request, out: str | None, overwrite: bool, as_json: bool) -> int:
+def run(request: Request, out: str | None, overwrite: bool, as_json: bool, workers: int | None = None) -> int:
     """Evaluate.
 
     Args:
         request: what to play.
         out: the folder, None to print alone.
+        workers: processes that play; None for as many as there are processors, once it is clear that it takes long.
         overwrite: whether another evaluation in the folder may be replaced.
         as_json: print JSON instead of a table.
 
@@ -42,16 +45,13 @@ def run(request: Request, out: str | None, overwrite: bool, as_json: bool) -> in
         UserError: something given is wrong, or the folder cannot be written.
         KeyboardInterrupt: the user stopped it; what was stored stays.
     """
+    crew = find_crew(workers)
+    if request.anytime is not None and crew.explicit and crew.number > 1:
+        raise UserError("options anytime and workers cannot be given together: CPU seconds are counted in one process")
     plan = make_plan(request)
-    record = {
-        "command": request.command(out),
-        "options": request.to_dict(),
-        "seeds": list(plan.seeds),
-        "fingerprint": plan.fingerprint,
-    }
-    with contextlib.closing(open_store(out, record, overwrite)) as store:
+    with contextlib.closing(open_store(out, plan.record(out), overwrite)) as store:
         try:
-            report, remarks = _evaluate(plan, store) if not plan.budgets else _evaluate_anytime(plan, store)
+            report, remarks = _evaluate_anytime(plan, store) if plan.budgets else _evaluate(plan, store, crew)
         except UserError:  # an agent that cannot play, for example
             store.abandon()
             raise
@@ -66,10 +66,39 @@ def run(request: Request, out: str | None, overwrite: bool, as_json: bool) -> in
     return 1 if invalid else 0
 
 
-def _evaluate(plan: Plan, store: Store) -> tuple[Report, list[str]]:
-    rows = _play(evaluate_with_hindsight if plan.hindsight else evaluate, plan, store)
-    tables = make_tables(plan, rows)
-    report = Report(plan, rows, tables, make_notes(plan, rows, tables))
+class Crew(NamedTuple):
+    """Processes that play.
+
+    Attributes:
+        number: how many.
+        explicit: whether the user said so.
+    """
+
+    number: int
+    explicit: bool
+
+    @property
+    def alone(self) -> float:
+        """Seconds that one process plays before others are begun."""
+        return 0.0 if self.explicit else ALONE_SECONDS
+
+
+def find_crew(workers: int | None) -> Crew:
+    """The processes for an option `workers`, None where it is not given.
+
+    Raises:
+        UserError: there cannot be so many.
+    """
+    if workers is not None:
+        require_integer("option workers", workers, 1, _MOST_WORKERS)
+    return Crew(available_cores() if workers is None else workers, workers is not None)
+
+
+def _evaluate(plan: Plan, store: Store, crew: Crew) -> tuple[Report, list[str]]:
+    def play(plan: Plan, store: Store, progress: Progress) -> list[dict[str, Any]]:
+        return play_jobs([Job(plan, store)], crew.number, progress, crew.alone)[0]
+
+    report = report_of(plan, _play(play, plan, store))
     return report, write_report(store.folder, report) if store.folder else []
 
 
@@ -81,7 +110,7 @@ def _evaluate_anytime(plan: Plan, store: Store) -> tuple[AnytimeReport, list[str
 def _play(player: Callable[[Plan, Store, Progress], list[Rows]], plan: Plan, store: Store) -> list[Rows]:
     """All rows of a plan; whoever interrupts is told what has become of them."""
     try:
-        with _progress(plan) as progress:
+        with shown_progress([(plan, store)]) as progress:
             return player(plan, store, progress)
     except KeyboardInterrupt:
         store.flush()
@@ -89,47 +118,6 @@ def _play(player: Callable[[Plan, Store, Progress], list[Rows]], plan: Plan, sto
             f"{len(store.rows)} rows are stored, the same command continues" if store.folder else "nothing was stored"
         )
         raise KeyboardInterrupt(done) from None
-
-
-@contextlib.contextmanager
-def _progress(plan: Plan) -> Iterator[Progress]:
-    """A bar on the terminal for whatever takes more than a moment; nothing where the output is a file."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda agent, cases: None
-        return
-    times = TimeElapsedColumn(), TimeRemainingColumn()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *times)
-    # Drawing takes CPU time, which anytime play counts.
-    bar = Progress(*columns, console=console, transient=True, refresh_per_second=1 if plan.budgets else 10)
-    total = len(plan.variants) * (len(plan.agents) + (plan.hindsight > 0)) * len(plan.cases)
-    task = bar.add_task("evaluate", total=total)
-    began = time.perf_counter()
-    running = False
-
-    def advance(agent: str, cases: int) -> None:
-        nonlocal running
-        bar.update(task, advance=cases, description=agent)
-        # Whoever has done nothing yet begins something long.
-        if not running and (cases == 0 or time.perf_counter() - began > _SILENT_SECONDS):
-            bar.start()
-            running = True
-
-    try:
-        yield advance
-    finally:
-        if running:
-            bar.stop()
 
 
 def _print(report: Report | AnytimeReport, remarks: list[str], out: str | None) -> None:

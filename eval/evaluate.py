@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 from numba.core.event import install_timer
 
-from ..agents.agent import Agent, Setting
+from ..agents.agent import Agent, Proposer, Setting
 from ..agents.arena import Arena, Case, Episode, open_arena, play
 from ..agents.catalogue import make_agent
 from ..envs.core.errors import UserError
@@ -39,7 +41,7 @@ ROW_KEYS = (
 _WARM_UP_SECONDS = 5.0
 
 Progress = Callable[[str, int], None]
-"""``progress(agent, cases)``: so many more cases of an agent are done."""
+"""``progress(agent, rows)``: so many more rows of an agent are there; 0 where something long begins."""
 
 
 def evaluate(plan: Plan, store: Store, progress: Progress = lambda agent, cases: None) -> list[dict[str, Any]]:
@@ -57,48 +59,129 @@ def evaluate(plan: Plan, store: Store, progress: Progress = lambda agent, cases:
         UserError: an agent is unknown or cannot play here, or rows cannot be written.
         ImpossibleResultError: a result lies beyond a proved bound.
     """
-    for number, variant in enumerate(plan.variants):
-        players = _players(plan, number, variant, store)
-        if not players:
-            continue
-        judge = Judge(variant)
-        try:
-            for player in players:
-                player.play(plan, store, judge, progress)
-        finally:
-            judge.close()
+    play_missing(plan, store, progress, lambda: False)
+    return rows_of(plan, store)
+
+
+def play_missing(plan: Plan, store: Store, progress: Progress, enough: Callable[[], bool]) -> None:
+    """Play what the store does not hold yet, until all is played or, after some batch, it is enough; see `evaluate`."""
+    for number in range(len(plan.variants)):
+        missing = missing_agents(plan, number, store)
+        if missing and not enough():
+            with contextlib.closing(Stage(plan, number)) as stage:
+                _play_variant(stage, missing, store, progress, enough)
     store.flush()
-    keys = [
-        Key(variant, agent, case)
-        for variant in range(len(plan.variants))
-        for agent in range(len(plan.agents))
-        for case in range(len(plan.cases))
-    ]
-    return [store.rows[key] for key in keys]
 
 
-def _players(plan: Plan, number: int, variant: Variant, store: Store) -> list[_Player]:
-    """The agents that have something to play in a variant, all made before the first plays."""
-    missing = [
-        any(Key(number, agent, case) not in store.rows for case in range(len(plan.cases)))
-        for agent in range(len(plan.agents))
-    ]
-    if not any(missing):
-        return []
-    measured = variant.measured
-    common = _Arenas(plan, variant, dict.fromkeys(measured, 0.0))
-    agents = [make_agent(text, common.setting) if missing[a] else None for a, text in enumerate(plan.agents)]
-    players = []
-    for a, (text, agent) in enumerate(zip(plan.agents, agents, strict=True)):
-        if agent is None:
-            continue
-        arenas = common
-        if measured:
-            spent = _microseconds(common, partial(make_agent, text, common.setting), plan.cases[0])
-            arenas = _Arenas(plan, variant, dict.fromkeys(measured, spent))
-            agent = make_agent(text, arenas.setting)
-        players.append(_Player(number, a, agent, partial(make_agent, text, arenas.setting), arenas))
-    return players
+def missing_agents(plan: Plan, variant: int, store: Store) -> list[int]:
+    """The agents that have something to play in a variant."""
+    cases = range(len(plan.cases))
+    return [a for a in range(len(plan.agents)) if any(Key(variant, a, case) not in store.rows for case in cases)]
+
+
+def rows_of(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """All rows of a plan that is played, by variant, agent and case."""
+    keys = product(range(len(plan.variants)), range(len(plan.agents)), range(len(plan.cases)))
+    return [store.rows[Key(*key)] for key in keys]
+
+
+def missing_batches(plan: Plan, variant: int, agent: int, size: int, store: Store) -> list[range]:
+    """The cases that an agent plays at once, as far as some of them are missing.
+
+    They are cut by the plan alone, so that a continued evaluation plays the batches of an unbroken one.
+    """
+    number = len(plan.cases)
+    cut = [range(first, min(first + size, number)) for first in range(0, number, size)]
+    return [cases for cases in cut if any(Key(variant, agent, case) not in store.rows for case in cases)]
+
+
+def _play_variant(
+    stage: Stage, agents: Sequence[int], store: Store, progress: Progress, enough: Callable[[], bool]
+) -> None:
+    """Play what the store lacks of one variant. All agents are made before the first plays."""
+    made = {agent: stage.open(agent) for agent in agents}
+    for agent, opened in made.items():
+        for cases in missing_batches(stage.plan, stage.number, agent, opened.size, store):
+            if enough():
+                return
+            progress(stage.plan.agents[agent], keep(store, stage.play(agent, cases)))
+
+
+def keep(store: Store, entries: Sequence[Entry]) -> int:
+    """Store what it does not hold yet, and say how much that is."""
+    new = [entry for entry in entries if entry.key not in store.rows]
+    store.add(new)
+    return len(new)
+
+
+class Opened(NamedTuple):
+    """What is known of an agent that was made.
+
+    Attributes:
+        size: worlds that it plays at once.
+        spent: its own time per decision, microseconds, where an option of the environment stands for that; else None.
+    """
+
+    size: int
+    spent: float | None
+
+
+class Stage:
+    """Where one variant of a plan is played: its arenas, its judge, and the agents that were made.
+
+    Args:
+        plan: what is to be played.
+        number: of the variant.
+    """
+
+    def __init__(self, plan: Plan, number: int) -> None:
+        self.plan, self.number = plan, number
+        self.variant = plan.variants[number]
+        self._common = _Arenas(plan, self.variant, dict.fromkeys(self.variant.measured, 0.0))
+        self._judge = Judge(self.variant)
+        self._players: dict[int, _Player] = {}
+
+    def open(self, agent: int, spent: float | None = None) -> Opened:
+        """Make an agent, if it is not made already.
+
+        Args:
+            agent: its number in the plan.
+            spent: its own time per decision, if it was measured already.
+
+        Raises:
+            UserError: nobody knows it, or it cannot play here.
+        """
+        if agent not in self._players:
+            self._players[agent] = self._make(self.plan.agents[agent], spent)
+        return self._players[agent].opened
+
+    def play(self, agent: int, cases: range) -> list[Entry]:
+        """The rows of a batch by an agent that was made."""
+        player = self._players[agent]
+        episodes, batch = player.play([self.plan.cases[case] for case in cases])
+        entries = []
+        for case, episode in zip(cases, episodes, strict=True):
+            verdict = self._judge.judge(episode)
+            row = player.row(self.plan.agents[agent], self.variant, episode, verdict, batch)
+            entries.append(Entry(Key(self.number, agent, case), row, verdict.schedule))
+        return entries
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._judge.close()
+
+    def _make(self, text: str, spent: float | None) -> _Player:
+        arenas, make = self._common, partial(make_agent, text, self._common.setting)
+        agent = make()
+        if self.variant.measured:
+            if spent is None:
+                spent = _microseconds(arenas, make, self.plan.cases[0])
+            arenas = _Arenas(self.plan, self.variant, dict.fromkeys(self.variant.measured, spent))
+            make = partial(make_agent, text, arenas.setting)
+            agent = make()
+        # Who proposes whole schedules makes them one by one: each is kept as soon as it is there.
+        size = 1 if isinstance(agent, Proposer) else max(1, self.plan.request.batch // agent.samples)
+        return _Player(agent, make, arenas, Opened(size, spent))
 
 
 def _microseconds(arenas: _Arenas, make: Callable[[], Agent], case: Case) -> float:
@@ -139,58 +222,37 @@ class _Player:
     """One agent in one variant.
 
     Args:
-        variant, index: numbers of the variant and the agent in the plan.
         agent: the agent.
         double: makes another one like it.
         arenas: where it plays.
+        opened: what is told of it.
     """
 
-    def __init__(self, variant: int, index: int, agent: Agent, double: Callable[[], Agent], arenas: _Arenas) -> None:
-        self._variant, self._index, self._agent, self._double, self._arenas = variant, index, agent, double, arenas
+    def __init__(self, agent: Agent, double: Callable[[], Agent], arenas: _Arenas, opened: Opened) -> None:
+        self._agent, self._double, self._arenas, self.opened = agent, double, arenas, opened
         self._warm = False
 
-    def play(self, plan: Plan, store: Store, judge: Judge, progress: Progress) -> None:
-        """Play the cases that the store lacks, batch by batch.
-
-        Batches are cut by the plan alone, so that a continued evaluation plays the batches of an unbroken one.
-        """
-        size = max(1, plan.request.batch // self._agent.samples)
-        for first in range(0, len(plan.cases), size):
-            numbers = range(first, min(first + size, len(plan.cases)))
-            keys = [Key(self._variant, self._index, case) for case in numbers]
-            if all(key in store.rows for key in keys):
-                progress(plan.agents[self._index], len(keys))
-                continue
-            cases = [plan.cases[case] for case in numbers]
-            padding = [cases[-1]] * (size - len(cases)) if self._agent.fixed_batch else []
-            episodes = self._play([*cases, *padding])
-            entries = []
-            for key, episode in zip(keys, episodes, strict=False):
-                verdict = judge.judge(episode)
-                row = self._row(plan, judge.variant, episode, verdict, len(cases) + len(padding))
-                if key not in store.rows:
-                    entries.append(Entry(key, row, verdict.schedule))
-            store.add(entries)
-            progress(plan.agents[self._index], len(keys))
-
-    def _play(self, cases: Sequence[Case]) -> list[Episode]:
-        """The episodes of a batch, with times that hold no compiling or loading of code."""
-        arena = self._arenas.get(len(cases) * self._agent.samples)
+    def play(self, cases: Sequence[Case]) -> tuple[list[Episode], int]:
+        """The episodes of a batch and how many copies it had. Times hold no compiling or loading of code."""
+        padding = [cases[-1]] * (self.opened.size - len(cases)) if self._agent.fixed_batch else []
+        filled = [*cases, *padding]
+        copies = len(filled) * self._agent.samples
+        arena = self._arenas.get(copies)
         compiling: list[float] = []
         began = time.perf_counter()
         with install_timer("numba:compile", compiling.append):
-            episodes = play(arena, self._agent, cases)
+            episodes = play(arena, self._agent, filled)
         if not self._warm and time.perf_counter() - began - sum(compiling) <= _WARM_UP_SECONDS:
-            again = play(arena, self._double(), cases)
+            again = play(arena, self._double(), filled)
             episodes = [_with_time_of(episode, other) for episode, other in zip(episodes, again, strict=True)]
         self._warm = True
-        return episodes
+        return episodes[: len(cases)], copies
 
-    def _row(self, plan: Plan, variant: Variant, episode: Episode, verdict: Verdict, cases: int) -> dict[str, Any]:
-        agent, stochastic = self._agent, self._arenas.setting.stochastic
-        row = make_row(variant, plan.agents[self._index], agent, episode, verdict, stochastic)
+    def row(self, name: str, variant: Variant, episode: Episode, verdict: Verdict, batch: int) -> dict[str, Any]:
+        """What is to be told of an episode, its time among it."""
+        row = make_row(variant, name, self._agent, episode, verdict, self._arenas.setting.stochastic)
         row["seconds_per_decision"] = episode.seconds / episode.decisions if episode.decisions else None
-        row["batch"] = cases * agent.samples
+        row["batch"] = batch
         if self._arenas.measured:
             row["measured"] = dict(self._arenas.measured)
         return {key: row[key] for key in ROW_KEYS} | row

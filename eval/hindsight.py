@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from ..agents.agent import Setting
-from ..agents.arena import Arena, Case, EngineArena, open_arena
+from ..agents.arena import EngineArena, open_arena
 from ..agents.exact.hindsight import find_hindsight
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write
 from ..envs.core.ids import make_single
 from ..envs.core.instance import load_document, require_list
-from .evaluate import Progress, evaluate
+from .evaluate import Progress, evaluate, rows_of
 from .judge import ImpossibleResultError
 from .plan import Plan, Variant
 from .show import read_schedule
@@ -46,34 +47,97 @@ def evaluate_with_hindsight(
         UserError: nobody solves worlds of this environment; else see `evaluate`.
         ImpossibleResultError: see `evaluate`; or a result lies beyond a world's bound.
     """
-    arenas = [open_arena(variant.env_id, 1, variant.arena_options) for variant in plan.variants]
-    for arena in arenas:
-        find_hindsight(arena.setting)  # what cannot be is said before anybody plays
-    rows = evaluate(plan, store, progress)
-    known = _Known(store.folder)
-    for number, (variant, arena) in enumerate(zip(plan.variants, arenas, strict=True)):
-        for c, case in enumerate(plan.cases):
-            of_world = rows[number * len(plan.agents) * len(plan.cases) + c :: len(plan.cases)][: len(plan.agents)]
-            entry = known.get(number, c, plan.hindsight)
-            if entry is None:
-                progress(NAME, 0)
-                entry = _solve(plan, variant, arena, case, of_world, store.folder)
-                known.add({"variant": number, "case": c, **entry})
-            for row in of_world:
-                row |= _columns(plan, row, entry, of_world)
-            progress(NAME, 1)
-    return rows
+    solver = WorldSolver(plan)  # what cannot be is said before anybody plays
+    evaluate(plan, store, progress)
+    optima = Optima(plan, store)
+    missing = optima.missing()
+    if known := len(plan.variants) * len(plan.cases) - len(missing):
+        progress(NAME, known)
+    for variant, case in missing:
+        progress(NAME, 0)
+        optima.add(variant, case, solver.solve(variant, case, optima.rows(variant, case), store.folder))
+        progress(NAME, 1)
+    return optima.told()
 
 
-def _solve(
-    plan: Plan, variant: Variant, arena: Arena, case: Case, rows: Sequence[dict[str, Any]], folder: Path | None
-) -> Entry:
-    arena.reset([case])
-    assert isinstance(arena, EngineArena)
-    instance = arena.engine.instance(0)
-    start = _best_schedule(arena.setting, variant, rows, folder)
-    result = find_hindsight(arena.setting)(arena.setting, instance, case.seed, plan.hindsight, start)
-    return {"seconds": plan.hindsight, "objective": result.objective, "bound": result.bound, "proved": result.proved}
+class WorldSolver:
+    """Solves worlds of a plan, in one process.
+
+    Raises:
+        UserError: nobody solves worlds of this environment.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._arenas = [open_arena(variant.env_id, 1, variant.arena_options) for variant in plan.variants]
+        for arena in self._arenas:
+            find_hindsight(arena.setting)
+
+    def solve(self, variant: int, case: int, rows: Sequence[dict[str, Any]], folder: Path | None) -> Entry:
+        """What a solver comes to in a world.
+
+        Args:
+            variant, case: numbers in the plan.
+            rows: what agents reached in it.
+            folder: where their schedules are, None for nowhere.
+        """
+        plan, arena, world = self._plan, self._arenas[variant], self._plan.cases[case]
+        arena.reset([world])
+        assert isinstance(arena, EngineArena)
+        start = _best_schedule(arena.setting, plan.variants[variant], rows, folder)
+        solve = find_hindsight(arena.setting)
+        result = solve(arena.setting, arena.engine.instance(0), world.seed, plan.hindsight, start)
+        found = {"objective": result.objective, "bound": result.bound, "proved": result.proved}
+        return {"seconds": plan.hindsight, **found}
+
+
+class Optima:
+    """What is known of the worlds of a plan that is played.
+
+    Args:
+        plan: with the request's `hindsight`.
+        store: with all rows; the optima go to the file `hindsight.json` of its folder.
+
+    Raises:
+        UserError: that file is damaged.
+    """
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self._plan, self._rows = plan, rows_of(plan, store)
+        self._known = _Known(store.folder)
+
+    def missing(self) -> list[tuple[int, int]]:
+        """Variant and case of the worlds that are still to be solved."""
+        worlds = product(range(len(self._plan.variants)), range(len(self._plan.cases)))
+        return [world for world in worlds if self._known.get(*world, self._plan.hindsight) is None]
+
+    def rows(self, variant: int, case: int) -> list[dict[str, Any]]:
+        """What the agents reached in a world."""
+        agents, cases = len(self._plan.agents), len(self._plan.cases)
+        return self._rows[variant * agents * cases + case :: cases][:agents]
+
+    def add(self, variant: int, case: int, entry: Entry) -> None:
+        """Keep what a solver came to.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        self._known.add({"variant": variant, "case": case, **entry})
+
+    def told(self) -> list[dict[str, Any]]:
+        """All rows, with what is known of their worlds.
+
+        Raises:
+            ImpossibleResultError: a result lies beyond a world's bound.
+        """
+        for variant, case in product(range(len(self._plan.variants)), range(len(self._plan.cases))):
+            entry = self._known.get(variant, case, self._plan.hindsight)
+            assert entry is not None
+            rows = self.rows(variant, case)
+            columns = [_columns(self._plan, row, entry, rows) for row in rows]
+            for row, added in zip(rows, columns, strict=True):
+                row |= added
+        return self._rows
 
 
 def _best_schedule(setting: Setting, variant: Variant, rows: Sequence[dict[str, Any]], folder: Path | None) -> Any:

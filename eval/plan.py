@@ -137,6 +137,15 @@ class Plan:
     budgets: tuple[float, ...] = ()
     hindsight: float = 0.0
 
+    def record(self, out: str | None = None) -> dict[str, Any]:
+        """What the folder of the evaluation says of it, plain data, see `makespan.eval.store.open_store`."""
+        return {
+            "command": self.request.command(out),
+            "options": self.request.to_dict(),
+            "seeds": list(self.seeds),
+            "fingerprint": self.fingerprint,
+        }
+
 
 def make_plan(request: Request) -> Plan:
     """Read a request.
@@ -159,14 +168,14 @@ def make_plan(request: Request) -> Plan:
         )
     # Made once for each choice of options, so that a wrong value is met before anything is played.
     envs = [_make(env_id, Variant(env_id, choice, {}).plain_options) for choice in choices]
-    objective = _objective(envs[0])
+    objective = objective_of(envs[0])
     instances = resolve_instances(envs[0], request.instances)
     arena_options = [{**choice, **_room(env_id, request.instances, instances)} for choice in choices]
     for env in envs:
         env.close()
     variants = [Variant(env_id, *pair) for pair in zip(choices, arena_options, strict=True)]
     cases = [Case(instance, seed) for instance in instances or [None] for seed in seeds]
-    reference = _reference(request.reference, agents)
+    reference = choose_reference(request.reference, agents)
     return Plan(
         request,
         tuple(variants),
@@ -262,7 +271,7 @@ def _make(env_id: str, options: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:
         raise UserError(f"environment {env_id!r} cannot be made with {dict(options)}: {error}") from error
 
 
-def _objective(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
+def objective_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
     objective = env.unwrapped.metadata.get("objective")
     if not isinstance(objective, Mapping) or objective.get("sense") not in ("min", "max"):
         assert env.spec is not None
@@ -336,7 +345,7 @@ def _sweep(env_id: str, options: dict[str, OptionValue], sweeps: Sequence[str]) 
     return [dict(zip(table, values, strict=True)) for values in itertools.product(*table.values())]
 
 
-def _reference(given: str | None, agents: list[str]) -> str:
+def choose_reference(given: str | None, agents: list[str]) -> str:
     """The agent that others are compared with: the given one, else best-rule, else the first rule, else the first."""
     if given is not None:
         if given not in agents:

@@ -16,7 +16,7 @@ from ..envs.core.names import Name
 from .evaluate import ROW_KEYS
 from .plan import Plan
 from .store import read_run
-from .table import Table, cells, headings
+from .table import Table, cells, headings, make_notes, make_tables
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,12 @@ class Report:
             "tables": [table.to_dict() for table in self.tables],
             "notes": list(self.notes),
         }
+
+
+def report_of(plan: Plan, rows: Sequence[dict[str, Any]]) -> Report:
+    """The report of a plan that is played."""
+    tables = make_tables(plan, rows)
+    return Report(plan, rows, tables, make_notes(plan, rows, tables))
 
 
 def write_report(folder: Path, report: Report) -> list[str]:

@@ -132,6 +132,13 @@ def test_a_store_that_has_rows_is_only_completed():
     assert {key: id(part.rows[key]) for key in kept} == kept
 
 
+def compute(seconds):
+    """Use so much CPU time."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
 class Recorder(Agent):
     """Takes the first legal slot and writes down how large its batches are."""
 
@@ -165,7 +172,7 @@ class Slow(Recorder):
 
     def begin(self, copies, instances, keys, imagine):
         if not self.known:
-            time.sleep(0.1)
+            compute(0.1)
         self.known = True
 
 
@@ -193,7 +200,7 @@ class Steady(Recorder):
     samples = 4
 
     def begin(self, copies, instances, keys, imagine):
-        time.sleep(0.05 * len(copies))
+        compute(0.05 * len(copies))
 
 
 def test_all_tries_are_paid_for_by_the_decisions_of_the_one_that_counts(monkeypatch):
@@ -203,6 +210,19 @@ def test_all_tries_are_paid_for_by_the_decisions_of_the_one_that_counts(monkeypa
             assert row["decisions"] == row["metrics"]["decisions"]
             assert row["batch"] == max(batch, 4)
             assert 0.15 < row["decisions"] * row["seconds_per_decision"] < 0.38
+
+
+class Waiting(Recorder):
+    """Waits, as one does for a processor that others use."""
+
+    def begin(self, copies, instances, keys, imagine):
+        time.sleep(0.2)
+
+
+def test_who_waits_for_a_processor_does_not_pay_for_it(monkeypatch):
+    monkeypatch.setattr(module, "make_agent", lambda text, setting: Waiting())
+    row = rows_of(SHOP, "waiting", instances="ft06")[0]
+    assert row["decisions"] * row["seconds_per_decision"] < 0.15
 
 
 def test_compiling_is_no_part_of_a_decision_however_long_it_takes(monkeypatch):

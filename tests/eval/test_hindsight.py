@@ -11,8 +11,7 @@ from makespan.envs.core.errors import UserError
 from makespan.envs.job_shop.engine import JobShopEngine
 from makespan.envs.job_shop.generator import resolve
 from makespan.envs.job_shop.schedule import validate
-from makespan.eval import hindsight as module
-from makespan.eval.hindsight import evaluate_with_hindsight
+from makespan.eval.hindsight import NAME, WorldSolver, evaluate_with_hindsight
 from makespan.eval.judge import ImpossibleResultError
 from makespan.eval.plan import Request, make_plan
 from makespan.eval.store import HINDSIGHT, Store, open_store
@@ -133,15 +132,15 @@ def test_windows_of_the_instance_and_shops_without_breakdowns(tmp_path):
 
 def test_the_table_is_over_proved_worlds_and_says_how_many(monkeypatch):
     plan = plan_of(agents="spt,mwkr")
-    solve = module._solve
+    solve = WorldSolver.solve
     given = []
 
-    def sometimes(plan, variant, arena, case, rows, folder):
-        entry = solve(plan, variant, arena, case, rows, folder)
+    def sometimes(solver, variant, case, rows, folder):
+        entry = solve(solver, variant, case, rows, folder)
         given.append(case)
         return entry if len(given) % 2 else {**entry, "objective": None, "bound": 1, "proved": False}
 
-    monkeypatch.setattr(module, "_solve", sometimes)
+    monkeypatch.setattr(WorldSolver, "solve", sometimes)
     rows = evaluate_with_hindsight(plan, Store(None))
     tables = make_tables(plan, rows)
     assert headings(tables[0])[3] == "above hindsight optimum"
@@ -166,12 +165,12 @@ def test_without_it_nothing_is_said_of_it():
 
 def test_a_search_is_announced_before_it_begins(monkeypatch):
     told = []
-    solve = module._solve
-    monkeypatch.setattr(module, "_solve", lambda *given: told.append("solve") or solve(*given))
+    solve = WorldSolver.solve
+    monkeypatch.setattr(WorldSolver, "solve", lambda *given: told.append("solve") or solve(*given))
     evaluate_with_hindsight(
         plan_of(SHOP, "spt", seeds="0-1"), Store(None), lambda who, cases: told.append((who, cases))
     )
-    assert told[-12:] == [(module.NAME, 0), "solve", (module.NAME, 1)] * 4
+    assert told[-12:] == [(NAME, 0), "solve", (NAME, 1)] * 4
 
 
 def test_worlds_are_solved_once(tmp_path, monkeypatch):
@@ -186,7 +185,7 @@ def test_worlds_are_solved_once(tmp_path, monkeypatch):
 
     first = played()
     assert len(json.loads((tmp_path / "x" / HINDSIGHT).read_text())["worlds"]) == 6
-    monkeypatch.setattr(module, "_solve", lambda *given: pytest.fail("solved again"))
+    monkeypatch.setattr(WorldSolver, "solve", lambda *given: pytest.fail("solved again"))
     assert played() == first
     assert [row["hindsight_objective"] for row in played(hindsight=90.0)] == [
         row["hindsight_objective"] for row in first
@@ -198,7 +197,7 @@ def test_worlds_are_solved_once(tmp_path, monkeypatch):
 
 def test_a_result_beyond_the_optimum_fails_loudly(monkeypatch):
     entry = {"seconds": 60.0, "objective": 10**6, "bound": 10**6, "proved": True}
-    monkeypatch.setattr(module, "_solve", lambda *given: entry)
+    monkeypatch.setattr(WorldSolver, "solve", lambda *given: entry)
     with pytest.raises(ImpossibleResultError, match="beyond the bound 1000000 proved for this very world"):
         evaluate_with_hindsight(plan_of(), Store(None))
 
