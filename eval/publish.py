@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,22 @@ def publish(run: str | Path, target: str | Path, notes: str = "") -> None:
     """
     weights, card = load_checkpoint(find_checkpoint(str(run)))
     config = card["training"]["config"]
-    command = ["makespan", "train", config["env"], "--agent", config["agent"], "--out", "runs/x"]
+    card["training"]["command"] = train_command(config)
+    _save(target, weights, {**card, "name": Path(target).name, **({"notes": notes} if notes else {})})
+
+
+def train_command(config: Mapping[str, Any], out: str = "runs/x") -> str:
+    """The command line that begins a training run.
+
+    Args:
+        config: of the run; all that is not None is said, so that later defaults change nothing.
+        out: the run's folder.
+    """
+    command = ["makespan", "train", str(config["env"]), "--agent", str(config["agent"]), "--out", out]
     for key, value in config.items():
         if key not in ("env", "agent", "out") and value is not None:
             command += [f"--{key.replace('_', '-')}", str(value)]
-    card["training"]["command"] = " ".join(command)
-    _save(target, weights, {**card, "name": Path(target).name, **({"notes": notes} if notes else {})})
+    return " ".join(command)
 
 
 def add_results(target: str | Path, folders: Sequence[str | Path]) -> None:

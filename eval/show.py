@@ -17,14 +17,16 @@ from .store import ANYTIME, RUN, read_part
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..envs.core.chart import Chart
+
 _LARGEST_FILE = 2**30
 
 
-def read_row(folder: str | Path, number: int, agent: str | None = None) -> dict[str, Any]:
-    """Row `number` (from 0) of an evaluation's results.json, or of those of its rows that are an agent's.
+def read_rows(folder: str | Path) -> list[dict[str, Any]]:
+    """The rows of an evaluation's results.json.
 
     Raises:
-        UserError: the folder is not that of a finished evaluation, or has no such row.
+        UserError: the folder is not that of a finished evaluation.
     """
     path = Path(folder).expanduser() / "results.json"
     if not path.is_file():
@@ -39,6 +41,16 @@ def read_row(folder: str | Path, number: int, agent: str | None = None) -> dict[
     rows = parse_json(decode_text(read_bounded(path, _LARGEST_FILE), str(path)), str(path))
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise UserError(f"{path}: not a list of rows")
+    return rows
+
+
+def read_row(folder: str | Path, number: int, agent: str | None = None) -> dict[str, Any]:
+    """Row `number` (from 0) of an evaluation's results.json, or of those of its rows that are an agent's.
+
+    Raises:
+        UserError: the folder is not that of a finished evaluation, or has no such row.
+    """
+    path, rows = Path(folder).expanduser() / "results.json", read_rows(folder)
     if agent is not None:
         played = {str(row.get("agent")) for row in rows}
         if agent not in played:
@@ -84,6 +96,18 @@ def figure_of(row: dict[str, Any], data: Any) -> Figure:
     if not hasattr(env, "draw"):
         raise UserError(f"environment {row['env']!r} cannot draw: it offers no draw(schedule)")
     return env.draw(_schedule(env, data))
+
+
+def chart_of(row: dict[str, Any], data: Any) -> Chart:
+    """What an interactive picture of a schedule shows, as the environment's ``chart(schedule)`` describes it.
+
+    Raises:
+        UserError: the environment describes none, or the schedule is malformed.
+    """
+    env = _env(row)
+    if not hasattr(env, "chart"):
+        raise UserError(f"environment {row['env']!r} has no interactive pictures: it offers no chart(schedule)")
+    return env.chart(_schedule(env, data))
 
 
 def animate(row: dict[str, Any], data: Any, path: str | Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gymnasium
 import makespan  # noqa: F401 - registers the ids
 import numpy as np
@@ -19,10 +21,10 @@ IDS = {
 }
 
 
-def played(env_id: str, **options):
-    env = gymnasium.make(env_id, on_illegal="raise", **options).unwrapped
+def played(env_id: str, **options: Any) -> tuple[Any, dict[str, Any]]:
+    env: Any = gymnasium.make(env_id, on_illegal="raise", **options).unwrapped
     env.reset(seed=3)
-    random, ended, info = np.random.default_rng(0), False, {}
+    random, ended, info = np.random.default_rng(0), False, dict[str, Any]()
     while not ended:
         action = random.choice(np.flatnonzero(env.action_masks()))
         _, _, terminated, truncated, info = env.step(action)
