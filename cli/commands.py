@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from tyro.conf import Positional, UseAppendAction, arg
 from tyro.constructors import PrimitiveConstructorSpec
 
+from ..envs.core.errors import UserError
 from .train import TrainOptions
 
 _DEFAULT_OPTIONS = TrainOptions()
@@ -63,9 +64,10 @@ def train(
 
 
 def evaluate(
-    env: Annotated[Positional[str], arg(metavar="ENV")],
+    env: Annotated[Positional[str | None], arg(metavar="ENV", help_behavior_hint="")] = None,
     *,
-    agents: Annotated[str, arg(aliases=["--agent"], metavar="NAMES")],
+    agents: Annotated[str | None, arg(aliases=["--agent"], metavar="NAMES", help_behavior_hint="")] = None,
+    suite: OptionalText = None,
     instances: OptionalText = None,
     seeds: Annotated[str, arg(metavar="SEEDS")] = "0",
     reference: OptionalText = None,
@@ -85,6 +87,8 @@ def evaluate(
     Args:
         env: an id with options, for example makespan/JobShop-v0:law=bernoulli:p=0.005
         agents: a list by commas: mwkr,random:samples=64,checkpoints/job_shop_graph_ppo
+        suite: instead of ENV, agents and worlds: quick (minutes), full (hours) or a file (./mine.toml), all problems at
+            once, with aggregates over them
         instances: a list by commas of names, ranges (la01-la40), files (path/*.json) or
             random:size=15x15:count=100:seed=7; default what the environment plays by itself
         seeds: worlds: 0 or 0,7,9 or 0-99
@@ -104,11 +108,27 @@ def evaluate(
     from ..eval.ladder import DEFAULT_BUDGETS
     from ..eval.plan import Request
     from .evaluate import run
+    from .suite import run as run_suite
 
     budgets = DEFAULT_BUDGETS if anytime == () else None if anytime is None else ",".join(anytime)
     request = Request(
-        env, agents, instances, seeds, reference, tuple(sweep), batch, agent_seed, device, budgets, hindsight
+        env or "",
+        agents or "",
+        instances,
+        seeds,
+        reference,
+        tuple(sweep),
+        batch,
+        agent_seed,
+        device,
+        budgets,
+        hindsight,
     )
+    if suite is not None:
+        return run_suite(suite, request, out, overwrite, json, workers)
+    for name, given in (("ENV", env), ("--agents", agents)):
+        if given is None:
+            raise UserError(f"{name} is missing: give ENV and --agents, or --suite quick")
     return run(request, out, overwrite, json, workers)
 
 

@@ -120,12 +120,18 @@ def _play(player: Callable[[Plan, Store, Progress], list[Rows]], plan: Plan, sto
         raise KeyboardInterrupt(done) from None
 
 
-def _print(report: Report | AnytimeReport, remarks: list[str], out: str | None) -> None:
+def new_console() -> Any:
+    """Where tables are printed; files are wide."""
     from rich.console import Console
 
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_FILES
+    return console
+
+
+def _print(report: Report | AnytimeReport, remarks: list[str], out: str | None) -> None:
+    console = new_console()
     for table in report.tables:
         console.print(_rich(table) if isinstance(table, Table) else _rich_anytime(table))
         console.print()
@@ -153,6 +159,16 @@ def _rich_anytime(table: AnytimeTable) -> Any:
     rich = _empty_table(str(table.variant), anytime_report.headings(table))
     for row in anytime_report.cells(table, separator="\n"):
         rich.add_row(*(Text(cell) for cell in row))
+    return rich
+
+
+def rich_table(title: str, columns: Sequence[str], lines: Sequence[Sequence[str]]) -> Any:
+    """A table of plain texts."""
+    from rich.text import Text
+
+    rich = _empty_table(title, columns)
+    for line in lines:
+        rich.add_row(*(Text(cell.replace(" [", "\n[")) for cell in line))
     return rich
 
 

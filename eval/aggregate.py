@@ -33,11 +33,12 @@ _FEWEST = 2
 
 
 def normalised(objectives: ArrayLike, zeros: ArrayLike, targets: ArrayLike, groups: Sequence[object]) -> Floats:
-    """Score of each world: 0 is as good as the baseline, 1 reaches the target; float [worlds].
+    """Score of each world: 1 reaches the world's target, 0 is as good as the baseline; float [worlds].
 
-    The world's difference to the baseline, over the mean distance from baseline to target in the world's instance:
+    1 less the world's distance to its target, over the mean distance from baseline to target in the world's instance:
     single worlds have distances near 0 that would blow up what chance has done. So the mean score of an instance is
-    (mean objective - mean baseline) / (mean target - mean baseline), whatever the sense of the objective.
+    (mean objective - mean baseline) / (mean target - mean baseline), whatever the sense of the objective; no score is
+    above 1 where nobody is better than the target; and the baseline's scores are 0 on the mean of each instance.
     NaN in the worlds of an instance in which baseline and target are equally good: nothing can be told there.
 
     Args:
@@ -51,7 +52,7 @@ def normalised(objectives: ArrayLike, zeros: ArrayLike, targets: ArrayLike, grou
     index = np.array([names.setdefault(group, len(names)) for group in groups], dtype=np.int64)
     counts = np.bincount(index, minlength=len(names))
     room = (np.bincount(index, target - zero, minlength=len(names)) / counts)[index]
-    return np.where(room != 0, (objective - zero) / np.where(room == 0, 1.0, room), np.nan)
+    return np.where(room != 0, 1 - (target - objective) / np.where(room == 0, 1.0, room), np.nan)
 
 
 @dataclass(frozen=True)

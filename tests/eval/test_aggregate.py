@@ -200,13 +200,15 @@ def test_wrong_scores_are_refused(uneven):
 # --- scores -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_score_is_0_at_the_baseline_and_1_at_the_target_in_either_sense():
+def test_a_score_is_1_at_the_target_and_0_at_the_mean_baseline_in_either_sense():
     groups = ["x", "x", "y"]
-    zero, target = [100.0, 120.0, 50.0], [60.0, 80.0, 40.0]
-    assert normalised(zero, zero, target, groups).tolist() == [0.0, 0.0, 0.0]
-    assert normalised(target, zero, target, groups) == pytest.approx([1.0, 1.0, 1.0])
-    negative = [[-value for value in values] for values in ([90, 110, 47], zero, target)]
-    assert normalised(*negative, groups) == pytest.approx([0.25, 0.25, 0.3])
+    zero, target = [100.0, 130.0, 50.0], [60.0, 80.0, 40.0]
+    assert normalised(target, zero, target, groups).tolist() == [1.0, 1.0, 1.0]
+    scores = normalised(zero, zero, target, groups)
+    assert scores == pytest.approx([1 - 40 / 45, 1 - 50 / 45, 0.0])
+    assert scores[:2].mean() == pytest.approx(0.0)
+    negative = [[-value for value in values] for values in ([69, 98, 47], zero, target)]
+    assert normalised(*negative, groups) == pytest.approx([1 - 9 / 45, 1 - 18 / 45, 0.3])
 
 
 def test_scores_of_an_instance_average_to_the_ratio_of_its_means():
