@@ -421,10 +421,12 @@ class AirInstance:
         data = require_keys("the document", data, _KEYS, _OPTIONAL_KEYS, source)
         network = AirNetwork.from_dict(data["network"], source)
         vehicle = Vehicle.from_dict(data["vehicle"], source)
-        start = require_list("start", data["start"], source)
-        for a, row in enumerate(start):
+        start = []
+        for a, row in enumerate(require_list("start", data["start"], source)):
             if not isinstance(row, list) or len(row) != 2:
                 raise FieldError(f"start[{a}]", row, "[vertiport, energy]", source)
+            where = require_integer(f"start[{a}] vertiport", row[0], 0, network.size - 1, source)
+            start.append((where, require_integer(f"start[{a}] energy", row[1], 0, vehicle.battery, source)))
         day = data.get("day")
         try:
             return cls(
@@ -435,8 +437,8 @@ class AirInstance:
                 data["passengers"],
                 data["forecast"],
                 data["fare_cents"],
-                np.array([row[0] for row in start]),
-                np.array([row[1] for row in start]),
+                np.array([vertiport for vertiport, _ in start], dtype=np.int64),
+                np.array([energy for _, energy in start], dtype=np.int64),
                 day=None if day is None else AirDay.from_dict(day, network.size, len(start), source),
                 **{name: data[name] for name in RULES if name in data},
             )

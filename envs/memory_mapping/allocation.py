@@ -7,7 +7,6 @@ exact search for a placement within a capacity.
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.compile import compiled
-from ..core.errors import UserError
+from ..core.csv_table import read_csv
+from ..core.files import decode_text, read_bounded
+from ..core.instance import require_integer
 
 COLUMNS = ("id", "lower", "upper", "size")
 PLACEMENTS = ("size", "duration", "usmp-size", "usmp-conflicts")
@@ -54,25 +55,19 @@ class Challenge:
         """Read a file with the header ``id,lower,upper,size``.
 
         Raises:
-            UserError: it cannot be read, or a row is malformed; the message names the line.
+            UserError: it cannot be read, or a row is malformed; the message names row and column.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: cannot be read: {error}") from None
-        lines = list(csv.reader(text.splitlines()))
-        if not lines or tuple(lines[0]) != COLUMNS:
-            found = ",".join(lines[0]) if lines else ""
-            raise UserError(f"{path}: line 1 is {found!r}, expected {','.join(COLUMNS)!r}")
-        if not 2 <= len(lines) <= _MOST_BUFFERS + 1:
-            raise UserError(f"{path}: has {len(lines) - 1} buffers, expected 1 to {_MOST_BUFFERS}")
-        rows = [_read_row(path, number, row) for number, row in enumerate(lines[1:], start=2)]
-        names = tuple(row[0] for row in lines[1:])
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise UserError(f"{path}: id {twice!r} is given twice")
-        numbers = cls.from_rows(rows)
-        return cls(names, numbers.lower, numbers.upper, numbers.size)
+        source = str(path)
+        rows: dict[str, tuple[int, int, int]] = {}
+        for row in read_csv(decode_text(read_bounded(path), source), source, COLUMNS):
+            name = row.label("id")
+            if name in rows:
+                raise row.error("id", "another one than the rows above have")
+            lower = row.integer("lower", 0, _LARGEST - 1)
+            rows[name] = (lower, row.integer("upper", lower + 1, _LARGEST), row.integer("size", 1, _LARGEST))
+        require_integer("number of buffers", len(rows), 1, _MOST_BUFFERS, source)
+        numbers = cls.from_rows(list(rows.values()))
+        return cls(tuple(rows), numbers.lower, numbers.upper, numbers.size)
 
     @property
     def num_buffers(self) -> int:
@@ -113,23 +108,6 @@ class Challenge:
                 raise ValueError(f"buffer {self.names[k]!r} overlaps with another")
             top[live] = offsets[k] + self.size[k]
         return int(top.max())
-
-
-def _read_row(path: str | Path, line: int, row: Sequence[str]) -> tuple[int, int, int]:
-    """(lower, upper, size) of a line."""
-    if len(row) != len(COLUMNS):
-        raise UserError(f"{path}: line {line} has {len(row)} columns, expected {len(COLUMNS)}")
-    numbers = []
-    for column, text in zip(COLUMNS[1:], row[1:], strict=True):
-        if not text.strip().isdecimal() or int(text) > _LARGEST:
-            raise UserError(f"{path}: line {line}: {column} is {text!r}, expected an integer from 0 to {_LARGEST}")
-        numbers.append(int(text))
-    lower, upper, size = numbers
-    if upper <= lower:
-        raise UserError(f"{path}: line {line}: upper is {upper}, expected more than lower, {lower}")
-    if size == 0:
-        raise UserError(f"{path}: line {line}: size is 0, expected at least 1")
-    return lower, upper, size
 
 
 # --- greedy placements ------------------------------------------------------------------------------------------------

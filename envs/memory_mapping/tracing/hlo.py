@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from ...core.errors import FieldError, UserError
@@ -22,6 +23,7 @@ from .program import MAX_OP_NAME, SMALLEST_BYTES, InPlace, Operation, Program, V
 
 DTYPES = {"own": None, "bf16": 2, "f16": 2, "f32": 4}  # bytes of an element of floating point
 MAX_TRIPS = 10**6
+_MOST_LEAVES = 100_000  # of a tuple: one that holds another twice, and so on, would be without end
 
 Tree = int | list["Tree"] | None  # a value, a tuple of them, or something that takes no memory
 
@@ -158,7 +160,9 @@ class _Reader:
             operands = [known[name] for name in instruction.operands]
             try:
                 known[instruction.name] = self._step(instruction, operands, computation)
-            except (LookupError, ArithmeticError):  # too few operands, a side that is not there
+            except UserError:
+                raise
+            except (LookupError, ArithmeticError, ValueError):  # too few operands, a side that is not there
                 raise _malformed(instruction) from None
         return known[computation.root]
 
@@ -167,6 +171,8 @@ class _Reader:
         if opcode == "constant":
             return self._new(instruction.shape, "const", instruction.name, instruction.name)
         if opcode == "tuple":
+            if sum(1 for _ in islice(_leaves(operands), _MOST_LEAVES + 1)) > _MOST_LEAVES:
+                raise UserError(f"HLO instruction {instruction.name!r} holds more than {_MOST_LEAVES:,} values")
             return operands
         if opcode == "get-tuple-element":
             return self._element(instruction, operands[0])
@@ -188,7 +194,7 @@ class _Reader:
 
     def _element(self, instruction: HloInstruction, operand: Tree) -> Tree:
         index = instruction.attributes.get("index", "")
-        if not isinstance(operand, list) or not index.isdigit() or int(index) >= len(operand):
+        if not isinstance(operand, list) or not index.isdecimal() or int(index) >= len(operand):
             raise UserError(f"HLO instruction {instruction.name!r} takes element {index} of what is no such tuple")
         return operand[int(index)]
 

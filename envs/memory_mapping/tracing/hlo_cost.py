@@ -159,8 +159,12 @@ def _through(instruction: HloInstruction, known: dict[str, HloInstruction]) -> H
 def _read(parameter: HloInstruction, updated: bool, computation: Computation) -> int | None:
     """Elements of a fusion's parameter that it reads; None for all. What an update keeps is not read."""
     elements, names, known = 0, [parameter.name], computation.by_name()
+    seen: set[str] = set()
     while names:
         name = names.pop()
+        if name in seen:
+            continue
+        seen.add(name)
         for user in computation.instructions:
             for place, operand in enumerate(user.operands):
                 if operand != name:

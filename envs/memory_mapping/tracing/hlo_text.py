@@ -24,8 +24,12 @@ _BEGINS = re.compile(r"(ROOT\s+)?%?[\w.\-]+\s=\s")
 _ARRAY = re.compile(r"(?P<type>[a-z][a-z0-9]*)\[(?P<dims>[0-9,<=\s]*)\]")
 _OPCODE = re.compile(r"\s*(?P<opcode>[\w\-]+)\(")
 _OPERAND = re.compile(r"%?([\w.\-]+)\s*\Z")
-_ALIAS = re.compile(r"\{([0-9,\s]*)\}\s*:\s*\(\s*([0-9]+)\s*,\s*\{([0-9,\s]*)\}")
+_ALIAS = re.compile(r"\{([0-9,\s]*)\}\s*:\s*\(\s*([0-9]{1,9})\s*,\s*\{([0-9,\s]*)\}")
 _OPENING, _CLOSING = "([{", ")]}"
+_NUMBER = re.compile(r"[0-9]{1,9}\Z")
+_MAX_DIGITS = 18
+_MAX_DEPTH = 64  # of tuples in tuples, and of computations that call others
+_MAX_STEPS = 2_000_000  # instructions, those of computations that are called counted at each call
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,18 @@ class HloInstruction:
 
 @dataclass
 class Computation:
-    """Instructions in their order, and the name of the one whose value is the result."""
+    """Instructions in their order, and the name of the one whose value is the result.
+
+    Attributes:
+        depth: computations that it calls, one within the other, itself included.
+        steps: its instructions and those of what it calls, counted at each call.
+    """
 
     name: str
     instructions: list[HloInstruction] = field(default_factory=list)
     root: str = ""
+    depth: int = 1
+    steps: int = 0
 
     def by_name(self) -> dict[str, HloInstruction]:
         return {instruction.name: instruction for instruction in self.instructions}
@@ -143,8 +154,9 @@ def parse_hlo(text: str, source: str) -> HloModule:
 
 
 def _check(computation: Computation, module: HloModule, source: str) -> None:
-    """What an instruction uses and calls stands before it, so that nothing needs itself."""
+    """What an instruction uses and calls stands before it, so that nothing needs itself; calls are counted."""
     made: set[str] = set()
+    computation.steps = len(computation.instructions)
     for instruction in computation.instructions:
         where = f"{source}: HLO instruction {instruction.name!r}"
         for name in instruction.operands:
@@ -154,6 +166,13 @@ def _check(computation: Computation, module: HloModule, source: str) -> None:
             name = instruction.attributes.get(key, "").lstrip("%")
             if name and name not in module.computations:
                 raise UserError(f"{where} calls computation {name!r}, which is not there before it")
+            if name:
+                called = module.computations[name]
+                computation.depth = max(computation.depth, called.depth + 1)
+                computation.steps += called.steps
+        if computation.depth > _MAX_DEPTH or computation.steps > _MAX_STEPS:
+            limits = f"{_MAX_DEPTH} calls within each other and {_MAX_STEPS:,} instructions in all"
+            raise UserError(f"{where} calls more than is read, at most {limits}")
         if instruction.name in made:
             raise UserError(f"{where} is there twice in computation {computation.name!r}")
         made.add(instruction.name)
@@ -161,33 +180,38 @@ def _check(computation: Computation, module: HloModule, source: str) -> None:
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:
     """Lines without comments; what an open bracket of an instruction spans is one line."""
-    pending, began = "", 0
+    pending: list[str] = []
+    began = depth = 0
+    quoted = False
     for number, raw in enumerate(text.splitlines(), 1):
         line = _COMMENT.sub("", raw).strip()
         if pending and (line == "}" or _BEGINS.match(line)):  # the bracket is not closed at all
-            yield began, pending
-            pending = ""
-        if pending:
-            line = f"{pending} {line}"
-        elif line:
-            began = number
-        else:
-            continue
-        pending = line if " = " in line and _depth(line) > 0 else ""
+            yield began, " ".join(pending)
+            pending = []
         if not pending:
-            yield began, line
+            if not line:
+                continue
+            began, depth, quoted = number, 0, False
+            if " = " not in line:
+                yield number, line
+                continue
+        pending.append(line)
+        depth, quoted = _depth(line, depth, quoted)
+        if depth <= 0:
+            yield began, " ".join(pending)
+            pending = []
     if pending:
-        yield began, pending
+        yield began, " ".join(pending)
 
 
-def _depth(line: str) -> int:
-    depth, quoted = 0, False
+def _depth(line: str, depth: int, quoted: bool) -> tuple[int, bool]:
+    """How many brackets are open after a line, and whether a quotation is; before it they were as given."""
     for before, char in zip(" " + line, line, strict=False):
         if char == '"' and before != "\\":
             quoted = not quoted
         elif not quoted:
             depth += (char in _OPENING) - (char in _CLOSING)
-    return depth
+    return depth, quoted
 
 
 def _module_name(header: str) -> str:
@@ -198,11 +222,15 @@ def _aliases(header: str) -> list[tuple[tuple[int, ...], int, tuple[int, ...]]]:
     _, found, rest = header.partition("input_output_alias=")
     if not found:
         return []
-    return [(_index(a), int(b), _index(c)) for a, b, c in _ALIAS.findall(rest[: _closing(rest, 0) + 1])]
+    where = "the attribute input_output_alias"
+    return [(_index(a, where), int(b), _index(c, where)) for a, b, c in _ALIAS.findall(rest[: _closing(rest, 0) + 1])]
 
 
-def _index(text: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"[0-9]+", text))
+def _index(text: str, where: str) -> tuple[int, ...]:
+    parts = re.findall(r"[0-9]+", text)
+    if any(len(part) > _MAX_DIGITS for part in parts):
+        raise UserError(f"{where}: a number has more than {_MAX_DIGITS} digits")
+    return tuple(map(int, parts))
 
 
 def _instruction(line: str, where: str) -> tuple[HloInstruction, bool]:
@@ -224,7 +252,7 @@ def _instruction(line: str, where: str) -> tuple[HloInstruction, bool]:
     if opcode["opcode"] not in ("parameter", "constant"):
         operands = tuple(_operand(part, where) for part in _split(inside))
     attributes = dict(_attribute(part) for part in _split(rest[closed + 1 :].lstrip(", ")))
-    if opcode["opcode"] == "parameter" and not inside.strip().isdigit():
+    if opcode["opcode"] == "parameter" and not _NUMBER.match(inside.strip()):
         raise UserError(f"{where}: its number is {inside[:40]!r}, expected an integer")
     return HloInstruction(name, shape, opcode["opcode"], operands, inside.strip(), attributes), bool(match["root"])
 
@@ -241,8 +269,10 @@ def _attribute(text: str) -> tuple[str, str]:
     return key.strip(), value.strip()
 
 
-def _shape(text: str, start: int, where: str) -> tuple[Shape, int]:
+def _shape(text: str, start: int, where: str, depth: int = 0) -> tuple[Shape, int]:
     """A shape and where it ends, its layout included."""
+    if depth > _MAX_DEPTH:
+        raise UserError(f"{where}: tuples are nested more than {_MAX_DEPTH} levels deep")
     position = start
     while position < len(text) and text[position] in " ,":
         position += 1
@@ -254,7 +284,7 @@ def _shape(text: str, start: int, where: str) -> tuple[Shape, int]:
                 position += 1
             if text.startswith(")", position):
                 return Shape("tuple", (), tuple(parts)), position + 1
-            part, position = _shape(text, position, where)
+            part, position = _shape(text, position, where, depth + 1)
             parts.append(part)
     match = _ARRAY.match(text, position)
     if not match:
@@ -265,8 +295,11 @@ def _shape(text: str, start: int, where: str) -> tuple[Shape, int]:
         )
     end = match.end()
     if text.startswith("{", end):
-        end = _closing(text, end) + 1
-    return Shape(match["type"], _index(match["dims"])), end
+        closed = _closing(text, end)
+        if closed < 0:
+            raise UserError(f"{where}: a bracket is not closed")
+        end = closed + 1
+    return Shape(match["type"], _index(match["dims"], where)), end
 
 
 def _closing(text: str, opened: int) -> int:

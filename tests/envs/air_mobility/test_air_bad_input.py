@@ -135,6 +135,25 @@ def test_days(tmp_path, what):
     check_refused(write(tmp_path, data), parts)
 
 
+@pytest.mark.parametrize(
+    ("row", "part"),
+    [
+        (["x", 1], "start[1] vertiport is 'x'"),
+        ([[0], 1], "start[1] vertiport is [0]"),
+        ([0, [1, 2]], "start[1] energy is [1, 2]"),
+        ([8, 1], "start[1] vertiport is 8, expected an integer from 0 to 7"),
+        ([0, None], "start[1] energy is None"),
+        (5, "start[1] is 5"),
+    ],
+)
+def test_where_aircraft_start_in_our_form(tmp_path, row, part):
+    problem = city("la8", "medium", fleet=8)
+    data = json.loads(json.dumps(as_instance(problem, realise(problem, 0), "la8").to_dict()))
+    assert resolve(str(write(tmp_path, data)))[0].num_aircraft == 8
+    data["start"][1] = row
+    check_refused(write(tmp_path, data), [part])
+
+
 def test_a_day_has_the_aircraft_that_its_network_names(tmp_path):
     data = day()
     data["network"]["params"]["aircraft"] = 8

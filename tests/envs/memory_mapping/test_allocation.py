@@ -55,16 +55,18 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1 is ''"),
-        ("id,lower,upper\n0,1,2\n", "line 1 is 'id,lower,upper'"),
-        ("id,lower,upper,size\n", "has 0 buffers"),
-        ("id,lower,upper,size\n0,1,2\n", "line 2 has 3 columns, expected 4"),
-        ("id,lower,upper,size\n0,1,2,3\n1,2,2,3\n", "line 3: upper is 2, expected more than lower, 2"),
-        ("id,lower,upper,size\n0,1,2,0\n", "line 2: size is 0"),
-        ("id,lower,upper,size\n0,-1,2,4\n", "line 2: lower is '-1'"),
-        ("id,lower,upper,size\n0,1,x,4\n", "line 2: upper is 'x'"),
-        ("id,lower,upper,size\n0,1,2,99999999999999999\n", "line 2: size is '99999999999999999'"),
-        ("id,lower,upper,size\n0,1,2,3\n0,4,5,6\n", "id '0' is given twice"),
+        ("", "the header is '', expected a column 'id'"),
+        ("id,lower,upper\n0,1,2\n", "the header is 'id,lower,upper', expected a column 'size'"),
+        ("id,lower,upper,size\n", "number of buffers is 0"),
+        ("id,lower,upper,size\n0,1,2\n", "row 2 is '0,1,2', expected 4 cells"),
+        ("id,lower,upper,size\n0,1,2,3\n1,2,2,3\n", "row 3, column 'upper' is '2', expected an integer from 3"),
+        ("id,lower,upper,size\n0,1,2,0\n", "row 2, column 'size' is '0', expected an integer from 1"),
+        ("id,lower,upper,size\n0,-1,2,4\n", "row 2, column 'lower' is '-1'"),
+        ("id,lower,upper,size\n0,1,x,4\n", "row 2, column 'upper' is 'x'"),
+        ("id,lower,upper,size\n0,1,2,99999999999999999\n", "row 2, column 'size' is '99999999999999999'"),
+        ("id,lower,upper,size\n0,1,2," + "9" * 5000, "row 2, column 'size' is '999"),
+        ("id,lower,upper,size\n0,1,2,3\n0,4,5,6\n", "row 3, column 'id' is '0', expected another one"),
+        ('id,lower,upper,size\n"0,1,2,3\n', "is not CSV"),
     ],
 )
 def test_malformed_files_are_one_line_errors(tmp_path: Path, text: str, message: str) -> None:
@@ -77,8 +79,14 @@ def test_malformed_files_are_one_line_errors(tmp_path: Path, text: str, message:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("place", ["/dev/zero", "/dev/null"])
+def test_a_device_is_not_read(place: str) -> None:
+    with pytest.raises(UserError, match="it is not a regular file"):
+        Challenge.load(place)
+
+
 def test_a_missing_file_is_a_one_line_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot read"):
         Challenge.load(tmp_path / "none.csv")
 
 

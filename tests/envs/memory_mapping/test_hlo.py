@@ -399,3 +399,59 @@ def test_a_file(tmp_path):
 def test_a_constant_over_several_lines():
     text = module("%x = f32[2,2]{1,0} constant({\n  { 1, 2 },\n  { 3, 4 }\n})", "ROOT %y = f32[2,2]{1,0} negate(%x)")
     assert [x.opcode for x in parse_hlo(text, "f").computations["main"].instructions] == ["constant", "negate"]
+
+
+# --- texts made to exhaust whoever reads them -------------------------------------------------------------------------
+
+
+def called(levels: int, calls: int) -> str:
+    """Computations that each call the one before, so often."""
+    parts = ["%c0 (p: f32[8,8]) -> f32[8,8] {\n  ROOT %p = f32[8,8] parameter(0)\n}\n"]
+    for level in range(1, levels):
+        lines = ["  %p = f32[8,8] parameter(0)"]
+        lines += [f"  %y{k} = f32[8,8] call(%p), to_apply=%c{level - 1}" for k in range(calls)]
+        parts.append(f"%c{level} (p: f32[8,8]) -> f32[8,8] {{\n" + "\n".join(lines) + "\n}\n")
+    return "".join(parts)
+
+
+def doubled(levels: int) -> list[str]:
+    """Tuples that each hold the one before twice."""
+    lines = ["%t0 = (f32[8,8], f32[8,8]) tuple(%x, %x)"]
+    lines += [f"%t{k} = ((), ()) tuple(%t{k - 1}, %t{k - 1})" for k in range(1, levels)]
+    return [*lines, f"ROOT %y = f32[8,8] get-tuple-element(%t{levels - 1}), index=0"]
+
+
+COPIES = "".join(f"  %a{k + 1} = f32[8,8] copy(%a{k}, %a{k})\n" for k in range(60))
+COPYING = f"%f (a: f32[8,8]) -> f32[8,8] {{\n  %a0 = f32[8,8] parameter(0)\n{COPIES}}}\n"
+LAST = "ROOT %y = f32[8,8] call(%x), to_apply="
+
+
+@pytest.mark.parametrize(
+    "text, says",
+    [
+        (module("%x = f32[8,8]{1,0 parameter(0)"), "a bracket is not closed"),
+        (module("%x = (f32[8], f32[8]{0, parameter(0)"), "a bracket is not closed"),
+        (module("%x = " + "(" * 5000), "tuples are nested more than 64 levels deep"),
+        (module(f"%x = f32[{'9' * 5000}] parameter(0)"), "a number has more than 18 digits"),
+        (module("%x = f32[8] parameter(\u00b2)"), "expected an integer"),
+        (module(f"%x = f32[8] parameter({'9' * 5000})"), "expected an integer"),
+        (module(X, "%t = (f32[8]) tuple(%x)", "ROOT %y = f32[8] get-tuple-element(%t), index=\u00b2"), "takes element"),
+        (module(X, LAST + "%c63", parts=called(64, 1)), "calls more than is read, at most 64 calls within each other"),
+        (module(X, LAST + "%c29", parts=called(30, 2)), "calls more than is read"),
+        (module(X, *doubled(40)), "holds more than 100,000 values"),
+        (module(X, f"ROOT %y = f32[8,8] reduce-window(%x), window={{size={'9' * 5000}}}"), "'y' is malformed"),
+    ],
+)
+def test_bombs_are_refused_in_one_line(text, says):
+    with pytest.raises(UserError) as error:
+        hlo_instance(text, smallest_bytes=1)
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 300
+
+
+def test_an_instruction_of_many_lines_and_copies_of_copies_are_read_at_once():
+    constant = "%c = f32[8,8] constant({\n" + "{ 1, 2, 3, 4, 5, 6, 7, 8 },\n" * 20_000 + "})"
+    fusion = "ROOT %y = f32[8,8] fusion(%x), kind=kLoop, calls=%f"
+    found = hlo_instance(module(X, constant, fusion, parts=COPYING), smallest_bytes=1)
+    assert [x.op for x in found.instructions] == ["y"]
