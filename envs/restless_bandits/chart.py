@@ -17,7 +17,10 @@ def chart(schedule: BanditSchedule) -> Chart:
         Point(epoch + 0.5, arm, f"arm {lanes[arm]} is acted on", f"epoch {epoch}, level {levels[epoch, arm]}")
         for epoch, arm in np.argwhere(levels > 0).tolist()
     ]
-    arms = (Grid("state", schedule.states.T.tolist()), Points("acted on", acted, colour=1, symbol="diamond"))
+    arms = (
+        Grid("state", schedule.states.T.tolist(), most=instance.num_states - 1),
+        Points("acted on", acted, colour=1, symbol="diamond"),
+    )
     rewards = [
         Bar(paid / 2, epoch + 0.1, epoch + 0.9, f"epoch {epoch}", detail=f"pays {paid:.6g}", height=abs(paid))
         for epoch, paid in enumerate(epoch_rewards(schedule).tolist())
@@ -26,4 +29,4 @@ def chart(schedule: BanditSchedule) -> Chart:
         Panel("arm", arms, lanes, weight=max(len(lanes) / 3, 4)),
         Panel("reward", (Bars("reward of the epoch", rewards, by_group=False),), weight=2),
     )
-    return Chart(describe(schedule), panels, "epoch", "arm")
+    return Chart(describe(schedule), panels, "epoch", "arm", note="Numbers in cells are states, the darker the higher.")

@@ -41,11 +41,12 @@ def compare(family: str, problems: int, seed: int, solver: str = "highs") -> Non
         program = EmbeddedProgram(net, inputs, tighten=bool(number % 2))
         found = program.solve(SOLVERS[solver])
         assert found.proved
-        assert found.value == pytest.approx(all_values.max(), rel=1e-6, abs=1e-6)
         action = model.checked(found.values)
         levels = model.levels(action[None])
         forward = net.values((levels[:, column[0]] == column[1]).astype(np.float64))[0]
-        assert forward == pytest.approx(found.value, rel=1e-6, abs=1e-6)
+        assert forward == pytest.approx(all_values.max(), rel=1e-6, abs=1e-6), number
+        # The solver's own value may be off by its tolerance, 1e-6 for each indicator of a unit.
+        assert found.value == pytest.approx(forward, rel=1e-5, abs=1e-5), number
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -57,6 +58,17 @@ def test_the_best_action_is_that_of_enumeration(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_best_of_many_problems_is_that_of_enumeration(family: str) -> None:
     compare(family, 1000, 2)
+
+
+def test_a_problem_whose_presolve_lost_the_optimum() -> None:
+    """Number 8 of the long comparison: HiGHS 1.14 proved 1.048 where the network is worth 1.167."""
+    rng = np.random.default_rng(2)
+    for number in range(9):
+        model = KnownModel(draw_instance(Size("schedule", int(rng.integers(4, 9))), 1000 + number))
+        inputs, column = level_inputs(model)
+        net = random_net(rng, len(inputs.column))
+    found = EmbeddedProgram(net, inputs).solve(SOLVERS["highs"])
+    assert found.value == pytest.approx(net.values(member_inputs(model, column)).max(), abs=1e-6)
 
 
 @pytest.mark.parametrize("family", ["cardinality", "capacity"])
