@@ -45,7 +45,9 @@ def play_jobs(jobs: Sequence[Job], workers: int, progress: Progress, alone: floa
     if workers == 1:
         return [_play_here(job, progress) for job in jobs]
     until = time.monotonic() + alone
-    for plan, store in jobs:
+    for plan, store in jobs if alone else ():
+        if plan.hindsight:
+            WorldSolver(plan)  # what cannot be is said before anybody plays
         play_missing(plan, store, progress, lambda: time.monotonic() >= until)
     board = _Board(jobs, progress)
     work_through(board, workers, _Desk, [plan.request for plan, _ in jobs], [plan.fingerprint for plan, _ in jobs])

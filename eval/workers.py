@@ -190,7 +190,10 @@ def _serve(connection: Connection, make_desk: Callable[..., Desk], arguments: tu
             answer = ("done", desk.do(task))
         except Exception as error:
             answer = _told(error)
-        connection.send(answer)
+        try:
+            connection.send(answer)
+        except OSError:  # nobody is there to hear it
+            return
 
 
 def _told(error: Exception) -> tuple[str, str]:

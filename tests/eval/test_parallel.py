@@ -54,12 +54,10 @@ def test_mistakes_are_told_as_by_one_process():
 
     with pytest.raises(UserError, match="did you mean 'mwkr'"):
         play("spt,mwkrr")
-    with pytest.raises(UserError, match="nobody solves worlds"):
-        play_jobs(
-            [Job(make_plan(Request("makespan/StaticDag-v0", "heft", "topcuoglu", hindsight=1.0)), Store(None))],
-            2,
-            lambda *_: None,
-        )
+    impossible = make_plan(Request("makespan/StaticDag-v0", "heft", "topcuoglu", hindsight=1.0))
+    for alone in (0.0, 10.0):
+        with pytest.raises(UserError, match="nobody solves worlds"):
+            play_jobs([Job(impossible, Store(None))], 2, lambda *_: pytest.fail("played"), alone)
 
 
 # --- the processes themselves -----------------------------------------------------------------------------------------
