@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -95,8 +94,7 @@ def solve_by_scipy(
 
 
 Solve = Callable[..., Solution]
-# HiGHS 1.14 proved a wrong optimum of a network's program after its presolve, which saves no time here.
-SOLVERS: dict[str, Solve] = {"highs": partial(solve_program, presolve=False), "scipy": solve_by_scipy}
+SOLVERS: dict[str, Solve] = {"highs": solve_program, "scipy": solve_by_scipy}
 
 
 class Limits(NamedTuple):
@@ -189,7 +187,7 @@ class EmbeddedProgram:
         return int(self.first.unstable.sum() + self.second.unstable.sum())
 
     def solve(
-        self, solve: Solve = SOLVERS["highs"], seconds: float = FREE, start: NDArray[np.float64] | None = None
+        self, solve: Solve = solve_program, seconds: float = FREE, start: NDArray[np.float64] | None = None
     ) -> Solution:
         """The best point; its `value` and `bound` are those of the network.
 

@@ -114,13 +114,7 @@ class Solution:
         return 0.0 if self.proved else max(self.bound - self.value, 0.0)
 
 
-def solve_program(
-    rows: Rows,
-    objective: ArrayLike,
-    seconds: float = FREE,
-    start: ArrayLike | None = None,
-    presolve: bool = True,
-) -> Solution:
+def solve_program(rows: Rows, objective: ArrayLike, seconds: float = FREE, start: ArrayLike | None = None) -> Solution:
     """Maximise objective . x within the rows.
 
     Args:
@@ -128,7 +122,6 @@ def solve_program(
         objective: float64, one coefficient per column; missing ones at the end are 0.
         seconds: of wall time, after which the best point so far counts.
         start: float64 [N + X], a feasible point to begin with.
-        presolve: whether the solver may simplify the rows first.
 
     Raises:
         NoSolutionError: there is no feasible point, or none was found in time.
@@ -154,8 +147,6 @@ def solve_program(
     for name, value in (("output_flag", False), ("threads", 1), ("mip_rel_gap", 0.0), ("mip_abs_gap", 1e-9)):
         solver.setOptionValue(name, value)
     solver.setOptionValue("time_limit", float(seconds))
-    if not presolve:
-        solver.setOptionValue("presolve", "off")
     solver.passModel(program)
     if start is not None:
         point = highspy.HighsSolution()

@@ -11,7 +11,7 @@ from makespan.agents.restless_bandits.q_network import checked_weights, fresh_we
 from makespan.agents.restless_bandits.sequoia import Sequoia
 from makespan.envs.core.errors import UserError
 from makespan.envs.restless_bandits.generator import FAMILIES, Size, draw_instance
-from makespan.envs.restless_bandits.program import NoSolutionError
+from makespan.envs.restless_bandits.program import NoSolutionError, Solution
 
 
 def trained_weights(seed: int) -> dict[str, np.ndarray]:
@@ -76,6 +76,22 @@ def test_a_solver_that_fails_is_counted_and_nothing_is_never_played_for_it() -> 
     assert "1 found nothing" in policy.remark
     assert policy.decide(0, states, rng).any()
     assert policy.failures == 1
+
+
+def test_a_bound_that_a_known_action_is_above_counts_as_no_proof() -> None:
+    instance = draw_instance(Size("cardinality", 8), 3)
+    rng, policy = np.random.default_rng(3), Sequoia(instance, trained_weights(1), "milp")
+    states = np.zeros(8, dtype=np.int64)
+    nothing = np.zeros(8)
+
+    def wrong(*given):
+        return Solution(nothing, -100.0, -100.0, True)
+
+    with patch.object(policy, "_solve", wrong):
+        action = policy.decide(0, states, rng)
+    assert action.any()
+    assert (policy.effort.solved, policy.effort.proved) == (1, 0)
+    assert "1 were not proved" in policy.remark
 
 
 @pytest.mark.parametrize("family", FAMILIES)
