@@ -276,3 +276,27 @@ def new(
     from .new import run
 
     return run(name, out)
+
+
+def report(
+    results: Annotated[Positional[tuple[str, ...]], arg(metavar="FOLDER")] = (),
+    *,
+    training: Annotated[tuple[str, ...], arg(metavar="FOLDER")] = (),
+    out: OptionalText = None,
+    schedules: int = 4,
+    title: OptionalText = None,
+    json: bool = False,
+) -> int:
+    """Write one HTML file about evaluations and training runs, which needs no network and no other file.
+
+    Args:
+        results: folders that evaluate wrote, or folders of such folders
+        training: folders of training runs, whose curves are shown, or of checkpoints
+        out: the file; default report.html in the first folder
+        schedules: of how many agents a schedule is shown for each environment, the best and the reference first
+        title: of the page
+        json: print where it is as JSON
+    """
+    from .report import run
+
+    return run(results, training, out, schedules, title, json)

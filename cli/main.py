@@ -15,7 +15,7 @@ from typing import Any
 
 from ..envs.core.errors import UnknownNameError, UserError
 
-COMMANDS = ("train", "evaluate", "optimise", "show", "envs", "check", "trace", "certify", "new")
+COMMANDS = ("train", "evaluate", "optimise", "show", "report", "envs", "check", "trace", "certify", "new")
 _DESCRIPTION = "Environments for combinatorial scheduling, agents that play them, and honest comparisons."
 
 

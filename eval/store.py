@@ -24,7 +24,8 @@ VERSION = 1
 RUN, PARTS = "run.json", "schedules"
 ANYTIME = ("anytime.json", "anytime.csv", "anytime.png")
 HINDSIGHT = "hindsight.json"
-OURS = (RUN, "results.json", "results.csv", HINDSIGHT, *ANYTIME, "summary.md", PARTS, "pictures")
+PAGE = "report.html"
+OURS = (RUN, "results.json", "results.csv", HINDSIGHT, *ANYTIME, "summary.md", PAGE, PARTS, "pictures")
 
 _ROWS_PER_PART = 64
 _SECONDS_PER_PART = 3.0

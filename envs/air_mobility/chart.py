@@ -14,6 +14,7 @@ from .schedule import ENTRY, AirSchedule
 
 _DAY_STARTS, _QUARTER, _KWH = 6 * 3600, 900, 3_600_000
 _MOST_TRACES = 12
+_NOTE = "Lines are flights from vertiport to vertiport, the wider the fuller."
 
 
 def chart(schedule: AirSchedule) -> Chart:
@@ -28,7 +29,7 @@ def chart(schedule: AirSchedule) -> Chart:
         Panel("battery (kWh)", _batteries(schedule), weight=2),
     )
     title = headline(schedule, Course(schedule).at(schedule.end))
-    return Chart(title, panels, "time of day", "vertiport", day_starts=_DAY_STARTS)
+    return Chart(title, panels, "time of day", "vertiport", day_starts=_DAY_STARTS, note=_NOTE)
 
 
 def _flights(schedule: AirSchedule, order: list[int]) -> list[Mark]:
@@ -49,12 +50,9 @@ def _flights(schedule: AirSchedule, order: list[int]) -> list[Mark]:
         )
         by_load[boarded].append(Line(x, y, f"flight of aircraft {aircraft}", detail))
     return [
-        Lines(
-            "empty flight" if load == 0 else f"{load} aboard",
-            by_load[load],
-            load - 1 if load else INK,
-            "dot" if load == 0 else "",
-        )
+        Lines(f"{load} aboard", by_load[load], load - 1, "solid", width=0.8 + 0.7 * load)
+        if load
+        else Lines("empty flight", by_load[0], INK, "dot", width=1.0)
         for load in sorted(by_load)
     ]
 
@@ -97,13 +95,11 @@ def _batteries(schedule: AirSchedule) -> list[Mark]:
     else:
         grid = np.linspace(0, end, 289)
         table = np.array([np.interp(grid, times, energies) for times, energies in traces]) / _KWH
-        names = ("a tenth has less", "median", "a tenth has more")
-        for name, row, dash in zip(
-            names, np.percentile(table, (10, 50, 90), axis=0), ("dot", "solid", "dash"), strict=True
-        ):
-            marks.append(Lines(name, [Line(grid.tolist(), row.tolist(), name)], colour=4, dash=dash))
+        kinds = (("a tenth has less", 10, "dot"), ("median", 50, "solid"), ("a tenth has more", 90, "dash"))
+        for kind, percent, dash in kinds:
+            row = np.percentile(table, percent, axis=0).tolist()
+            marks.append(Lines(f"battery: {kind}", [Line(grid.tolist(), row, kind)], colour=4, dash=dash))
     reserve = instance.vehicle.reserve / _KWH
-    marks.append(
-        Lines("reserve", [Line([0, end], [reserve, reserve], "reserve")], colour=INK, dash="longdash", width=1.0)
-    )
+    line = Line([0, end], [reserve, reserve], "reserve")
+    marks.append(Lines("battery: reserve", [line], colour=INK, dash="longdash", width=1.0))
     return marks

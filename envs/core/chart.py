@@ -164,12 +164,14 @@ class Grid:
         values: a row per lane, a column per step, whole numbers from 0.
         start: time at the middle of the first column; columns are 1 apart.
         names: what the values are called, by number; empty: as they are.
+        most: the largest value that there can be, which is the darkest; None: the largest there is.
     """
 
     kind: str
     values: Sequence[Sequence[int]]
     start: float = 0.0
     names: Sequence[str] = ()
+    most: int | None = None
 
     def __post_init__(self) -> None:
         if len({len(row) for row in self.values}) > 1:
@@ -189,12 +191,14 @@ class Panel:
         marks: what is drawn, the first at the bottom.
         lanes: names of the rows, from the top; empty: the axis has numbers.
         weight: its share of the height.
+        top: up to where an axis of numbers goes at least; None: as far as its marks.
     """
 
     title: str
     marks: Sequence[Mark]
     lanes: Sequence[str] = ()
     weight: float = 1.0
+    top: float | None = None
 
     def __post_init__(self) -> None:
         if not self.lanes:
@@ -219,6 +223,7 @@ class Chart:
         lane: what lanes are, for whoever points at a bar: "machine".
         day_starts: where times are seconds of a day: the second of the day at time 0, so that clock times are shown.
         moments: (time, name) of what is marked by a line through all panels: "makespan 55".
+        note: a sentence on how to read it: "Numbers in bars are jobs."
     """
 
     title: str
@@ -227,6 +232,7 @@ class Chart:
     lane: str = "lane"
     day_starts: float | None = None
     moments: Sequence[tuple[float, str]] = ()
+    note: str = ""
 
     def __post_init__(self) -> None:
         if not self.panels:

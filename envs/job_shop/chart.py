@@ -8,6 +8,7 @@ from ..core.chart import INK, Bar, Bars, Chart, Mark, Panel, Point, Points
 from .picture import BLOCKED, DOWN, LOST, PAUSED, PROCESSING, describe, last_time, visit_segments
 from .schedule import JobShopSchedule, swaps
 
+_NOTE = "Numbers in bars are jobs; a job has one colour on all machines."
 _LOOKS = {PROCESSING: ("", "solid"), BLOCKED: ("/", "pale"), PAUSED: (".", "pale"), LOST: ("x", "pale")}
 
 
@@ -33,7 +34,7 @@ def chart(schedule: JobShopSchedule) -> Chart:
         marks.append(Points("swap", exchanges, symbol="diamond", colour=INK))
     lanes = [str(machine) for machine in range(schedule.instance.num_machines)]
     moment = (now, f"{'makespan' if schedule.finished else 'now'} {now}")
-    return Chart(describe(schedule), (Panel("machine", marks, lanes),), lane="machine", moments=(moment,))
+    return Chart(describe(schedule), (Panel("machine", marks, lanes),), lane="machine", moments=(moment,), note=_NOTE)
 
 
 def _bars(schedule: JobShopSchedule) -> dict[str, list[Bar]]:

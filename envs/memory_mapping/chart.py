@@ -18,9 +18,11 @@ def chart(plan: MemoryPlan) -> Chart:
     scale, unit = scale_of(timeline.total, UNITS)
     size, unit_of_size = scale_of(shown_bytes(plan), SIZES)
     panels = (
-        Panel(f"offset in CMEM ({unit_of_size})", _memory(timeline, scale, size), weight=7),
-        Panel("HBM channel", _channel(timeline, scale), weight=2),
-        Panel("lost to HBM", _missed(timeline, scale), weight=2),
+        Panel(
+            f"offset in CMEM ({unit_of_size})", _memory(timeline, scale, size), weight=7, top=shown_bytes(plan) / size
+        ),
+        Panel("share of the HBM channel", _channel(timeline, scale), weight=2, top=1.0),
+        Panel("share of the time lost to HBM", _missed(timeline, scale), weight=2, top=1.0),
     )
     loops = ", each loop once" if plan.instance.loops else ""
     return Chart(describe(plan, timeline.times), panels, f"time ({unit}{loops})", "offset")
@@ -68,7 +70,7 @@ def _channel(timeline: Timeline, scale: float) -> list[Mark]:
                 Bar(share / 2, begin / scale, end / scale, f"instruction {t}", detail=f"uses {share:.0%}", height=share)
             )
     marks.append(Bars("instructions", used, shade="neutral"))
-    for fetches, kind, pattern, colour in ((True, "fetches", "/", 0), (False, "write-backs", "\\", 1)):
+    for fetches, kind, pattern, colour in ((True, "fetches", "/", 4), (False, "write-backs", "\\", 5)):
         bars = [
             Bar(
                 1.0 - move.share / 2, move.begin / scale, move.end / scale,

@@ -29,4 +29,4 @@ def chart(schedule: BanditSchedule) -> Chart:
         Panel("arm", arms, lanes, weight=max(len(lanes) / 3, 4)),
         Panel("reward", (Bars("reward of the epoch", rewards, by_group=False),), weight=2),
     )
-    return Chart(describe(schedule), panels, "epoch", "arm", note="Numbers in cells are states, the darker the higher.")
+    return Chart(describe(schedule), panels, "epoch", "arm", note="Numbers in cells are states.")

@@ -16,7 +16,8 @@ def chart(schedule: SocSchedule) -> Chart:
     unit = schedule.instance.unit
     lanes = [name_of_pe(schedule, pe) for pe in range(schedule.instance.num_pes)]
     panels = [Panel("processing element", _work(schedule), lanes, weight=max(len(lanes), 6))]
-    moments = []
+    moments, alone = [], len(schedule.jobs) == 1
+    note = "Names in bars are tasks." if alone else "Numbers in bars are jobs; a job has one colour on all PEs."
     if schedule.is_static:
         moments.append((schedule.makespan, f"makespan {schedule.makespan}"))
     else:
@@ -26,7 +27,7 @@ def chart(schedule: SocSchedule) -> Chart:
         ]
         if 0 < schedule.settings.warmup <= schedule.end:
             moments.append((schedule.settings.warmup, "warm-up ends"))
-    return Chart(describe(schedule), panels, f"time ({unit})", "PE", moments=moments)
+    return Chart(describe(schedule), panels, f"time ({unit})", "PE", moments=moments, note=note)
 
 
 def _work(schedule: SocSchedule) -> list[Mark]:
