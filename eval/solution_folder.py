@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, MissingExtraError, UserError
-from ..envs.core.files import atomic_write, decode_text, read_bounded
+from ..envs.core.files import atomic_write, decode_text, read_bounded, refuse_links
 from ..envs.core.ids import make_single
 from ..envs.core.instance import load_document, parse_json, require_integer, require_list
 from ..envs.core.lock import LOCK, FolderLock
@@ -70,6 +70,7 @@ class SolutionFolder:
 
     def _claim(self, task: Task, command: str, overwrite: bool) -> Solution | None:
         content = {path.name for path in self._folder.iterdir()} - {LOCK}
+        refuse_links(self._folder, [*OURS, *(path.name for path in self._folder.glob(EXPORTED))])
         if RUN in content and not overwrite:
             self._check_same(task)
             return self._read(task)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..envs.core.errors import FieldError, UserError
-from ..envs.core.files import atomic_write
+from ..envs.core.files import atomic_write, refuse_links
 from ..envs.core.instance import load_document, require_integer, require_list
 from ..envs.core.lock import LOCK, FolderLock
 
@@ -122,10 +122,13 @@ class Store:
         """
         assert self.folder is not None
         for path in sorted((self.folder / PARTS).glob("part-*.json")):
-            for number, entry in enumerate(read_part(path)):
-                key = _key(entry, f"{path}: entries[{number}].key")
+            for index, entry in enumerate(read_part(path)):
+                key = _key(entry, f"{path}: entries[{index}].key")
                 self.rows.setdefault(key, entry["row"])
-            self._parts = int(path.stem.removeprefix("part-")) + 1
+            number = path.stem.removeprefix("part-")
+            if not number.isdecimal() or len(number) > 18:
+                raise UserError(f"{path}: its name is not that of a part, expected part-NUMBER.json")
+            self._parts = int(number) + 1
 
 
 def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: bool = False) -> Store:
@@ -159,6 +162,7 @@ def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: 
 def _claim(path: Path, name: str, record: Mapping[str, Any], overwrite: bool) -> bool:
     """Make the folder that of an evaluation, or find it to be so; whether it was begun."""
     try:
+        refuse_links(path, OURS)
         if overwrite:
             _clear(path)
         begun = (overwrite and not (path / RUN).exists()) or all(file.name == LOCK for file in path.iterdir())
@@ -235,7 +239,9 @@ def _check_same(path: Path, record: Mapping[str, Any]) -> None:
             )
     if before.get("fingerprint") != record["fingerprint"]:
         raise UserError(f"{str(path)!r} was begun with other instance files or checkpoints of the same names; {advice}")
-    theirs, ours = (versions.get("makespan") for versions in (before.get("versions", {}), library_versions()))
+    made = before.get("versions")
+    theirs = made.get("makespan") if isinstance(made, Mapping) else None
+    ours = library_versions().get("makespan")
     if theirs != ours:
         raise UserError(f"{str(path)!r} was begun with makespan {theirs}, this is {ours}; {advice}")
 

@@ -174,9 +174,12 @@ class TrainConfig:
     threads: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("env", "agent", "out", "device"):
+        for name in ("env", "agent", "out", "device", "encoder"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise FieldError(f"option {name}", getattr(self, name), "a text that is not empty")
+        for name in ("algorithm", "instances", "held_out", "start", "imitate", "foresight"):
+            if not isinstance(getattr(self, name), str | None):
+                raise FieldError(f"option {name}", getattr(self, name), "a text or nothing")
         name = parse_name(self.agent, "agent to train")
         if name.base not in AGENTS:
             raise UnknownNameError("agent to train", name.base, AGENTS)
@@ -195,10 +198,7 @@ class TrainConfig:
             fitting = " or ".join(repr(name) for name, kinds in ALGORITHMS.items() if self.kind in kinds)
             raise FieldError("option algorithm", self.algorithm, f"{fitting} for agent {self.agent!r}")
         if self.encoder not in ENCODERS:
-            raise UnknownNameError("encoder", str(self.encoder), ENCODERS)
-        for name in ("instances", "held_out", "start", "imitate", "foresight"):
-            if not isinstance(getattr(self, name), str | None):
-                raise FieldError(f"option {name}", getattr(self, name), "a text or nothing")
+            raise UnknownNameError("encoder", self.encoder, ENCODERS)
         for name in ("das_fast", "das_slow"):
             if not isinstance(getattr(self, name), str):
                 raise FieldError(f"option {name}", getattr(self, name), "the name of a rule")

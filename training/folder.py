@@ -15,7 +15,7 @@ from typing import Any
 from .. import __version__
 from ..agents.checkpoint import CARD, WEIGHTS
 from ..envs.core.errors import UserError
-from ..envs.core.files import atomic_write
+from ..envs.core.files import atomic_write, refuse_links
 from ..envs.core.instance import load_document, require_keys
 from ..envs.core.lock import LOCK, FolderLock
 from .config import TrainConfig
@@ -70,6 +70,7 @@ def check_folder(folder: Path, config: TrainConfig, overwrite: bool) -> bool:
             config and `overwrite` is off or would delete what is not of that run.
     """
     content = {name for name in _names(folder) if not _UNFINISHED.match(name)}
+    refuse_links(folder, sorted(content & (OURS - {TENSORBOARD} | _PUT_ASIDE)))  # logs replace nothing
     if RUN not in content:
         if content:
             raise UserError(

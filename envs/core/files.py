@@ -6,6 +6,7 @@ import contextlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import UserError
@@ -17,7 +18,8 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
     """Write a file so that readers see the old content or the new one, also after a crash.
 
     The data go to a new file in the same folder, reach the disk and take the place of the old file. Text is written as
-    UTF-8. A symbolic link is followed; an existing file keeps its permissions.
+    UTF-8. A symbolic link is followed; an existing file keeps its permissions. Nothing but a regular file is replaced:
+    a device would be gone for everybody.
 
     Raises:
         UserError: the file cannot be written (no such folder, no permission, disk full, ...); the old one is untouched
@@ -25,6 +27,10 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
     """
     try:
         target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            raise UserError(
+                f"cannot write {str(path)!r}: it is {'a directory' if target.is_dir() else 'no regular file'}"
+            )
         content = data.encode() if isinstance(data, str) else data
         aside = target.parent / f".{secrets.token_hex(8)}.tmp"
         # Exclusive, and with the user's umask, which the tempfile module would override.
@@ -41,9 +47,29 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
             with contextlib.suppress(OSError):
                 aside.unlink()
             raise
+    except UserError:
+        raise
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path, text that UTF-8 cannot hold
         raise UserError(f"cannot write {str(path)!r}: {_reason(error)}") from None
     _sync_folder(target.parent)
+
+
+def refuse_links(folder: Path, names: Iterable[str]) -> None:
+    """Raise where one of these files or folders, or something in them, is a link: it may lead out of the folder.
+
+    For folders that are written to again, which may come from others.
+
+    Raises:
+        UserError: one is.
+    """
+    for name in names:
+        for place, folders, files in [("", [name], []), *os.walk(folder / name)]:
+            for inner in (*folders, *files):
+                path = folder / place / inner
+                if path.is_symlink():
+                    raise UserError(
+                        f"{str(path)!r} is a link, expected a file or folder of its own; take another folder"
+                    )
 
 
 def read_bounded(path: str | Path, limit: int = MAX_BYTES) -> bytes:

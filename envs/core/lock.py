@@ -45,7 +45,8 @@ class FolderLock:
 
     def _acquire(self) -> int:
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            # Never through a link: the file that it leads to would be emptied.
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
             try:
                 if not _try_lock(descriptor):
                     holder = os.read(descriptor, 20).decode(errors="replace").strip()

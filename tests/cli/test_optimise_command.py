@@ -279,3 +279,17 @@ def test_an_interrupt_leaves_the_best_so_far(agent: str, number: int, tmp_path: 
     assert result["interrupted"]
     assert result["objective"] == schedule.makespan == result["history"][-1][1]
     assert f"objective {schedule.makespan}" in out.splitlines()[-2]
+
+
+@pytest.mark.parametrize("name", ["result.json", "schedule.json", "gantt.png", "x.textproto"])
+def test_links_in_the_folder_are_not_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    out, kept = tmp_path / "out", tmp_path / "kept"
+    kept.write_text("all of it")
+    command = ["optimise", "random-2x2-s1", "--agent", "spt", "--seconds", "0.05", "--out", str(out)]
+    assert main(command) == 0
+    (out / name).unlink(missing_ok=True)
+    (out / name).symlink_to(kept)
+    for more in ([], ["--overwrite"]):
+        assert main([*command, *more]) == 2
+        assert "is a link" in capsys.readouterr().err
+    assert kept.read_text() == "all of it"

@@ -116,6 +116,23 @@ def test_another_version_does_not_continue(tmp_path, monkeypatch):
         open_store(tmp_path, RECORD)
 
 
+@pytest.mark.parametrize("versions", ["1.0", [], None, {}, {"makespan": []}])
+def test_a_record_without_its_versions_does_not_continue(tmp_path, versions):
+    open_store(tmp_path, RECORD)
+    run = json.loads((tmp_path / "run.json").read_text())
+    (tmp_path / "run.json").write_text(json.dumps({**run, "versions": versions}))
+    with pytest.raises(UserError, match="begun with makespan"):
+        open_store(tmp_path, RECORD)
+
+
+def test_a_part_that_bears_no_number_is_named(tmp_path):
+    open_store(tmp_path, RECORD).add(entries(64))
+    part = tmp_path / "schedules" / "part-000000.json"
+    part.rename(part.with_name("part-old.json"))
+    with pytest.raises(UserError, match=r"part-old\.json: its name is not that of a part"):
+        open_store(tmp_path, RECORD)
+
+
 def test_another_reference_may_be_asked_for(tmp_path):
     open_store(tmp_path, RECORD).add(entries(64))
     changed = {**RECORD, "options": {**RECORD["options"], "reference": "spt"}}
@@ -192,3 +209,15 @@ def test_rows_hold_no_nan(tmp_path):
         store.add([Entry(Key(0, 0, case), {"gap": float("nan")}, None) for case in range(64)])
     assert list((tmp_path / "schedules").iterdir()) == []
     json.loads((tmp_path / "run.json").read_text())
+
+
+@pytest.mark.parametrize("place", ["results.json", "summary.md", "schedules/part-000001.json", "pictures"])
+def test_links_in_the_folder_are_not_followed(tmp_path, place):
+    folder, kept = tmp_path / "folder", tmp_path / "kept"
+    kept.write_text("all of it")
+    open_store(folder, RECORD).add(entries(64))
+    (folder / place).symlink_to(kept)
+    for overwrite in (False, True):
+        with pytest.raises(UserError, match="is a link"):
+            open_store(folder, RECORD, overwrite)
+    assert kept.read_text() == "all of it"

@@ -28,6 +28,8 @@ Tiny = Callable[..., TrainConfig]
         ({"out": ""}, "option out is '', expected a text that is not empty"),
         ({"out": None}, "option out is None"),
         ({"imitate": 5}, "option imitate is 5, expected a text or nothing"),
+        ({"algorithm": ["es"]}, r"option algorithm is \['es'\], expected a text or nothing"),
+        ({"encoder": ["graph"]}, r"option encoder is \['graph'\], expected a text"),
         ({"steps": 0}, "option steps is 0, expected an integer from 1"),
         ({"steps": 1.5}, "option steps is 1.5, expected an integer"),
         ({"steps": True}, "option steps is True, expected an integer"),

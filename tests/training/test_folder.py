@@ -219,3 +219,15 @@ def test_a_file_cannot_be_held(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="that of a file"):
         hold_folder(tmp_path / "file")
+
+
+@pytest.mark.parametrize("place", ["state.safetensors", "best", "last/card.json", RUN])
+def test_links_in_the_folder_are_not_followed(tiny: Tiny, tmp_path: Path, place: str) -> None:
+    folder, kept = claimed(tiny()), tmp_path / "kept"
+    kept.write_text("all of it")
+    (folder / place).parent.mkdir(exist_ok=True)
+    (folder / place).unlink(missing_ok=True)
+    (folder / place).symlink_to(kept)
+    for overwrite in (False, True):
+        refused(folder, tiny(), "is a link", overwrite=overwrite)
+    assert kept.read_text() == "all of it"

@@ -10,7 +10,7 @@ import textwrap
 import numpy as np
 import pytest
 from makespan.envs.core.errors import FieldError, UnknownNameError, UserError
-from makespan.envs.core.files import atomic_write, decode_text, read_bounded
+from makespan.envs.core.files import atomic_write, decode_text, read_bounded, refuse_links
 from makespan.envs.core.instance import (
     MAX_DEPTH,
     check_header,
@@ -67,6 +67,35 @@ def test_write_through_a_link(tmp_path):
     atomic_write(link, "new")
     assert link.is_symlink()
     assert target.read_text() == "new"
+
+
+def test_nothing_but_a_file_is_replaced(tmp_path):
+    """As root, a device would be gone for everybody."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    for name, what in (
+        ("pipe", "it is no regular file"),
+        ("link", "it is no regular file"),
+        ("folder", "it is a directory"),
+    ):
+        with pytest.raises(UserError, match=f"cannot write .*{name}': {what}"):
+            atomic_write(tmp_path / name, "x")
+    assert stat.S_ISFIFO((tmp_path / "pipe").lstat().st_mode)
+    assert sorted(os.listdir(tmp_path)) == ["folder", "link", "pipe"]
+
+
+def test_links_in_a_folder_that_is_written_to_again(tmp_path):
+    (tmp_path / "parts" / "deep").mkdir(parents=True)
+    (tmp_path / "run.json").write_text("{}")
+    (tmp_path / "elsewhere").symlink_to("/nowhere")
+    refuse_links(tmp_path, ["run.json", "parts", "missing"])
+    for place in ("parts/deep/file", "parts/folder", "results.json"):
+        link = tmp_path / place
+        link.symlink_to(tmp_path)
+        with pytest.raises(UserError, match=f"{place}' is a link"):
+            refuse_links(tmp_path, ["run.json", "results.json", "parts"])
+        link.unlink()
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

@@ -86,3 +86,14 @@ def test_what_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write to"):
         FolderLock(tmp_path / name)
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    kept = tmp_path / "kept"
+    kept.write_text("all of it")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / ".lock").symlink_to(kept)
+    with pytest.raises(UserError, match="cannot write to"):
+        FolderLock(folder)
+    assert kept.read_text() == "all of it"
