@@ -1,10 +1,11 @@
-"""``makespan check``: the contract's rules on one environment, in words."""
+"""``makespan check``: the contract's rules on one environment and on who plays it, in words."""
 
 from __future__ import annotations
 
 import json as json_format
 from dataclasses import asdict
 
+from ..agents.check import check_players
 from ..envs.core.check import Finding, check_contract
 from ..envs.core.names import Name
 from ..eval.plan import parse_environment
@@ -27,6 +28,8 @@ def run(env: str, json: bool = False) -> int:
     """
     name = Name(*parse_environment(env))
     findings = check_contract(name.base, name.options)
+    if [finding.rule for finding in findings] != ["make"]:
+        findings += check_players(name.base, name.options)
     broken = sum(finding.outcome == "failed" for finding in findings)
     if json:
         report = {

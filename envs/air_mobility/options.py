@@ -52,7 +52,7 @@ class AirOptions:
         if isinstance(self.noise, bool) or not isinstance(self.noise, int | float) or not 0.0 <= self.noise <= 4.0:
             raise FieldError("option noise", self.noise, "a number from 0 to 4")
         object.__setattr__(self, "noise", float(self.noise))
-        if self.vehicle is not None and self.vehicle not in VEHICLES:
+        if self.vehicle is not None and self.vehicle not in tuple(VEHICLES):  # what cannot be a key is none of them
             raise UnknownNameError("vehicle", str(self.vehicle), VEHICLES)
         if self.fleet is not None and (type(self.fleet) is not int or not 1 <= self.fleet <= 2000):
             raise FieldError("option fleet", self.fleet, "an integer from 1 to 2000")

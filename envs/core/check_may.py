@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from .chart import Chart
+from .check_files import plain_schedule
 from .check_play import (
     MOST_STEPS,
     Broken,
@@ -342,7 +342,7 @@ def schedule(subject: Subject) -> None:
     for seed in (7, 8):
         objective = finish(env, seed).get("objective")
         outcome = env.schedule()
-        _plain_schedule(outcome)
+        plain_schedule(outcome)
         stated = outcome.get("objective") if isinstance(outcome, Mapping) else getattr(outcome, "objective", None)
         if stated is not None and stated != objective:
             raise Broken(f"the schedule's objective is {stated}, but info['objective'] was {objective}")
@@ -355,27 +355,16 @@ def schedule(subject: Subject) -> None:
             raise Broken(f"validate says of the schedule of an episode of legal actions: {complaints[0]}")
 
 
-def _plain_schedule(outcome: Any) -> Any:
-    """A schedule as the JSON data that it is saved as."""
-    data = outcome.to_dict() if hasattr(outcome, "to_dict") else outcome
-    try:
-        return json.loads(json.dumps(data, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise Broken(
-            f"the schedule cannot be saved as JSON ({error}), expected plain data or a method to_dict()"
-        ) from None
-
-
 def drawing(subject: Subject) -> None:
     env = subject.make()
     offers = [name for name in ("draw", "ansi", "chart") if callable(getattr(env, name, None))]
     if not offers or not callable(getattr(env, "schedule", None)):
         raise Skipped("there is no method draw, ansi or chart(schedule); switches off drawing saved schedules")
     finish(env, 7)
-    data = _plain_schedule(env.schedule())
+    data = plain_schedule(env.schedule())
     if callable(getattr(env, "read_schedule", None)):
         again = env.read_schedule(data)
-        if _plain_schedule(again) != data:
+        if plain_schedule(again) != data:
             raise Broken("read_schedule(data) gave a schedule whose data are others, expected the one that was saved")
     else:
         again = data

@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from makespan.envs.core.errors import MissingExtraError
+from makespan.envs.core.instance import require_integer, require_keys, require_list, require_name
+
+_LARGEST = 2**40
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,12 @@ def random_instance(jobs: int, seed: int) -> Instance:
     return Instance(f"random-{jobs}-s{seed}", *rows)
 
 
+def _row(field: str, value: Any, count: int, low: int) -> tuple[int, ...]:
+    """As many whole numbers as there are jobs."""
+    require_integer(f"length of {field}", len(require_list(field, value)), count, count)
+    return tuple(require_integer(f"{field}[{job}]", one, low, _LARGEST) for job, one in enumerate(value))
+
+
 @dataclass(frozen=True)
 class Schedule:
     """When each job starts; -1 where it has not."""
@@ -68,10 +77,21 @@ class Schedule:
         return {"instance": asdict(self.instance), "starts": list(self.starts)}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Schedule:
-        given = data["instance"]
-        rows = [tuple(given[key]) for key in ("times", "weights", "due_dates")]
-        return cls(Instance(given["name"], *rows), tuple(data["starts"]))
+    def from_dict(cls, data: Any) -> Schedule:
+        """The schedule whose `to_dict` gave `data`.
+
+        Raises:
+            UserError: a field is missing, unknown or malformed.
+        """
+        given = require_keys("the schedule", data, ("instance", "starts"))
+        jobs = require_keys("instance", given["instance"], ("name", "times", "weights", "due_dates"))
+        count = len(require_list("instance.times", jobs["times"]))
+        require_integer("number of jobs", count, 1, _LARGEST)
+        rows = [_row(f"instance.{key}", jobs[key], count, 1) for key in ("times", "weights")]
+        rows.append(_row("instance.due_dates", jobs["due_dates"], count, 0))
+        return cls(
+            Instance(require_name("instance.name", jobs["name"]), *rows), _row("starts", given["starts"], count, -1)
+        )
 
     def text(self) -> str:
         """One line per job in the order of the starts."""

@@ -112,6 +112,12 @@ def test_a_vehicle_and_a_fleet_for_all_instances():
         make_engine(1, given, vehicle="evtol-2025")
 
 
+@pytest.mark.parametrize("vehicle", [[], {}, 3])
+def test_a_vehicle_that_is_no_name_is_refused(vehicle):
+    with pytest.raises(UserError, match="unknown vehicle"):
+        make_engine(1, "la8-low", vehicle=vehicle)
+
+
 def test_an_instance_may_come_later_if_it_fits():
     engine, other = make_engine(2, "la8-low", record=True), make_engine(1, "la8-low", record=True)
     engine.reset([0, 5])
