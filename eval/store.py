@@ -16,6 +16,7 @@ from ..envs.core.errors import FieldError, UserError
 from ..envs.core.files import atomic_write, refuse_links
 from ..envs.core.instance import load_document, require_integer, require_list
 from ..envs.core.lock import LOCK, FolderLock
+from .rows import check_row
 
 RUN_FORMAT = "makespan/evaluation-run"
 PART_FORMAT = "makespan/evaluation-part"
@@ -123,7 +124,9 @@ class Store:
         assert self.folder is not None
         for path in sorted((self.folder / PARTS).glob("part-*.json")):
             for index, entry in enumerate(read_part(path)):
-                key = _key(entry, f"{path}: entries[{index}].key")
+                where = f"{path}: entries[{index}]"
+                key = _key(entry, f"{where}.key")
+                check_row(entry["row"], f"{where}.row")
                 self.rows.setdefault(key, entry["row"])
             number = path.stem.removeprefix("part-")
             if not number.isdecimal() or len(number) > 18:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import groupby
@@ -17,30 +16,11 @@ from ...envs.core.ids import make_single
 from ...envs.core.instance import parse_json
 from ..plan import Plan, Request, Variant, choose_reference, objective_of
 from ..report import Report, report_of
+from ..rows import ROW, check_fields
 from ..show import read_rows
 from ..store import RUN, read_run
 from ..suite_folder import SUITE, read_suite
 
-_NUMBER, _MAYBE = (int, float), (int, float, type(None))
-# What each row must hold, by the types that JSON gives.
-_ROW: dict[str, tuple[type, ...]] = {
-    "env": (str,),
-    "env_options": (dict,),
-    "agent": (str,),
-    "instance": (str, type(None)),
-    "seed": (int,),
-    "objective": _NUMBER,
-    "metrics": (dict,),
-    "best_known": _MAYBE,
-    "bound": _MAYBE,
-    "gap": _MAYBE,
-    "seconds_per_decision": _MAYBE,
-    "valid": (bool, type(None)),
-    "decisions": (int,),
-    "batch": (int,),
-    "hindsight": (bool,),
-    "stochastic": (bool,),
-}
 _AGGREGATE: dict[str, tuple[type, ...]] = {
     "suite": (str,),
     "reference": (str,),
@@ -104,20 +84,12 @@ def read_evaluation(folder: Path) -> Evaluation:
         UserError: it is not that of a finished evaluation, is damaged, or its environment is not registered.
     """
     rows, run = read_rows(folder), read_run(folder)
-    _check(run, _RUN, str(folder / RUN))
+    check_fields(run, _RUN, str(folder / RUN))
     if not rows:
         raise UserError(f"{folder / 'results.json'} holds no rows")
     for number, row in enumerate(rows):
-        _check(row, _ROW, f"{folder / 'results.json'}: rows[{number}]")
+        check_fields(row, ROW, f"{folder / 'results.json'}: rows[{number}]")
     return Evaluation(folder, run, report_of(_plan(folder, run, rows), rows))
-
-
-def _check(data: dict[str, Any], expected: dict[str, tuple[type, ...]], source: str) -> None:
-    for key, kinds in expected.items():
-        value = data.get(key)
-        wrong = key not in data or not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)
-        if wrong or (isinstance(value, float) and not math.isfinite(value)):
-            raise FieldError(key, value, "what evaluate wrote", source)
 
 
 def _plan(folder: Path, run: dict[str, Any], rows: list[dict[str, Any]]) -> Plan:
@@ -170,6 +142,6 @@ def read_suites(given: Sequence[str]) -> list[tuple[dict[str, Any], dict[str, An
         if (folder / SUITE).is_file() and (folder / _AGGREGATES).is_file():
             path = folder / _AGGREGATES
             aggregate = parse_json(decode_text(read_bounded(path), str(path)), str(path))
-            _check(aggregate if isinstance(aggregate, dict) else {}, _AGGREGATE, str(path))
+            check_fields(aggregate if isinstance(aggregate, dict) else {}, _AGGREGATE, str(path))
             found.append((read_suite(folder), aggregate))
     return found

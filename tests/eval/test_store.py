@@ -49,8 +49,29 @@ def test_a_refused_folder_is_free_again(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.json", "schedules"]
 
 
+def row(case):
+    return {
+        "env": "x",
+        "env_options": {},
+        "agent": "spt",
+        "instance": None,
+        "seed": case,
+        "objective": case,
+        "metrics": {},
+        "best_known": None,
+        "bound": None,
+        "gap": None,
+        "valid": True,
+        "decisions": 1,
+        "hindsight": False,
+        "stochastic": False,
+        "seconds_per_decision": 0.5,
+        "batch": 4,
+    }
+
+
 def entries(count, first=0):
-    return [Entry(Key(0, 1, case), {"objective": case}, {"order": [case]}) for case in range(first, first + count)]
+    return [Entry(Key(0, 1, case), row(case), {"order": [case]}) for case in range(first, first + count)]
 
 
 def test_rows_come_back_and_point_to_their_schedules(tmp_path):
@@ -60,8 +81,8 @@ def test_rows_come_back_and_point_to_their_schedules(tmp_path):
     again = open_store(tmp_path / "deep" / "run", RECORD)
     assert list(again.rows) == [Key(0, 1, case) for case in range(150)]
     assert again.rows == store.rows
-    row = again.rows[Key(0, 1, 149)]
-    name, _, index = row["schedule"].partition("#")
+    last = again.rows[Key(0, 1, 149)]
+    name, _, index = last["schedule"].partition("#")
     assert read_part(tmp_path / "deep" / "run" / name)[int(index)]["schedule"] == {"order": [149]}
 
 
@@ -171,6 +192,16 @@ def test_a_file_is_no_folder(tmp_path):
         lambda text: text.replace('"key": [0, 1, 3]', '"key": [0, 1, -3]'),
         lambda text: text.replace('"version": 1', '"version": 2'),
         lambda text: text.replace('"row"', '"raw"'),
+        lambda text: text.replace('"objective": 3,', '"objective": "\\ud800",'),
+        lambda text: text.replace('"objective": 3,', '"objective": 1' + "0" * 400 + ","),
+        lambda text: text.replace('"objective": 3,', '"objective": true,'),
+        lambda text: text.replace('"objective": 3,', ""),
+        lambda text: text.replace('"valid": true,', '"valid": 1,', 1),
+        lambda text: text.replace('"metrics": {},', '"metrics": [],', 1),
+        lambda text: text.replace('"batch": 4,', '"batch": 4, "score": [],', 1),
+        lambda text: text.replace('"env": "x",', '"points": [], "env": "x",', 1),
+        lambda text: text.replace('"env": "x",', '"points": [{}], "env": "x",', 1),
+        lambda text: text.replace('"env": "x",', '"points": [5], "env": "x",', 1),
         lambda text: "[]",
         lambda text: "",
     ],
