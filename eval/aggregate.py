@@ -70,7 +70,7 @@ class Task:
 
     name: str
     groups: tuple[object, ...]
-    scores: Mapping[str, Floats]
+    scores: Mapping[str, ArrayLike]
 
     def __post_init__(self) -> None:
         if not self.groups:
@@ -267,7 +267,7 @@ class Aggregate:
         means, drawn = np.zeros(1), np.zeros(self._resamples)
         for number in numbers:
             task = self.tasks[number]
-            better = _better(task.scores[agent], task.scores[other])
+            better = _better(*(np.asarray(task.scores[who], dtype=np.float64) for who in (agent, other)))
             weights = self._draws[number]
             means += better.mean()
             drawn += np.einsum("ri,ri->r", weights @ better, weights)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,32 @@ def test_tables_equal_the_code(tmp_path):
     script = TREE / "docs" / "tables.py"
     done = subprocess.run([sys.executable, str(script), "--check"], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_tables_of_the_suite_equal_the_committed_results(tmp_path):
+    script = TREE / "docs" / "suite.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_changed_result_is_noticed(tmp_path):
+    """A figure that is changed in the results no longer equals the pages."""
+    shutil.copytree(TREE / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("images", "_build"))
+    shutil.copy(TREE / "README.md", tmp_path)
+    results = tmp_path / "docs" / "data" / "suite.csv"
+    head, first, *rest = results.read_text(encoding="utf-8").splitlines(keepends=True)
+    column = head.split(",").index("gap")
+    cells = first.split(",")
+    cells[column] = "7.77"
+    results.write_text("".join([head, ",".join(cells), *rest]), encoding="utf-8")
+    command = [sys.executable, "docs/suite.py"]
+    done = subprocess.run([*command, "--check"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (
+        1,
+        "suite_results.md differs from the results: run python docs/suite.py\n",
+    )
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert "| 777.0 " in (tmp_path / "docs" / "suite_results.md").read_text(encoding="utf-8")
 
 
 def test_a_changed_table_is_noticed():

@@ -162,7 +162,7 @@ def test_a_profile_falls_from_all_worlds_to_none(uneven):
 
 
 def test_an_agent_counts_in_the_tasks_that_it_plays_alone(uneven):
-    third = task("third", {"a": [0.1, 0.2]})
+    third = Task("third", (0, 1), {"a": [0.1, 0.2]})  # plain lists will do
     aggregate = Aggregate([*uneven, third])
     assert aggregate.summary("b").tasks == ("small", "large")
     assert aggregate.summary("a").tasks == ("small", "large", "third")
