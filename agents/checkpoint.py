@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,9 @@ MAX_WEIGHTS_BYTES = 256 * 2**20
 REQUIRED = ("format", "version", "agent", "network", "spec_hash", "spec", "env", "env_options", "weights_sha256")
 OPTIONAL = ("foresight", "training", "versions", "results", "licence", "notes", "name")
 
+_LONGEST_REASON, _LONGEST_NAME = 200, 300
+_TENSOR_NAME = re.compile(rf"[A-Za-z0-9_.:+=-]{{1,{_LONGEST_NAME}}}\Z")
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -49,9 +53,17 @@ def parse_arrays(content: bytes, source: str) -> Arrays:
     """
     numpy_format = _safetensors()
     try:
-        return numpy_format.load(content)
+        arrays = numpy_format.load(content)
     except Exception as error:  # the library raises its own type, but KeyError for types that NumPy lacks
-        raise UserError(f"{source}: not a whole safetensors file ({error}); it may be truncated") from None
+        # It shows names as they are: several lines, and what a terminal obeys.
+        said = "".join(sign if sign.isprintable() else "?" for sign in str(error))
+        said = said if len(said) <= _LONGEST_REASON else said[: _LONGEST_REASON - 3] + "..."
+        raise UserError(f"{source}: not a whole safetensors file ({said}); it may be truncated") from None
+    for name in arrays:
+        if not _TENSOR_NAME.match(name):
+            expected = f"names of at most {_LONGEST_NAME} letters, digits and '_.:+-='"
+            raise FieldError("the name of an array", name, expected, source)
+    return arrays
 
 
 def _safetensors() -> ModuleType:
@@ -141,7 +153,8 @@ def load_checkpoint(folder: str | Path) -> tuple[Arrays, dict[str, Any]]:
     """Read a checkpoint: its weights and its card.
 
     Raises:
-        UserError: a file is missing, truncated, malformed, or the weights are not those of the card.
+        UserError: a file is missing, truncated, malformed, holds a weight that is no finite number, or the weights are
+            not those of the card.
     """
     # os.path says "no" where pathlib raises: names that are too long, folders that may not be entered.
     if "\0" in str(folder) or not os.path.isdir(place := checkpoint_place(folder)):
@@ -171,4 +184,7 @@ def load_checkpoint(folder: str | Path) -> tuple[Arrays, dict[str, Any]]:
             f"{place / WEIGHTS}: its SHA-256 begins with {digest[:12]}, the card says {card['weights_sha256'][:12]!r}: "
             "one of the two files was changed"
         )
+    for name, array in weights.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise UserError(f"{place / WEIGHTS}: array {name!r} holds what is no finite number")
     return weights, card

@@ -12,6 +12,7 @@ from pathlib import Path
 from .errors import UserError
 
 MAX_BYTES = 64 * 2**20
+_LEAST_READ = 2**16  # of files that do not state their size, as those of /proc
 
 
 def atomic_write(path: str | Path, data: bytes | str) -> None:
@@ -83,7 +84,9 @@ def read_bounded(path: str | Path, limit: int = MAX_BYTES) -> bytes:
             problem = "it is not a regular file" if Path(path).exists() else "no such file"
             raise UserError(f"cannot read {str(path)!r}: {problem}")
         with open(path, "rb") as file:
-            content = file.read(limit + 1)
+            # What is asked for is allocated at once: no more than there is, for a limit may be gibibytes.
+            size = max(os.fstat(file.fileno()).st_size, _LEAST_READ)
+            content = file.read(min(size, limit) + 1)
     except UserError:
         raise
     except (OSError, ValueError) as error:

@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -28,6 +29,15 @@ GOOD = '{"format": "makespan/test", "version": 1, "jobs": [1, 2.5]}'
 
 def load(path):
     return load_document(path, "makespan/test", (1, 2))
+
+
+def test_reading_takes_no_more_memory_than_the_file(tmp_path):
+    (tmp_path / "small").write_bytes(b"x" * 10)
+    tracemalloc.start()
+    assert read_bounded(tmp_path / "small", 2**40) == b"x" * 10
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 # Writing

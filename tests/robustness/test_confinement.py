@@ -1,0 +1,70 @@
+"""What keeps the other tests here from harming the machine they run on: nothing outside a folder can be changed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from makespan.envs.core.files import atomic_write
+from support.confinement import Escaped, confined
+
+ATTEMPTS: dict[str, Callable[[Path, Path], object]] = {
+    "write": lambda inside, outside: (outside / "file").write_text("x"),
+    "append": lambda inside, outside: open(outside / "file", "a"),  # noqa: SIM115
+    "open": lambda inside, outside: os.open(outside / "new", os.O_WRONLY | os.O_CREAT),
+    "atomic write": lambda inside, outside: atomic_write(outside / "file", "x"),
+    "atomic write of something new": lambda inside, outside: atomic_write(outside / "new", "x"),
+    "write through a link": lambda inside, outside: (inside / "link").write_text("x"),
+    "atomic write through a link": lambda inside, outside: atomic_write(inside / "link", "x"),
+    "write through a folder's link": lambda inside, outside: (inside / "way" / "file").write_text("x"),
+    "rename out": lambda inside, outside: os.rename(inside / "mine", outside / "file"),
+    "replace out": lambda inside, outside: os.replace(inside / "mine", outside / "file"),
+    "rename in": lambda inside, outside: os.rename(outside / "file", inside / "stolen"),
+    "remove": lambda inside, outside: (outside / "file").unlink(),
+    "remove upwards": lambda inside, outside: os.remove(inside / ".." / "outside" / "file"),
+    "make a folder": lambda inside, outside: (outside / "folder").mkdir(),
+    "remove a folder": lambda inside, outside: (outside / "empty").rmdir(),
+    "remove a tree": lambda inside, outside: shutil.rmtree(outside),
+    "remove the tree above": lambda inside, outside: shutil.rmtree(inside.parent),
+    "link": lambda inside, outside: (outside / "l").symlink_to("file"),
+    "chmod": lambda inside, outside: (outside / "file").chmod(0),
+    "truncate": lambda inside, outside: os.truncate(outside / "file", 0),
+    "replace a pipe": lambda inside, outside: os.replace(inside / "mine", outside / "pipe"),
+}
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_nothing_outside_changes(tmp_path: Path, attempt: str) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside, outside / "empty"):
+        folder.mkdir()
+    (outside / "file").write_text("kept")
+    os.mkfifo(outside / "pipe")
+    (inside / "mine").write_text("mine")
+    (inside / "link").symlink_to(outside / "file")
+    (inside / "way").symlink_to(outside)
+    before = sorted(path for path in tmp_path.rglob("*"))
+    with pytest.raises(Escaped), confined(inside):
+        ATTEMPTS[attempt](inside, outside)
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+    assert (outside / "file").read_text() == "kept"
+    assert (outside / "file").stat().st_mode & 0o400
+
+
+def test_everything_inside_may_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dangling").symlink_to("/nowhere/at/all")
+    with confined(tmp_path):
+        atomic_write("a.txt", "x")
+        os.rename("a.txt", "b.txt")
+        (tmp_path / "folder" / "deep").mkdir(parents=True)
+        atomic_write(tmp_path / "folder" / "deep" / "c.txt", "x")
+        shutil.rmtree("folder")
+        (tmp_path / "dangling").unlink()
+        with open(os.devnull, "w") as nowhere:
+            nowhere.write("x")
+    assert os.listdir(tmp_path) == ["b.txt"]
+    (tmp_path.parent / "free again").write_text("")
