@@ -9,6 +9,7 @@ import re
 import shutil
 from pathlib import Path
 
+import makespan
 import pytest
 from makespan.cli.main import main
 from makespan.eval.page import charts, document
@@ -324,8 +325,8 @@ def test_a_suite_has_its_aggregates(tmp_path):
 def make_run(folder: Path, entries: dict[str, list[tuple[int, float]]]) -> Path:
     """The folder of a training run with logs."""
     pytest.importorskip("tensorboard")
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+    from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
     folder.mkdir(parents=True)
@@ -363,9 +364,7 @@ def test_training_curves_come_from_the_runs_logs(tmp_path):
 
 
 def test_a_checkpoint_without_logs_tells_what_its_card_says(tmp_path):
-    import makespan
-
-    folder = Path(makespan.__file__).parent / "checkpoints" / "job_shop_scorer"
+    folder = Path(str(makespan.__file__)).parent / "checkpoints" / "job_shop_scorer"
     card = json.loads((folder / "card.json").read_text())
     page = written("--training", folder, tmp_path / "x.html")
     (line,) = page.table("Training runs")

@@ -33,7 +33,7 @@ class Page(HTMLParser):
         self.close()
         assert self._open == [], f"never closed: {self._open}"
         places = [attributes for _, attributes in self.elements if attributes.get("class") == "plot"]
-        self.figures = [(p["aria-label"], self._data[str(p["id"]).replace("plot", "data")]) for p in places]
+        self.figures = [(str(p["aria-label"]), self._data[str(p["id"]).replace("plot", "data")]) for p in places]
         assert len(self.figures) == len(self._data)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
