@@ -55,9 +55,8 @@ def parse_arrays(content: bytes, source: str) -> Arrays:
     try:
         arrays = numpy_format.load(content)
     except Exception as error:  # the library raises its own type, but KeyError for types that NumPy lacks
-        # It shows names as they are: several lines, and what a terminal obeys.
-        said = "".join(sign if sign.isprintable() else "?" for sign in str(error))
-        said = said if len(said) <= _LONGEST_REASON else said[: _LONGEST_REASON - 3] + "..."
+        # It shows names as they are: long, on several lines, and with what a terminal obeys.
+        said = "".join(sign if sign.isprintable() else "?" for sign in str(error)[:_LONGEST_REASON])
         raise UserError(f"{source}: not a whole safetensors file ({said}); it may be truncated") from None
     for name in arrays:
         if not _TENSOR_NAME.match(name):
