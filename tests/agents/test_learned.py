@@ -113,7 +113,7 @@ def test_what_ships_is_found_from_anywhere(saved: Path, tmp_path: Path, monkeypa
             assert name == "makespan.checkpoints"
             return tmp_path
 
-    monkeypatch.setattr("makespan.agents.learned.resources", Package)
+    monkeypatch.setattr("makespan.agents.plugins.resources", Package)
     assert find_checkpoint("checkpoints/x") == tmp_path / "x"
     save_checkpoint(tmp_path / "checkpoints" / "x", fresh(), card())
     assert find_checkpoint("checkpoints/x") == Path("checkpoints/x"), "a path wins"
@@ -206,7 +206,7 @@ def infinite(weights: Arrays) -> None:
         (unknown, "holds the unknown tensor 'secret'"),
         (misshapen, r"'globals.linear.bias' is float32 of shape \(7,\), expected float32 of shape \(8,\)"),
         (doubled, "'globals.linear.bias' is float64 of shape"),
-        (infinite, "'globals.linear.bias' holds a number that is not finite"),
+        (infinite, "'globals.linear.bias' holds what is no finite number"),
     ],
 )
 def test_tensors_that_do_not_fit(tmp_path: Path, change: Callable[[Arrays], None], message: str) -> None:

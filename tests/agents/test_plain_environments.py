@@ -29,6 +29,8 @@ class Knapsack(gymnasium.Env):
     observation_spec = SPEC
 
     def __init__(self, items: int = 5):
+        if isinstance(items, bool) or not isinstance(items, int) or not 1 <= items <= 1000:
+            raise ValueError(f"items is {items!r}, expected an integer from 1 to 1000")
         self.items = items
         self.observation_space = SPEC.space(Sizes(nodes={}, edges={}, actions=items + 1))
         self.action_space = spaces.Discrete(items + 1)

@@ -41,7 +41,6 @@ def test_every_record_is_certified_by_the_validators(room: str) -> None:
         known = _known_bound(record.judged)
         assert known is not None, f"{path.name}: not a public instance"
         assert not record.judged.better(record.objective, known.value)
-        assert record.gap < 1.0
         assert certify(path).standing.startswith("record")
 
 

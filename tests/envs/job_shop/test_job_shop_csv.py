@@ -78,7 +78,7 @@ def test_a_table_can_be_played(tmp_path, capsys):
 
 def test_the_tutorial_shows_what_comes_out(tmp_path, capsys, monkeypatch):
     text = (Path(__file__).parents[3] / "docs" / "tutorials" / "csv_to_schedule.md").read_text(encoding="utf-8")
-    load(tmp_path, text.partition("```csv\n")[2].partition("```")[0])
+    load(tmp_path, text.partition("```text\n")[2].partition("```")[0])
     monkeypatch.chdir(tmp_path)
     commands = [line.split("#")[0].split()[1:] for line in text.splitlines() if line.startswith("makespan ")]
     evaluate, *shows = [command for command in commands if "results/shop" in command]
