@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..envs.core.errors import FieldError, UserError
+from ..envs.core.files import user_path
 from ..eval.records import certify, keep, objective_text
 
 
@@ -27,7 +27,7 @@ def run(files: Sequence[str], records: str | None = None, keep_better: bool = Fa
     """
     if not files:
         raise FieldError("argument FILE", "", "one solution at least")
-    where = None if records is None else Path(records).expanduser()
+    where = None if records is None else user_path(records)
     if where is not None and not where.is_dir():
         raise UserError(f"option records is {records!r}, which is no folder")
     if keep_better and where is None:

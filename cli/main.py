@@ -105,10 +105,10 @@ def _one_line(box: str) -> str:
     """A parser's framed message as one line: its title goes, and so does the advice to read the help."""
     blocks: list[list[str]] = [[]]
     for line in box.splitlines():
-        if line.startswith(("╭", "╰")):
+        if line.startswith(("╭", "╰", "+-")):
             continue
-        text = line.strip("│ ")
-        if text and not text.strip("─"):
+        text = line.strip("│| ")
+        if text and not text.strip("─-"):  # the second of each where the terminal knows ASCII alone
             blocks.append([])
         elif text:
             blocks[-1].append(text)

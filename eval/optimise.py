@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -199,7 +198,7 @@ def _find_instance(env_id: str, options: Mapping[str, Any], given: Any) -> Any:
         names = env.unwrapped.instances() if hasattr(env.unwrapped, "instances") else []
         text = os.fspath(given)
         base = text.partition(":")[0]
-        if "/" not in text and base not in names and Path(base).is_file():
+        if "/" not in text and base not in names and os.path.isfile(base):
             text = f"./{text}"  # the grammar's way to say that a name is a path
         try:
             found = resolve_instances(env, text)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import gymnasium
 
 from ..agents.arena import Case
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
+from ..envs.core.files import user_path
 from ..envs.core.ids import find_env, make_single, single_creator, takes_option
 from ..envs.core.instance import require_integer
 from ..envs.core.names import Name, OptionValue, expand_range, parse_name, parse_seeds, parse_value, split_list
@@ -364,8 +365,8 @@ def _fingerprint(instances: list[Any] | None, agents: list[str]) -> str:
         data = instance.to_dict() if hasattr(instance, "to_dict") else str(instance)
         digest.update(json.dumps(data, sort_keys=True, default=str).encode())
     paths = [path for agent in agents for path in _checkpoints(parse_name(agent, "agent"))]
-    for folder in (Path(path).expanduser() for path in paths):
-        if folder.is_dir():
+    for folder in (user_path(path) for path in paths):
+        if os.path.isdir(folder):
             for file in sorted(path for path in folder.rglob("*.safetensors") if path.is_file()):
                 digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..envs.core.errors import FieldError, UserError
-from ..envs.core.files import atomic_write
+from ..envs.core.files import atomic_write, user_path
 from ..envs.core.instance import check_header, load_document, require_keys
 from .solutions import RESULT, RESULT_FORMAT, RUN, RUN_FORMAT, Judged, judge_solution, read_document
 from .solutions import VERSION as FOLDER_VERSION
@@ -205,7 +205,7 @@ def keep(path: str | Path, where: Path | None = None) -> str:
     Raises:
         UserError: the solution is not valid, its instance is not a public one, or the folder is not of a search.
     """
-    given = Path(path).expanduser()
+    given = user_path(path)
     judged = judge_solution(read_document(given), str(path))
     if not judged.valid or judged.objective is None:
         raise UserError(f"{str(path)!r}: the solution is not valid: {(judged.problems or ['it is not finished'])[0]}")

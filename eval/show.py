@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
-from ..envs.core.files import decode_text, read_bounded
+from ..envs.core.files import decode_text, read_bounded, user_path
 from ..envs.core.ids import make_single
 from ..envs.core.instance import parse_json
 from .solution_folder import PICTURE
@@ -28,7 +28,7 @@ def read_rows(folder: str | Path) -> list[dict[str, Any]]:
     Raises:
         UserError: the folder is not that of a finished evaluation.
     """
-    path = Path(folder).expanduser() / "results.json"
+    path = user_path(folder) / "results.json"
     if not path.is_file():
         if (path.parent / ANYTIME[0]).is_file():
             raise UserError(f"{str(folder)!r} holds an anytime evaluation, which has points and no rows to draw")
@@ -50,7 +50,7 @@ def read_row(folder: str | Path, number: int, agent: str | None = None) -> dict[
     Raises:
         UserError: the folder is not that of a finished evaluation, or has no such row.
     """
-    path, rows = Path(folder).expanduser() / "results.json", read_rows(folder)
+    path, rows = user_path(folder) / "results.json", read_rows(folder)
     if agent is not None:
         played = {str(row.get("agent")) for row in rows}
         if agent not in played:
@@ -79,7 +79,7 @@ def read_schedule(folder: str | Path, row: dict[str, Any]) -> Any:
     inside = Path(name).parts[:1] == ("schedules",) and ".." not in Path(name).parts
     if not (inside and hash_sign and index.isdecimal()):
         raise FieldError("schedule", where, "a file of the folder 'schedules' with '#' and a number")
-    entries = read_part(Path(folder).expanduser() / name)
+    entries = read_part(user_path(folder) / name)
     if int(index) >= len(entries):
         raise FieldError("schedule", where, f"a number below {len(entries)}, the entries of the file")
     return entries[int(index)]["schedule"]

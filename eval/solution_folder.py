@@ -8,11 +8,10 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, MissingExtraError, UserError
-from ..envs.core.files import atomic_write, decode_text, read_bounded, refuse_links
+from ..envs.core.files import atomic_write, decode_text, read_bounded, refuse_links, user_path
 from ..envs.core.ids import make_single
 from ..envs.core.instance import load_document, parse_json, require_integer, require_list
 from ..envs.core.lock import LOCK, FolderLock
@@ -47,7 +46,7 @@ class SolutionFolder:
     """
 
     def __init__(self, name: str, task: Task, command: str, overwrite: bool = False) -> None:
-        self._folder = Path(name).expanduser()
+        self._folder = user_path(name)
         self._env: Any = make_single(task.env_id, task.arena_options(task.options)).unwrapped
         if not name.strip():
             raise FieldError("option out", name, "the name of a folder")

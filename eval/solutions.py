@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
-from ..envs.core.files import decode_text, read_bounded
+from ..envs.core.files import decode_text, read_bounded, user_path
 from ..envs.core.instance import content_hash, parse_json
 
 # The folder of ``makespan optimise``.
@@ -160,7 +160,7 @@ def read_document(path: str | Path) -> Any:
     Raises:
         UserError: the file cannot be read or holds no JSON.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
     if file.is_dir():
         if not (file / SCHEDULE).is_file():
             raise UserError(f"{str(path)!r} is a folder without {SCHEDULE}, expected a solution or what optimise wrote")

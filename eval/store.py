@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..envs.core.errors import FieldError, UserError
-from ..envs.core.files import atomic_write, refuse_links
+from ..envs.core.files import atomic_write, refuse_links, user_path
 from ..envs.core.instance import load_document, require_integer, require_list
 from ..envs.core.lock import LOCK, FolderLock
 from .rows import check_row
@@ -147,7 +147,7 @@ def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: 
     """
     if folder is None:
         return Store(None)
-    path = Path(folder).expanduser()
+    path = user_path(folder)
     if not str(folder).strip():
         raise FieldError("option out", str(folder), "the name of a folder")
     if path.exists() and not path.is_dir():

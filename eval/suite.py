@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
-from ..envs.core.files import decode_text, read_bounded
+from ..envs.core.files import decode_text, read_bounded, user_path
 from .plan import Request
 
 BASELINE = "baseline"
@@ -107,7 +107,7 @@ def load_suite(name: str) -> Suite:
     if name in shipped_suites():
         path = _SHIPPED / f"{name}.toml"
     elif "/" in name or name.endswith(".toml"):
-        path = Path(name).expanduser()
+        path = user_path(name)
     else:
         raise UnknownNameError("suite (or the path of a file, ./mine.toml)", name, shipped_suites())
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, UserError
-from ..envs.core.files import atomic_write
+from ..envs.core.files import atomic_write, user_path
 from ..envs.core.instance import load_document
 from ..envs.core.lock import LOCK, FolderLock
 from .parallel import Job
@@ -35,7 +35,7 @@ class SuiteFolder:
     """
 
     def __init__(self, folder: str | None, suite: Suite, plans: list[Plan], overwrite: bool) -> None:
-        self.path = None if folder is None else Path(folder).expanduser()
+        self.path = None if folder is None else user_path(folder)
         self._lock: FolderLock | None = None
         self.jobs: list[Job] = []
         self._begun = False

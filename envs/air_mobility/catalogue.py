@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import glob
 import math
 import re
 from dataclasses import replace
 from functools import cache, lru_cache
-from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import FieldError, UnknownNameError, UserError
+from ..core.files import named_files
 from ..core.instance import require_integer
 from ..core.names import Name, check_options, parse_name
 from . import demand, formats
@@ -137,7 +136,7 @@ def resolve(text: str, fleet: int | None = None) -> list[AirInstance]:
         return _random(name)
     if name.is_path:
         check_options(name, "instance", ("load", "fleet"))
-        return [_from_file(file, name, fleet) for file in _files(name.base)]
+        return [_from_file(str(file), name, fleet) for file in named_files(name.base)]
     check_options(name, "instance", ("vehicle",))
     vehicle = _vehicle(name) if "vehicle" in name.options else None
     if match := _RANDOM.match(name.base):
@@ -186,18 +185,6 @@ def _size(text: str) -> tuple[int, int]:
         expected = f"vertiports x aircraft, such as 8x40, from 3x1 to {MAX_RANDOM_VERTIPORTS}x{MAX_AIRCRAFT}"
         raise FieldError("option size", text, expected)
     return int(match[1]), int(match[2])
-
-
-def _files(base: str) -> list[str]:
-    path = Path(base).expanduser()
-    if path.is_dir():
-        raise UserError(f"instance {base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
-    if path.is_file() or not glob.has_magic(base):
-        return [str(path)]
-    files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
-    if not files:
-        raise UserError(f"instance {base!r} matches no file")
-    return files
 
 
 def _from_file(path: str, name: Name, fleet: int | None) -> AirInstance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import shutil
@@ -71,6 +72,39 @@ def refuse_links(folder: Path, names: Iterable[str]) -> None:
                     raise UserError(
                         f"{str(path)!r} is a link, expected a file or folder of its own; take another folder"
                     )
+
+
+def user_path(given: str | os.PathLike[str]) -> Path:
+    """A path as users write it: ``~`` is their home; where nobody has the name behind it, a name as any other."""
+    return Path(os.path.expanduser(given))
+
+
+def named_files(given: str) -> list[Path]:
+    """The instance's file that a path names, or those that match a pattern, sorted.
+
+    Raises:
+        UserError: it is a folder, or matches nothing. One file that is missing is left to whoever reads it.
+    """
+    path = user_path(given)
+    # os.path says "no" where pathlib raises: names that are too long, or hold a null byte.
+    if os.path.isdir(path):
+        raise UserError(f"instance {given!r} is a folder; name its files, for example {str(path / '*.json')!r}")
+    if os.path.isfile(path) or not glob.has_magic(given):
+        return [path]
+    files = [] if "\0" in given else sorted(filter(os.path.isfile, glob.glob(str(path), recursive=True)))
+    if not files:
+        raise UserError(f"instance {given!r} matches no file")
+    return list(map(Path, files))
+
+
+def suggest_path(name: str) -> None:
+    """For a name that no instance has: say how the file that has it is read, if there is one.
+
+    Raises:
+        UserError: there is.
+    """
+    if os.path.isfile(name):
+        raise UserError(f"unknown instance {name!r}; to read the file of this name write './{name}'")
 
 
 def read_bounded(path: str | Path, limit: int = MAX_BYTES) -> bytes:

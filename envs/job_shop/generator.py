@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 
 from ..core.compile import compiled
 from ..core.errors import FieldError, UserError
+from ..core.files import named_files, suggest_path
 from ..core.instance import require_integer
 from ..core.names import Name, check_options, expand_range, parse_name
 from ..core.random import mix, uniform
@@ -218,8 +217,8 @@ def resolve(text: str) -> list[JobShopInstance]:
     check_options(name, "instance", ())
     if _RANDOM_NAME.match(name.base):
         return [named_instance(name.base)]
-    if name.base not in catalogue() and Path(name.base).is_file():
-        raise UserError(f"unknown instance {name.base!r}; to read the file of this name write './{name.base}'")
+    if name.base not in catalogue():
+        suggest_path(name.base)
     return [named_instance(known) for known in expand_range(name.base, catalogue())]
 
 
@@ -235,15 +234,7 @@ def _from_files(name: Name) -> list[JobShopInstance]:
     recirculation = name.options.get("recirculation", False)
     if not isinstance(recirculation, bool):
         raise FieldError("option recirculation", recirculation, "true or false")
-    path = Path(name.base).expanduser()
-    if path.is_dir():
-        raise UserError(f"instance {name.base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
-    if path.is_file() or not glob.has_magic(name.base):
-        return [JobShopInstance.load(path, recirculation)]
-    files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
-    if not files:
-        raise UserError(f"instance {name.base!r} matches no file")
-    return [JobShopInstance.load(file, recirculation) for file in files]
+    return [JobShopInstance.load(file, recirculation) for file in named_files(name.base)]
 
 
 def _check_size(jobs: int, machines: int) -> None:

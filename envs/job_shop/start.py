@@ -28,14 +28,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.errors import FieldError
-from ..core.files import decode_text, read_bounded
+from ..core.files import decode_text, read_bounded, user_path
 from ..core.instance import parse_json, require_integer, require_keys, require_list
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class ShopStart:
         if isinstance(given, ShopStart):
             return cls.from_dict(given.to_dict(instance), instance)
         if isinstance(given, str | os.PathLike):
-            source = str(Path(given).expanduser())
+            source = str(user_path(given))
             return cls.from_dict(parse_json(decode_text(read_bounded(source), source), source), instance, source)
         return cls.from_dict(given, instance)
 

@@ -6,14 +6,13 @@ A *program* (``resnet50_b64``) was traced once, see ``benchmarks/memory_mapping_
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from pathlib import Path
 
-from ..core.errors import FieldError, UnknownNameError, UserError
+from ..core.errors import FieldError, UnknownNameError
+from ..core.files import named_files, suggest_path
 from ..core.instance import check_header, parse_json
 from ..core.names import Name, OptionValue, check_options, parse_name
 from . import instances
@@ -121,8 +120,7 @@ def _members(base: str) -> tuple[str, ...]:
         return known[base]
     if base in suite() or base in programs():
         return (base,)
-    if Path(base).is_file():
-        raise UserError(f"unknown instance {base!r}; to read the file of this name write './{base}'")
+    suggest_path(base)
     raise UnknownNameError("instance", base, [*known, *suite(), *programs()])
 
 
@@ -156,12 +154,4 @@ def _factor(options: Mapping[str, OptionValue], key: str) -> float:
 
 
 def _from_files(name: Name) -> list[MemoryInstance]:
-    path = Path(name.base).expanduser()
-    if path.is_dir():
-        raise UserError(f"instance {name.base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
-    if path.is_file() or not glob.has_magic(name.base):
-        return [MemoryInstance.load(path)]
-    files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
-    if not files:
-        raise UserError(f"instance {name.base!r} matches no file")
-    return [MemoryInstance.load(file) for file in files]
+    return [MemoryInstance.load(file) for file in named_files(name.base)]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import glob
-from pathlib import Path
-
-from ..core.errors import UnknownNameError, UserError
+from ..core.errors import UnknownNameError
+from ..core.files import named_files, suggest_path
 from ..core.names import check_options, expand_range, parse_name
 from ..core.source import ListSource
 from .generator import FAMILIES, named_instance, random_instances
@@ -54,8 +52,7 @@ def resolve(text: str) -> list[BanditInstance]:
     first, _, last = name.base.partition("-")
     if first in SETS and last in SETS:
         return [known_case(one) for group in expand_range(name.base, list(SETS)) for one in SETS[group]]
-    if Path(name.base).is_file():
-        raise UserError(f"unknown instance {name.base!r}; to read the file of this name write './{name.base}'")
+    suggest_path(name.base)
     raise UnknownNameError("instance", name.base, [*names(), *SETS, *_families()])
 
 
@@ -70,15 +67,7 @@ def _named(name: str) -> BanditInstance:
 
 
 def _from_files(base: str) -> list[BanditInstance]:
-    path = Path(base).expanduser()
-    if path.is_dir():
-        raise UserError(f"instance {base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
-    if path.is_file() or not glob.has_magic(base):
-        return [BanditInstance.load(path)]
-    files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
-    if not files:
-        raise UserError(f"instance {base!r} matches no file")
-    return [BanditInstance.load(file) for file in files]
+    return [BanditInstance.load(file) for file in named_files(base)]
 
 
 class InstanceSource(ListSource[BanditInstance]):

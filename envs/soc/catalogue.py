@@ -5,19 +5,18 @@ All are built from ``instances/profiles.json``, which ``benchmarks/soc_profiles.
 
 from __future__ import annotations
 
-import glob
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..core.errors import UnknownNameError, UserError
+from ..core.errors import UnknownNameError
+from ..core.files import named_files, suggest_path
 from ..core.instance import check_header, parse_json
 from ..core.names import Name, check_options, parse_name
 from ..core.random import uniform
@@ -171,22 +170,13 @@ def _members(base: str) -> Sequence[str]:
         found = [f"{match['stem']}{k:0{width}d}" for k in range(int(match["first"]), int(match["last"]) + 1)]
         if all(name in _makers() for name in found):
             return found
-    if Path(base).is_file():
-        raise UserError(f"unknown instance {base!r}; to read the file of this name write './{base}'")
+    suggest_path(base)
     raise UnknownNameError("instance", base, [*sets(), *_makers()])
 
 
 def _from_files(name: Name) -> list[SocInstance]:
     machines = Machines.parse(name)
-    path = Path(name.base).expanduser()
-    if path.is_dir():
-        raise UserError(f"instance {name.base!r} is a folder; name its files, for example {str(path / '*.json')!r}")
-    if path.is_file() or not glob.has_magic(name.base):
-        return [load(path, machines)]
-    files = sorted(file for file in glob.glob(str(path), recursive=True) if Path(file).is_file())
-    if not files:
-        raise UserError(f"instance {name.base!r} matches no file")
-    return [load(file, machines) for file in files]
+    return [load(file, machines) for file in named_files(name.base)]
 
 
 # --- how each is made -------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from ...agents.checkpoint import CARD, FORMAT, VERSION
 from ...envs.core.chart import DASHES
 from ...envs.core.errors import FieldError, UserError
 from ...envs.core.extras import optional
+from ...envs.core.files import user_path
 from ...envs.core.ids import find_env, single_creator
 from ...envs.core.instance import load_document
 from ...envs.core.objective import Shown, shown
@@ -69,7 +70,7 @@ def read_training(name: str) -> TrainingRun:
         UserError: it is missing, is neither, or is damaged.
         MissingExtraError: there are logs, and tensorboard is not installed.
     """
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if not folder.is_dir():
         raise UserError(f"training {name!r}: no such folder")
     if (folder / _RUN).is_file():

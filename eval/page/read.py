@@ -11,7 +11,7 @@ from typing import Any
 
 from ...agents.arena import Case
 from ...envs.core.errors import FieldError, UserError
-from ...envs.core.files import decode_text, read_bounded
+from ...envs.core.files import decode_text, read_bounded, user_path
 from ...envs.core.ids import make_single
 from ...envs.core.instance import parse_json
 from ..plan import Plan, Request, Variant, choose_reference, objective_of
@@ -69,7 +69,7 @@ def evaluation_folders(given: Sequence[str]) -> list[Path]:
     """
     found: list[Path] = []
     for name in given:
-        path = Path(name).expanduser()
+        path = user_path(name)
         if not path.is_dir():
             raise UserError(f"results {name!r}: no such folder")
         inner = [] if (path / RUN).is_file() else sorted(run.parent for run in path.glob(f"*/{RUN}"))
@@ -138,7 +138,7 @@ def read_suites(given: Sequence[str]) -> list[tuple[dict[str, Any], dict[str, An
         UserError: a file is damaged.
     """
     found = []
-    for folder in (Path(name).expanduser() for name in given):
+    for folder in (user_path(name) for name in given):
         if (folder / SUITE).is_file() and (folder / _AGGREGATES).is_file():
             path = folder / _AGGREGATES
             aggregate = parse_json(decode_text(read_bounded(path), str(path)), str(path))

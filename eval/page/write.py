@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...envs.core.errors import FieldError, UserError
-from ...envs.core.files import atomic_write
+from ...envs.core.files import atomic_write, user_path
 from ..store import PAGE, library_versions
 from .curves import TrainingRun, read_training
 from .document import Document
@@ -68,7 +68,7 @@ def write_page(
         raise UserError("nothing to report: name folders of results, or of training runs with --training")
     if not 0 <= schedules <= MOST_SCHEDULES:
         raise FieldError("option schedules", schedules, f"0 to {MOST_SCHEDULES}")
-    path = Path([*results, *training][0]).expanduser() / PAGE if out is None else Path(out).expanduser()
+    path = user_path([*results, *training][0]) / PAGE if out is None else user_path(out)
     if path.suffix.lower() not in (".html", ".htm"):
         raise FieldError("option out", out, "a name that ends in .html")
     evaluations = [read_evaluation(folder) for folder in evaluation_folders(results)]

@@ -7,11 +7,20 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
 from makespan.envs.core.errors import FieldError, UnknownNameError, UserError
-from makespan.envs.core.files import atomic_write, decode_text, read_bounded, refuse_links
+from makespan.envs.core.files import (
+    atomic_write,
+    decode_text,
+    named_files,
+    read_bounded,
+    refuse_links,
+    suggest_path,
+    user_path,
+)
 from makespan.envs.core.instance import (
     MAX_DEPTH,
     check_header,
@@ -38,6 +47,29 @@ def test_reading_takes_no_more_memory_than_the_file(tmp_path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2**20
+
+
+def test_names_of_files_and_patterns(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.json", "a.json", "[1].json"):
+        (tmp_path / name).write_text("{}")
+    assert named_files("./*.json") == [Path("./[1].json"), Path("./a.json"), Path("./b.json")]
+    assert named_files("./[1].json") == [Path("./[1].json")], "a file of this name wins over the pattern"
+    assert named_files("./missing") == [Path("./missing")]
+    for name, problem in ((".", "is a folder"), ("./*.csv", "matches no file"), ("./*\0", "matches no file")):
+        with pytest.raises(UserError, match=problem):
+            named_files(name)
+    with pytest.raises(UserError, match=r"write './a.json'"):
+        suggest_path("a.json")
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "~nobody/x", "\0", "\ud800", "~", "~" * 300])
+def test_names_that_pathlib_refuses_are_names_of_no_file(name):
+    suggest_path(name)
+    assert isinstance(user_path(name), Path)
+    for path in named_files(f"./{name}"):
+        with pytest.raises(UserError, match="cannot read"):
+            read_bounded(path)
 
 
 # Writing
