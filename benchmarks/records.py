@@ -13,6 +13,7 @@ import io
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tyro
 from makespan.cli.main import main as makespan
@@ -46,7 +47,7 @@ class Arguments:
 def main(given: Arguments) -> None:
     """Search one instance after the other."""
     base, options = parse_environment(given.env)
-    env = make_single(base, dict(options)).unwrapped
+    env: Any = make_single(base, dict(options)).unwrapped
     for item in split_list(given.instances):
         for instance in env.resolve_instances(item):
             with tempfile.TemporaryDirectory() as place:

@@ -145,8 +145,7 @@ def test_a_schedule_that_does_not_stand_is_caught():
 def test_kernels_that_play_another_game_are_caught(monkeypatch):
     """Compiled play that ends elsewhere than steps do: the objective is one more after it."""
     import makespan.agents.arena as arena
-
-    plain = arena.play_out
+    from makespan.envs.core.player import play_out as plain
 
     def astray(engine, *choice):
         plain(engine, *choice)

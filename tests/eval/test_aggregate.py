@@ -208,7 +208,7 @@ def test_a_score_is_1_at_the_target_and_0_at_the_mean_baseline_in_either_sense()
     assert scores == pytest.approx([1 - 40 / 45, 1 - 50 / 45, 0.0])
     assert scores[:2].mean() == pytest.approx(0.0)
     negative = [[-value for value in values] for values in ([69, 98, 47], zero, target)]
-    assert normalised(*negative, groups) == pytest.approx([1 - 9 / 45, 1 - 18 / 45, 0.3])
+    assert normalised(negative[0], negative[1], negative[2], groups) == pytest.approx([1 - 9 / 45, 1 - 18 / 45, 0.3])
 
 
 def test_scores_of_an_instance_average_to_the_ratio_of_its_means():

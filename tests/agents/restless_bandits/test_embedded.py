@@ -63,10 +63,12 @@ def test_the_best_of_many_problems_is_that_of_enumeration(family: str) -> None:
 def test_a_problem_whose_presolve_lost_the_optimum() -> None:
     """Number 8 of the long comparison: HiGHS 1.13 and 1.14 proved 1.048 where the network is worth 1.167."""
     rng = np.random.default_rng(2)
+    problems = []
     for number in range(9):
         model = KnownModel(draw_instance(Size("schedule", int(rng.integers(4, 9))), 1000 + number))
         inputs, column = level_inputs(model)
-        net = random_net(rng, len(inputs.column))
+        problems.append((model, inputs, column, random_net(rng, len(inputs.column))))
+    model, inputs, column, net = problems[-1]
     found = EmbeddedProgram(net, inputs).solve(SOLVERS["highs"])
     assert found.value == pytest.approx(net.values(member_inputs(model, column)).max(), abs=1e-6)
 

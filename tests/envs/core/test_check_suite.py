@@ -216,8 +216,8 @@ class Crowded(JobShopVectorEnv):
     """Rewards depend on how many others there are."""
 
     def step(self, actions):
-        observation, reward, *rest = super().step(actions)
-        return observation, reward / (2 if self.num_envs > 3 else 1), *rest
+        observation, reward, terminated, truncated, info = super().step(actions)
+        return observation, reward / (2 if self.num_envs > 3 else 1), terminated, truncated, info
 
 
 class Racing(JobShopVectorEnv):
@@ -228,9 +228,9 @@ class Racing(JobShopVectorEnv):
         self._threads = threads
 
     def step(self, actions):
-        observation, *rest = super().step(actions)
+        observation, reward, terminated, truncated, info = super().step(actions)
         observation["globals"][:, 0] += 0.125 * (self._threads - 1)
-        return observation, *rest
+        return observation, reward, terminated, truncated, info
 
 
 class HalfRefusing(JobShopVectorEnv):
@@ -261,8 +261,8 @@ class Contagious(JobShopVectorEnv):
     """One end is the end of all."""
 
     def step(self, actions):
-        observation, reward, terminated, *rest = super().step(actions)
-        return observation, reward, terminated | terminated.any(), *rest
+        observation, reward, terminated, truncated, info = super().step(actions)
+        return observation, reward, terminated | terminated.any(), truncated, info
 
 
 class Forgetful(JobShopVectorEnv):
