@@ -1,0 +1,1 @@
+"""TotalTardiness: an environment of makespan's contract."""

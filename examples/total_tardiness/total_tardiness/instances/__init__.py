@@ -1,0 +1,1 @@
+"""Instances that ship, one file each."""
