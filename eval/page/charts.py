@@ -16,7 +16,7 @@ MOST_MARKS = 4000
 MOST_CELLS = 60_000
 _MOST_LABELS = 700
 _MOST_NUMBERS = 900  # cells of a grid that have their value written in them
-_LANE, _FEW_LANES, _PANEL = 26, 24, 130  # pixels
+_LANE, _FEW_LANES, _PANEL = 28, 24, 130  # pixels, but for the number of lanes
 _MARGINS = 110
 _GAP = 34  # holds the title of the panel below
 _ABOVE = 44  # of the first panel's title and the names of moments, below the legend
@@ -179,7 +179,13 @@ class _Drawing:
             "hovertemplate": self._template(panel, plot_text(mark.kind)),
         }
         if any(bar.label for bar in bars) and len(bars) <= _MOST_LABELS:
-            inside = {"textposition": "inside", "insidetextanchor": "middle", "textangle": 0, "constraintext": "inside"}
+            inside = {
+                "textposition": "inside",
+                "insidetextanchor": "middle",
+                "textangle": 0,
+                "constraintext": "inside",
+                "insidetextfont": {"size": 10},
+            }
             found |= {"text": [plot_text(bar.label) for bar in bars], **inside}
         else:
             found["textposition"] = "none"

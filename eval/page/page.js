@@ -97,7 +97,7 @@
   function hideSmallLabels(place) {
     for (const label of place.querySelectorAll("text.bartext")) {
       const scale = /scale\(([0-9.]+)/.exec(label.getAttribute("transform"));
-      label.style.display = scale !== null && Number(scale[1]) < 0.7 ? "none" : "";
+      label.style.display = scale !== null && Number(scale[1]) < 0.75 ? "none" : "";
     }
   }
 

@@ -133,6 +133,10 @@ def test_it_opens_sorts_and_tells_what_is_pointed_at(browser: Any, report: Path)
             assert part in told, told
 
         plot = visit.plot("Schedule of")
+        shown = "all => all.filter((one) => one.style.display !== 'none').map((one) => one.textContent)"
+        labels = plot.locator("text.bartext").evaluate_all(shown)
+        assert len(labels) >= 18, "most of 36 operations bear their job's number"
+        assert set(labels) == set("012345")
         span = "place => place._fullLayout.xaxis.range.reduce((begin, end) => end - begin)"
         whole = plot.evaluate(span)
         buttons = plot.locator("xpath=preceding-sibling::div[@class='buttons']").first
