@@ -16,6 +16,7 @@ from typing import Any
 from ..envs.core.errors import UnknownNameError, UserError
 
 COMMANDS = ("train", "evaluate", "optimise", "show", "report", "envs", "check", "trace", "certify", "new")
+_LONGEST_LINE = 400  # a word out of place may make every option after it unknown, and each is told of
 _DESCRIPTION = "Environments for combinatorial scheduling, agents that play them, and honest comparisons."
 
 
@@ -113,7 +114,8 @@ def _one_line(box: str) -> str:
         elif text:
             blocks[-1].append(text)
     kept = [" ".join(block) for block in blocks if block and not block[0].startswith(("For full", "Argument help"))]
-    return "; ".join(kept) or "the arguments do not fit; see 'makespan --help'"
+    said = "; ".join(kept) or "the arguments do not fit; see 'makespan --help'"
+    return said if len(said) <= _LONGEST_LINE else said[: _LONGEST_LINE - 3] + "..."
 
 
 def _fail(message: str, code: int) -> int:

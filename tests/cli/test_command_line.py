@@ -227,3 +227,14 @@ def test_whoever_imports_the_package_gets_the_interrupt(tmp_path):
 def test_training_needs_the_name_of_a_folder(capsys):
     assert main(["train", SHOP, "--out", ""]) == 2
     assert "option out is ''" in one_line(capsys)
+
+
+def test_a_word_out_of_place_is_told_of_in_a_short_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a terminal of ASCII alone, too, where the parser draws its frames with other signs."""
+    words = ["evaluate", "makespan/JobShop-v0", "--nothing", *[f"--option-{k}=value" for k in range(200)]]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("makespan: error: Unrecognized")
+    assert said.count("\n") == 1
+    assert len(said) < 500
+    assert "---" not in said.replace("--option", "")
