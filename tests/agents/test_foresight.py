@@ -397,7 +397,7 @@ def nobodys(arrays: Arrays) -> None:
     [
         (lacking, "lacks the tensor 'score'"),
         (misshapen, "tensor 'score' is float32 of shape"),
-        (infinite, "tensor 'score' holds a number that is not finite"),
+        (infinite, "'[a-z.]*score' holds what is no finite number"),
         (unknown, "holds the unknown tensor 'secret'"),
         (nobodys, "holds the unknown tensor 'scorer-2.score'"),
     ],

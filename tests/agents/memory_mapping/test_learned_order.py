@@ -317,7 +317,7 @@ def test_checkpoints_that_are_refused(tmp_path: Path) -> None:
         make_agent(checkpoint(tmp_path / "features", some_row(0), network=strange), setting)
     infinite = some_row(0)
     infinite[0] = np.inf
-    with pytest.raises(UserError, match="tensor 'fixed' holds a number that is not finite"):
+    with pytest.raises(UserError, match="'fixed' holds what is no finite number"):
         make_agent(checkpoint(tmp_path / "infinite", infinite), setting)
     weights, card = load_checkpoint(folder)
     del weights["bias"]
