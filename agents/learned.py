@@ -41,7 +41,7 @@ def find_checkpoint(name: str) -> Path:
             if os.path.isfile(checkpoint_place(folder) / CARD):
                 return folder
         if path.parts[:1] == ("checkpoints",) and len(path.parts) == 2:
-            shipped = [found for one in checkpoint_folders() if (found := one / path.parts[1]).joinpath(CARD).is_file()]
+            shipped = [found for one in checkpoint_folders() if os.path.isfile((found := one / path.parts[1]) / CARD)]
             if len(shipped) > 1:
                 raise UserError(f"checkpoint {name!r} is shipped twice, in {' and '.join(map(str, shipped))}")
             if shipped:

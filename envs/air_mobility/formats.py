@@ -39,6 +39,7 @@ _DAY_KEYS = (
 )  # fmt: skip
 _MOST = 2**62
 _MOST_DISTANCE = 1_000_000
+_LONGEST_PLACE = 120
 
 Made = TypeVar("Made")
 
@@ -319,7 +320,8 @@ def _parse(path: str | Path) -> Any:
         return parse_json(text, source)
     except UserError:
         for where, value in _not_finite(text):
-            raise FieldError(where, value, "a finite number", source) from None
+            shown = where if len(where) <= _LONGEST_PLACE else f"...{where[3 - _LONGEST_PLACE :]}"
+            raise FieldError(shown, value, "a finite number", source) from None
         raise
 
 

@@ -259,8 +259,14 @@ class AirDay:
             a = require_integer(f"downtime[{c}] aircraft", row[0], 0, aircraft - 1, source)
             k = require_integer(f"downtime[{c}] landing", row[1], 0, DOWNTIMES - 1, source)
             downtime[a, k] = require_integer(f"downtime[{c}] seconds", row[2], 0, HORIZON, source)
+        closures = require_list("closures", data["closures"], source)
+        for c, row in enumerate(closures):
+            if not isinstance(row, list) or len(row) != 4:
+                raise FieldError(f"closures[{c}]", row, "[i, j > i, half hour 0 to 23, length 1 to 24]", source)
+            for value in row:
+                require_integer(f"closures[{c}]", value, 0, MAX_VERTIPORTS, source)
         arrivals = tuple(given.get(f"{i}-{j}", []) for i in range(n) for j in range(n))
-        return cls(arrivals, data["delay"], data["closures"], downtime, data["seed"], data["noise"])
+        return cls(arrivals, data["delay"], closures, downtime, data["seed"], data["noise"])
 
 
 @dataclass(frozen=True, eq=False)

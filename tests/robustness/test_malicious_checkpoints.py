@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 from makespan.agents.checkpoint import CARD, WEIGHTS, load_checkpoint, save_checkpoint
+from makespan.agents.learned import find_checkpoint
 from makespan.cli.main import main
 from makespan.envs.core.errors import UserError
 
@@ -221,3 +222,8 @@ def test_no_library_that_runs_what_it_loads_takes_part(folder: Path, monkeypatch
     load_checkpoint(folder)
     put(folder, b"\x80\x04K\x01.")
     refused(folder, WEIGHTS)
+
+
+def test_a_checkpoint_of_a_long_name_is_not_shipped() -> None:
+    with pytest.raises(UserError, match="neither a folder nor shipped"):
+        find_checkpoint("checkpoints/" + "a" * 5000)

@@ -154,6 +154,20 @@ def test_where_aircraft_start_in_our_form(tmp_path, row, part):
     check_refused(write(tmp_path, data), [part])
 
 
+@pytest.mark.parametrize("row", [[0, 1, 2], [0, 1, [2], 3], "0123", {}, [0, 1, 2.5, 1], [0, 1, 10**30, 1], None])
+def test_closures_in_our_form(tmp_path, row):
+    problem = city("la8", "medium", fleet=8)
+    data = json.loads(json.dumps(as_instance(problem, realise(problem, 0), "la8").to_dict()))
+    data["day"]["closures"] = [[0, 1, 3, 1], row]
+    check_refused(write(tmp_path, data), ["closures[1] is"])
+
+
+def test_a_number_that_is_none_deep_in_a_file(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_text("[" * 900 + "NaN" + "]" * 900)
+    check_refused(path, ["[0][0][0] is nan, expected a finite number"])
+
+
 def test_a_day_has_the_aircraft_that_its_network_names(tmp_path):
     data = day()
     data["network"]["params"]["aircraft"] = 8
