@@ -306,6 +306,26 @@ class SchedulingVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]
         self.engine.reset(_worlds(self._seeds[ended], self._episodes[ended]), copies=ended)
         info.update(final_obs=final_obs, _final_obs=had, final_info=final_info, _final_info=had.copy())
 
+    def _add_info(self, vector_infos: dict[str, Any], env_info: dict[str, Any], env_num: int) -> dict[str, Any]:
+        """Add what one copy tells to what all tell, as Gymnasium does; but there the first copy's value says what all
+        can be: a later None is an error after an integer and NaN after a float, and a later 3.7 is 3."""
+        for key, value in env_info.items():
+            array = vector_infos.get(key)
+            if isinstance(array, np.ndarray) and not isinstance(value, np.ndarray):
+                vector_infos[key] = _widened(array, value, vector_infos[f"_{key}"])
+        return super()._add_info(vector_infos, env_info, env_num)
+
     def action_masks(self) -> NDArray[np.bool_]:
         """bool [n, A]: which actions are legal now."""
         return self.engine.masks.astype(np.bool_)
+
+
+def _widened(array: NDArray[Any], value: Any, had: NDArray[np.bool_]) -> NDArray[Any]:
+    """An array of what copies tell that can hold one more value; `had` says which copies have told something."""
+    if array.dtype == object:
+        return array
+    if not isinstance(value, bool | int | float | np.generic):
+        objects = np.full(len(array), None, dtype=object)
+        objects[had] = array[had].tolist()
+        return objects
+    return array.astype(np.promote_types(array.dtype, np.asarray(value).dtype))

@@ -436,3 +436,27 @@ def test_spaces_are_not_shared() -> None:
     drawn = first.observation_space.sample()["globals"]
     first.observation_space.sample()
     assert (second.observation_space.sample()["globals"] == drawn).all()
+
+
+def test_what_copies_tell_is_kept_whatever_the_first_one_told():
+    many = JobShopVectorEnv(num_envs=4)
+    told: dict[str, Any] = {}
+    for copy, value in ((0, 3), (1, None), (3, 3.7)):
+        told = many._add_info(told, {"metrics": {"mixed": value, "all": copy}}, copy)
+    assert told["metrics"]["mixed"].tolist() == [3, None, None, 3.7]
+    assert told["metrics"]["_mixed"].tolist() == [True, True, False, True]
+    assert told["metrics"]["all"].tolist() == [0, 1, 0, 3]
+    assert told["metrics"]["all"].dtype == np.int64
+    for values, expected in (
+        ((3, 3.7), [3.0, 3.7]),
+        ((3.7, 3), [3.7, 3.0]),
+        ((1.5, None), [1.5, None]),
+        ((True, 7), [1, 7]),
+        ((None, 2), [None, 2]),
+        ((1, "a"), [1, "a"]),
+        ((2**62, 1), [2**62, 1]),
+    ):
+        told = {}
+        for copy, value in enumerate(values):
+            told = many._add_info(told, {"x": value}, copy)
+        assert told["x"].tolist()[:2] == expected, values

@@ -401,3 +401,21 @@ def test_the_queue_cap_holds_generation_back_and_loses_nothing():
     assert metrics["generated"] == metrics["completed"] + metrics["unfinished"]
     assert metrics["unfinished"] in (2, 3)
     assert metrics["utilisation"] > 0.98
+
+
+def test_copies_of_which_some_have_no_measured_job_end_together():
+    """What nothing is said of in one copy, and a number in another, is both in one array."""
+    many = gymnasium.make_vec("makespan/SocDag-v0", num_envs=32, horizon=250, warmup=20, mtbf=300.0, mttr=40.0)
+    rng = np.random.default_rng(0)
+    _, info = many.reset(seed=0)
+    mixed = 0
+    for _ in range(600):
+        actions = (rng.random(info["action_mask"].shape) * info["action_mask"]).argmax(axis=1)
+        _, _, terminated, _, info = many.step(actions)
+        if terminated.any():
+            for key, told in info["final_info"]["metrics"].items():
+                if key[0] != "_":
+                    kinds = {type(value) for value in told[info["_final_info"]].tolist()}
+                    mixed += type(None) in kinds and len(kinds) > 1
+                    assert not any(value != value for value in told[info["_final_info"]].tolist()), key
+    assert mixed > 0
