@@ -7,7 +7,6 @@ says how it stands to the record; `keep` puts a better one in its place.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -31,6 +30,7 @@ _ROOMS = {
 }
 """Problems whose public instances hide nothing, so that a solution is a record for good."""
 _LARGEST_FILE = 2**28
+_LARGEST_BOUND = 1e300
 
 
 class Bound(NamedTuple):
@@ -126,7 +126,7 @@ def _read_bound(data: object, source: str) -> Bound:
         raise FieldError("bound", data, "an object", source)
     given = require_keys("bound", dict(data), _BOUND_KEYS, (), source)
     value, kind, origin = (given[key] for key in _BOUND_KEYS)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST_BOUND:
         raise FieldError("bound.value", value, "a number", source)
     if kind not in KINDS:
         raise FieldError("bound.kind", kind, f"one of {', '.join(KINDS)}", source)

@@ -13,6 +13,14 @@ Form = Mapping[str, tuple[type, ...]]
 _NUMBER, _MAYBE = (int, float), (int, float, type(None))
 _LARGEST = 1e300
 
+RECORD: Form = {
+    "command": (str,),
+    "options": (dict,),
+    "versions": (dict,),
+    "created": (str,),
+    "fingerprint": (str,),
+}
+"""What is said of an evaluation."""
 _PLAYED: Form = {
     "env": (str,),
     "env_options": (dict,),

@@ -16,7 +16,7 @@ from ..envs.core.errors import FieldError, UserError
 from ..envs.core.files import atomic_write, refuse_links, user_path
 from ..envs.core.instance import load_document, require_integer, require_list
 from ..envs.core.lock import LOCK, FolderLock
-from .rows import check_row
+from .rows import RECORD, check_fields, check_row
 
 RUN_FORMAT = "makespan/evaluation-run"
 PART_FORMAT = "makespan/evaluation-part"
@@ -201,7 +201,9 @@ def read_run(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing or damaged.
     """
-    return load_document(folder / RUN, RUN_FORMAT, (VERSION,), _LARGEST_FILE)
+    record = load_document(folder / RUN, RUN_FORMAT, (VERSION,), _LARGEST_FILE)
+    check_fields(record, RECORD, str(folder / RUN))
+    return record
 
 
 def library_versions() -> dict[str, str]:
@@ -231,20 +233,16 @@ def _begin(path: Path, record: Mapping[str, Any]) -> None:
 def _check_same(path: Path, record: Mapping[str, Any]) -> None:
     before = read_run(path)
     advice = "take another folder or --overwrite"
-    old, new = before.get("options"), record["options"]
-    if not isinstance(old, dict):
-        raise UserError(f"{path / RUN}: options has not the form of an evaluation's; {advice}")
+    old, new = before["options"], record["options"]
     for name in (*new, *(name for name in old if name not in new)):
         if name not in _FREE and old.get(name) != new.get(name):
             raise UserError(
                 f"option out is {str(path)!r}, which holds another evaluation: {name} is {old.get(name)!r} there and "
                 f"{new.get(name)!r} here; {advice}"
             )
-    if before.get("fingerprint") != record["fingerprint"]:
+    if before["fingerprint"] != record["fingerprint"]:
         raise UserError(f"{str(path)!r} was begun with other instance files or checkpoints of the same names; {advice}")
-    made = before.get("versions")
-    theirs = made.get("makespan") if isinstance(made, Mapping) else None
-    ours = library_versions().get("makespan")
+    theirs, ours = before["versions"].get("makespan"), library_versions().get("makespan")
     if theirs != ours:
         raise UserError(f"{str(path)!r} was begun with makespan {theirs}, this is {ours}; {advice}")
 

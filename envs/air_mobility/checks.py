@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -88,6 +87,6 @@ def in_range(field: str, value: Any, low: float, high: float) -> float:
         FieldError: it is something else.
     """
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not low <= value <= high:
+    if not number or not low <= value <= high:  # what is no number is neither
         raise FieldError(field, value, f"a number from {low:g} to {high:g}")
     return float(value)

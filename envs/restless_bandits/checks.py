@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +20,7 @@ def check_number(where: str, value: Any, low: float, high: float) -> float:
         FieldError: it is something else.
     """
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not low <= value <= high:
+    if not number or not low <= value <= high:  # what is no number is neither
         raise FieldError(where, value, f"a number from {low:g} to {high:g}")
     return float(value)
 

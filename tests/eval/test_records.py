@@ -138,3 +138,12 @@ def test_another_instance_under_a_public_name_is_no_record(found: Path, tmp_path
     assert "is another instance" in certify(other, records).standing
     with pytest.raises(UserError, match="not one of the public instances"):
         keep(other, records)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), True, "63", None])
+def test_a_bound_that_is_no_number(tmp_path: Path, value: object) -> None:
+    record = json.loads((folder() / "job_shop" / "swap" / "ft06.json").read_text())
+    record["bound"]["value"] = value
+    (tmp_path / "record.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"bound\.value is"):
+        read_record(tmp_path / "record.json")

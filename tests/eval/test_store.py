@@ -137,12 +137,22 @@ def test_another_version_does_not_continue(tmp_path, monkeypatch):
         open_store(tmp_path, RECORD)
 
 
-@pytest.mark.parametrize("versions", ["1.0", [], None, {}, {"makespan": []}])
-def test_a_record_without_its_versions_does_not_continue(tmp_path, versions):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"versions": {}}, "begun with makespan None"),
+        ({"versions": "1.0"}, "versions is '1.0'"),
+        ({"command": ...}, "command is None"),
+        ({"created": 5}, "created is 5"),
+        ({"options": []}, r"options is \[\]"),
+        ({"fingerprint": None}, "fingerprint is None"),
+    ],
+)
+def test_a_damaged_record_does_not_continue(tmp_path, change, message):
     open_store(tmp_path, RECORD)
-    run = json.loads((tmp_path / "run.json").read_text())
-    (tmp_path / "run.json").write_text(json.dumps({**run, "versions": versions}))
-    with pytest.raises(UserError, match="begun with makespan"):
+    run = {**json.loads((tmp_path / "run.json").read_text()), **change}
+    (tmp_path / "run.json").write_text(json.dumps({key: value for key, value in run.items() if value is not ...}))
+    with pytest.raises(UserError, match=message):
         open_store(tmp_path, RECORD)
 
 

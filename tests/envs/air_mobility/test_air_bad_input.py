@@ -258,3 +258,11 @@ def test_names(name, message):
     with pytest.raises(UserError, match=message) as error:
         resolve(name)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e300, "x", None, True])
+def test_passengers_in_our_form(tmp_path, value):
+    problem = city("la8", "medium", fleet=8)
+    data = json.loads(json.dumps(as_instance(problem, name="la8").to_dict()))
+    data["passengers"] = value
+    check_refused(write(tmp_path, data), ["passengers is"])
