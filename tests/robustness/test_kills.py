@@ -118,7 +118,14 @@ def searched(out: Path) -> float:
 def check_search(name: str, out: Path, kills: int, seed: int) -> None:
     words = ["optimise", *SEARCHES[name], "--seconds", "30", "--out", str(out)]
     found = kill_again(
-        words, out, kills, searched, lambda folder: (folder / "run.json").exists(), 2.0, random.Random(seed)
+        words,
+        out,
+        kills,
+        searched,
+        lambda folder: (folder / "run.json").exists(),
+        2.0,
+        random.Random(seed),
+        patience=8.0,
     )
     assert found.ended is None, found.said
     assert found.kills == kills

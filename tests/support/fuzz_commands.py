@@ -211,15 +211,16 @@ def short_work() -> Iterator[None]:
         yield
 
 
-def workplace() -> dict[str, bytes]:
-    """What lies in the folder in which command lines run."""
+def workplace(trained: bool = True) -> dict[str, bytes]:
+    """What lies in the folder in which command lines run; `trained`: with a training run, for which torch is loaded."""
     tree: dict[str, bytes] = {}
     for name, content in made_by(["evaluate", *EVALUATION]).items():
         tree[f"results/{name}"] = content
     for name, content in made_by(["optimise", *SEARCH]).items():
         tree[f"search/{name}"] = content
-    for name, content in made_by(LINES["train"][:-2]).items():
-        tree[f"run/{name}"] = content
+    if trained:
+        run = made_by(LINES["train"][:-2])
+        tree.update({f"run/{name}": content for name, content in run.items()})
     for name, content in shipped("job_shop_scorer").items():
         tree[f"scorer/{name}"] = content
     tree["shop.json"] = stored("job-shop-json")[0]["shop.json"]

@@ -48,6 +48,7 @@ def kill_again(
     begun: Callable[[Path], bool],
     wait: float,
     rng: random.Random,
+    patience: float = float("inf"),
 ) -> Killing:
     """Kill a command at random moments, give it again, and look into its folder each time.
 
@@ -57,12 +58,14 @@ def kill_again(
         measure: what the folder holds; raises where something is not whole.
         begun: whether there is something that a kill may spoil; the moment is drawn from then on.
         wait: seconds that are waited at most, from then.
+        patience: seconds after which the moment is drawn also where nothing was written: a search that finds nothing
+            better writes nothing.
     """
     found = Killing()
     while found.kills < kills:
         before = _times(out)
         process = subprocess.Popen(command(words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + _LONGEST
+        deadline = time.monotonic() + min(_LONGEST, patience)
         # Begun is a folder that this very process has written to.
         while process.poll() is None and not (begun(out) and _times(out) != before) and time.monotonic() < deadline:
             time.sleep(_POLL)
