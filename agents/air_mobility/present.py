@@ -52,7 +52,7 @@ def present_of(engine: BatchEngine, copy: int, instance: AirInstance, noise: flo
     vehicle = instance.vehicle
     place, phase = aircraft[:, d.PLACE].copy(), aircraft[:, d.PHASE]
     plugged = aircraft[:, d.SINCE] >= 0
-    ready, leaves = aircraft[:, d.NEXT].copy(), []
+    ready, leaves = np.where(phase == d.FLIES, aircraft[:, d.READY], aircraft[:, d.NEXT]), []
     for a in np.flatnonzero(phase == d.BOARDS).tolist():
         origin = int(aircraft[a, d.ORIGIN])
         delay = round(noise * int(instance.network.delay_mean[origin]))

@@ -11,6 +11,7 @@ import numpy as np
 from ..core.compile import compiled
 from .homing import cost_of_homing
 from .state import (
+    AIR_TIME,
     AIRBORNE,
     AIRCRAFT,
     ARRIVALS,
@@ -67,6 +68,7 @@ from .state import (
     FULL,
     GIVEN,
     HEAD,
+    HOLD_SUM,
     HOMING_COST,
     HORIZON,
     INBOUND,
@@ -108,6 +110,7 @@ from .state import (
     OCCUPIED,
     OPT_HOME,
     OPT_LOST_COST,
+    OPT_PADS,
     OPT_REFILL,
     OPT_TAPER,
     OPT_WAIT_COST,
@@ -363,6 +366,28 @@ def land(problem, state, i, a):
 
 
 @compiled
+def take_pad(problem, state, i, a):
+    """An aircraft comes down on the landing pad that is free first, first come, first served; until then it waits."""
+    clock, aircraft = state.clock[i], state.aircraft[i, a]
+    row = problem.instance[clock[INSTANCE]]
+    pads = state.pad[i, aircraft[PLACE]]
+    best = 0
+    for p in range(1, problem.options[OPT_PADS]):
+        if pads[p] < pads[best]:
+            best = p
+    ready = max(clock[TIME], pads[best]) + row[UNLOAD]
+    clock[HOLD_SUM] += ready - aircraft[READY]
+    clock[AIR_TIME] += min(ready, row[HORIZON]) - min(aircraft[READY], row[HORIZON])
+    if state.log.shape[1] > 0 and ready > aircraft[READY]:
+        k = clock[LOGGED] - 1
+        while state.log[i, k, LOG_AIRCRAFT] != a:  # its last decision is this flight
+            k -= 1
+        state.log[i, k, LOG_READY] = ready
+    pads[best] = aircraft[READY] = aircraft[NEXT] = ready
+    set_due(state, i, a)
+
+
+@compiled
 def go_on(problem, state, i):
     """Let happen what happens until an aircraft has to decide or the day is over."""
     clock = state.clock[i]
@@ -392,8 +417,12 @@ def go_on(problem, state, i):
             aircraft = state.aircraft[i, a]
             state.vertiport[i, aircraft[ORIGIN], OCCUPIED] -= 1
             aircraft[PHASE], aircraft[NEXT] = FLIES, aircraft[READY]
+            if problem.options[OPT_PADS] > 0:
+                aircraft[NEXT] -= row[UNLOAD]
             clock[AIRBORNE] += 1
             set_due(state, i, a)
+        elif t < state.aircraft[i, a, READY]:
+            take_pad(problem, state, i, a)
         else:
             clock[AIRBORNE] -= 1
             land(problem, state, i, a)
@@ -591,6 +620,8 @@ def reset_state(problem, state, i, seed, instance):
             state.vertiport[i, v, column] = 0
         state.vertiport[i, v, DRAWN_SLOT] = NONE
         state.reason[i, v] = LEGAL_ACTION
+        for p in range(problem.options[OPT_PADS]):
+            state.pad[i, v, p] = 0
     for p in range(n * n):
         for column in range(NUM_PAIR):
             state.pair[i, p, column] = 0

@@ -179,6 +179,7 @@ class AirEngine(OrderedEngine):
                 "aircraft": Field((aircraft, d.NUM_AIRCRAFT)),
                 "pair": Field((pairs, d.NUM_PAIR)),
                 "last": Field((pairs, lengths.corridors)),
+                "pad": Field((vertiports, max(self.options.pads, 1))),
                 "begin": Field((pairs + 1,)),
                 "closure": Field((lengths.closures, d.NUM_CLOSURE), np.int32),
                 "bins": Field((d.BINS + 1,), np.int32),

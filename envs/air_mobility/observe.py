@@ -54,6 +54,7 @@ from .state import (
     ENTRY,
     FIRST_PAIR,
     FIRST_VERTIPORT,
+    FLIES,
     FLYABLE,
     HEAD,
     INBOUND,
@@ -236,7 +237,7 @@ def write_aircraft(problem, state, view, i, row):
             out[3 + kind] = phase == STANDS_BY + kind
         out[7] = one[SINCE] >= 0
         out[8] = one[TICKET] >= 0
-        due = one[NEXT]
+        due = one[READY] if phase == FLIES else one[NEXT]
         if phase == BOARDS:
             mean = problem.vertiport[row[FIRST_VERTIPORT] + one[ORIGIN], DELAY_MEAN]
             due = max(now, one[DECIDED] + row[BOARD] + mean) + one[READY] - one[ENTRY]

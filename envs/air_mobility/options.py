@@ -9,6 +9,7 @@ from .instance import HORIZON
 from .schedule import TARIFFS, AirSettings
 from .vehicles import VEHICLES
 
+MOST_PADS = 64
 REWARD_SCALES = ("instance", "none")
 FARES = ("surge", "2022")
 MOST_COST = 1000
@@ -30,6 +31,7 @@ class AirOptions:
         tariff: electricity costs the same all day ("flat"), or 80 % of it before 8:00 and 160 % from 16:00 ("peak").
         lost_cost: $ for each passenger who has waited in vain.
         wait_cost: $ for each hour that passengers wait.
+        pads: landing pads of each vertiport: whoever finds none free waits in the air; 0: as many as are wanted.
         home: whether the cheapest flights that bring the fleet back to how it started are paid at the end.
         imagined: for how long imagined days go on, s.
         reward_scale: "instance" (rewards are divided by a constant of the instance) or "none" (dollars).
@@ -44,6 +46,7 @@ class AirOptions:
     tariff: str = "flat"
     lost_cost: float = 0.0
     wait_cost: float = 0.0
+    pads: int = 0
     home: bool = False
     imagined: int = HORIZON
     reward_scale: str = "instance"
@@ -58,6 +61,8 @@ class AirOptions:
             raise FieldError("option fleet", self.fleet, "an integer from 1 to 2000")
         if type(self.imagined) is not int or not 1 <= self.imagined <= HORIZON:
             raise FieldError("option imagined", self.imagined, f"an integer from 1 to {HORIZON}")
+        if type(self.pads) is not int or not 0 <= self.pads <= MOST_PADS:
+            raise FieldError("option pads", self.pads, f"an integer from 0 to {MOST_PADS}")
         for name in ("taper", "refill", "home"):
             value = getattr(self, name)
             if value not in (0, 1):
@@ -88,6 +93,7 @@ class AirOptions:
             lost_cost=round(self.lost_cost * MICRO),
             wait_cost=round(self.wait_cost * MICRO),
             home=self.home,
+            pads=self.pads,
         )
 
 

@@ -35,7 +35,7 @@ TARIFFS = ("flat", "peak")
 _INTERVAL, _CENT, _NO_WAY = 900, 10_000, 10**10
 _DELAY_SLOT = 300
 _KWH = 3_600_000
-_MOST = 2**62
+_MOST, _MOST_PADS = 2**62, 64
 _KEYS = ("format", "version", "day", "settings", "log", "charges", "clock")
 
 
@@ -50,6 +50,7 @@ class AirSettings:
         lost_cost: micro-dollars for each passenger who has waited in vain.
         wait_cost: micro-dollars for each hour that passengers wait.
         home: the cheapest flights that bring the fleet back to how it started are paid at the end.
+        pads: landing pads of each vertiport; 0: as many as are wanted.
     """
 
     taper: bool = False
@@ -58,6 +59,7 @@ class AirSettings:
     lost_cost: int = 0
     wait_cost: int = 0
     home: bool = False
+    pads: int = 0
 
 
 class Stand(NamedTuple):
@@ -189,6 +191,8 @@ class AirSchedule:
         origin, t = flights[:, FROM], flights[:, TIME]
         delay = self.day.delay[origin, t // _DELAY_SLOT]
         hold = flights[:, ENTRY] - t - instance.vehicle.board - delay
+        way = instance.cruise[origin, flights[:, TO]] + instance.vehicle.unload
+        hold = hold + flights[:, READY] - flights[:, ENTRY] - way  # for a corridor, and for a landing pad
         air = np.minimum(flights[:, READY], self.end) - np.minimum(flights[:, ENTRY], self.end)
         fare = instance.fare[origin, flights[:, TO], t // _INTERVAL]
         revenue = _CENT * int((flights[:, BOARDED] * fare).sum())
@@ -255,7 +259,7 @@ class AirSchedule:
             "format": FORMAT,
             "version": VERSION,
             "day": day_document(self.instance, self.day),
-            "settings": asdict(self.settings),
+            "settings": _settings_document(self.settings),
             "log": self.decisions.tolist(),
             "charges": self.charges.tolist(),
             "clock": self.clock,
@@ -318,8 +322,17 @@ def _read_rows(field: str, data: object, columns: Sequence[str], source: str | N
     return table
 
 
+def _settings_document(settings: AirSettings) -> dict[str, Any]:
+    """As a file has them; of landing pads it says nothing where they are not few, as before there were any."""
+    document = asdict(settings)
+    if settings.pads == 0:
+        del document["pads"]
+    return document
+
+
 def _read_settings(data: object, source: str | None) -> AirSettings:
-    entry = require_keys("settings", data, [each.name for each in fields(AirSettings)], (), source)
+    needed = [each.name for each in fields(AirSettings) if each.name != "pads"]
+    entry = require_keys("settings", data, needed, ("pads",), source)
     for name in ("taper", "refill", "home"):
         if not isinstance(entry[name], bool):
             raise FieldError(f"settings.{name}", entry[name], "true or false", source)
@@ -327,4 +340,6 @@ def _read_settings(data: object, source: str | None) -> AirSettings:
         raise FieldError("settings.tariff", entry["tariff"], "'flat' or 'peak'", source)
     for name in ("lost_cost", "wait_cost"):
         require_integer(f"settings.{name}", entry[name], 0, _MOST, source)
+    if "pads" in entry:
+        require_integer("settings.pads", entry["pads"], 0, _MOST_PADS, source)
     return AirSettings(**entry)

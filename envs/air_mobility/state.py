@@ -19,9 +19,18 @@ MICRO = 1_000_000
 NONE = -1
 
 # --- columns of Problem.options ---------------------------------------------------------------------------------------
-OPT_TAPER, OPT_SCALE, OPT_LOST_COST, OPT_WAIT_COST, OPT_TARIFF, OPT_HOME, OPT_REFILL, OPT_IMAGINED, NUM_OPTIONS = range(
-    9
-)
+(
+    OPT_TAPER,
+    OPT_SCALE,
+    OPT_LOST_COST,
+    OPT_WAIT_COST,
+    OPT_TARIFF,
+    OPT_HOME,
+    OPT_REFILL,
+    OPT_IMAGINED,
+    OPT_PADS,
+    NUM_OPTIONS,
+) = range(10)
 
 # --- columns of Problem.instance --------------------------------------------------------------------------------------
 # FIRST_* are rows of the tables of that name; those of a realised day are -1 where the day is drawn from the seed.
@@ -130,7 +139,8 @@ OCCUPIED, STANDING, INBOUND, PLUGGED, QUEUED, WAITING_OUT, WAITING_IN, DRAWN_SLO
 # --- columns of State.aircraft ----------------------------------------------------------------------------------------
 # PLACE is where an aircraft stands or flies to, ORIGIN where it comes from. STORED is its energy as of SINCE, when it
 # was plugged in, and as it is where SINCE is -1. TICKET is its place in the queue for a charger, -1 outside. NEXT is
-# when it enters its corridor, is ready or decides, as PHASE says; FULL when its battery is full, if it is plugged in.
+# when it enters its corridor, is ready or decides, as PHASE says; where landing pads are few, also when it would touch
+# down, before that is decided: then it is before READY. FULL is when its battery is full, if it is plugged in.
 # STAYS counts decisions to stay in a row. Of the last flight: DECIDED says when, DELAY by how much it was put off
 # (hidden until it has entered its corridor), BEFORE the entry into its corridor before its own.
 (
@@ -221,6 +231,7 @@ class State(NamedTuple):
     aircraft: NDArray[np.int64]  # [n, M, NUM_AIRCRAFT]
     pair: NDArray[np.int64]  # [n, N * N, NUM_PAIR], pair i * n + j of the instance
     last: NDArray[np.int64]  # [n, N * N, corridors], last entry into each corridor
+    pad: NDArray[np.int64]  # [n, N, pads], when each landing pad is free again, where they are few
     closure: NDArray[np.int32]  # [n, rows, NUM_CLOSURE], closures of the day by their beginning
     second: NDArray[np.int32]  # [n, A], when each passenger arrives, pair by pair
     order: NDArray[np.int32]  # [n, A], pairs of the passengers by arrival

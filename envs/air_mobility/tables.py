@@ -118,7 +118,7 @@ def _options(options: AirOptions) -> NDArray[np.int64]:
     settings = options.settings
     row[d.OPT_TAPER], row[d.OPT_REFILL], row[d.OPT_HOME] = settings.taper, settings.refill, settings.home
     row[d.OPT_LOST_COST], row[d.OPT_WAIT_COST] = settings.lost_cost, settings.wait_cost
-    row[d.OPT_IMAGINED] = options.imagined
+    row[d.OPT_IMAGINED], row[d.OPT_PADS] = options.imagined, settings.pads
     row[d.OPT_SCALE] = options.reward_scale == "instance"
     return row
 

@@ -169,6 +169,7 @@ def validate(schedule: AirSchedule) -> list[str]:
         *_flyable_violations(facts),
         *_stand_violations(facts),
         *_corridor_violations(facts),
+        *_landing_violations(facts),
         *_energy_violations(facts),
         *_boarding_violations(facts),
         *_reward_violations(facts),
@@ -308,7 +309,7 @@ def _stand_violations(facts: _Facts) -> Iterator[str]:
 
 
 def _corridor_violations(facts: _Facts) -> Iterator[str]:
-    """Entries, by the corridor that was entered longest ago, and landings."""
+    """Entries, by the corridor that was entered longest ago."""
     instance, vehicle = facts.instance, facts.vehicle
     entered: dict[tuple[int, int], list[int | None]] = defaultdict(lambda: [None] * instance.corridors)
     for d in facts.flights:
@@ -327,10 +328,20 @@ def _corridor_violations(facts: _Facts) -> Iterator[str]:
         last = corridors[d.corridor]
         if last is not None and d.entry - last < instance.separation:
             yield f"{d}: enters corridor {d.corridor} {d.entry - last} s after another, expected {instance.separation}"
-        ready = d.entry + facts.cruise(d.i, d.j) + vehicle.unload
+        corridors[d.corridor] = d.entry
+
+
+def _landing_violations(facts: _Facts) -> Iterator[str]:
+    """Where landing pads are few, whoever comes first takes the one that is free first."""
+    schedule, unload = facts.schedule, facts.vehicle.unload
+    pads = [[0] * schedule.settings.pads for _ in range(facts.n)]
+    for touch, _, d in sorted((d.entry + facts.cruise(d.i, d.j), d.a, d) for d in facts.flights):
+        ready = touch + unload
+        if schedule.settings.pads and touch <= schedule.end and touch < facts.instance.horizon and unload:
+            pads[d.j].sort()
+            pads[d.j][0] = ready = max(touch, pads[d.j][0]) + unload
         if d.ready != ready:
             yield f"{d}: is ready at {d.ready} s, expected {ready}"
-        corridors[d.corridor] = d.entry
 
 
 # --- energy -----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from support.air_reference import NETWORKS, PlainDay, PlainFleet, PlainProblem, 
 
 LOG = ("t", "a", "from", "to", "boarded", "entry", "corridor", "ready", "e0", "e1", "reward")
 CHARGE = ("a", "v", "t0", "t1", "J")
-SETTINGS = ("taper", "refill", "tariff", "lost_cost", "wait_cost", "home")
+SETTINGS = ("taper", "refill", "tariff", "lost_cost", "wait_cost", "home", "pads")
 """Options that a plain problem has as the environment's log has them."""
 _DOWNTIMES = 64
 
@@ -99,7 +99,7 @@ def as_plain(instance: AirInstance, taper: bool = False, **settings: Any) -> Pla
     """The plain problem of an instance; its tables are derived anew.
 
     Args:
-        settings: refill, tariff, lost_cost, wait_cost and home, as they are in the log.
+        settings: refill, tariff, lost_cost, wait_cost, home and pads, as they are in the log.
     """
     network, vehicle = instance.network, instance.vehicle
     plain = PlainVehicle(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-FULL, ENTRY, READY, DECISION = range(4)
+FULL, ENTRY, READY, TOUCH, DECISION = range(5)
 """Kinds of events, in the order in which they are handled at equal times."""
 
 INTERVAL, HALF_HOUR, DELAY_SLOT = 900, 1800, 300
@@ -85,6 +85,7 @@ class PlainProblem:
         tariff: "flat" or "peak": electricity is 20 % cheaper before 8:00 and 60 % dearer from 16:00 on.
         lost_cost, wait_cost: micro-dollars for each passenger lost, and for each hour that one waits.
         home: the cheapest flights that bring the fleet back to how it started are paid at the end.
+        pads: landing pads of each vertiport; 0: as many as are wanted.
     """
 
     kind: list[str]
@@ -108,6 +109,7 @@ class PlainProblem:
     lost_cost: int = 0
     wait_cost: int = 0
     home: bool = False
+    pads: int = 0
 
     @property
     def n(self) -> int:
@@ -342,6 +344,8 @@ class PlainFleet:
         self.landings = [0] * fleet
         self.occupied = [self.at.count(v) for v in range(n)]
         self.queue: list[list[int]] = [[] for _ in range(n)]
+        self.on_pad = [0] * n
+        self.holding: list[list[int]] = [[] for _ in range(n)]  # in the air, for a landing pad
         self.plugged: list[list[int]] = [[] for _ in range(n)]
         self.last = {(i, j): [NEVER] * problem.corridors for i in range(n) for j in range(n) if i != j}
         self.come = {pair: 0 for pair in self.last}  # how many have arrived
@@ -413,6 +417,7 @@ class PlainFleet:
         while self._events:
             t, kind, a, what = heapq.heappop(self._events)
             if t >= self.problem.horizon:
+                self._push(t, kind, a, what)
                 break  # the day is told up to its horizon
             if kind == FULL and not self._is_full_at(a, t):
                 continue  # it left before
@@ -421,12 +426,23 @@ class PlainFleet:
                 self._unplug(a)
             elif kind == ENTRY:
                 self.occupied[what] -= 1
+            elif kind == TOUCH:
+                self.holding[self.at[a]].append(a)
+                self._let_down(self.at[a])
             elif kind == READY:
+                if self.problem.pads:
+                    self.on_pad[self.at[a]] -= 1
+                    self._let_down(self.at[a])
                 self._land(a)
             else:
                 self._let_passengers_come_and_go()
                 self.decider = a
                 return
+        while any(self.holding):  # it is known when those who have come will be down
+            self.now, kind, a, _ = heapq.heappop(self._events)
+            if kind == READY:
+                self.on_pad[self.at[a]] -= 1
+                self._let_down(self.at[a])
         self.now = self.problem.horizon
         self._let_passengers_come_and_go()
 
@@ -444,6 +460,15 @@ class PlainFleet:
     def _is_full_at(self, a: int, t: int) -> bool:
         since = self._since[a]
         return since is not None and self._charged(self._stored[a], t - since) >= self.problem.vehicle.battery
+
+    def _let_down(self, v: int) -> None:
+        """Whoever has waited longest takes a landing pad that is free. What the log says is put right by then."""
+        while self.holding[v] and self.on_pad[v] < self.problem.pads:
+            self.on_pad[v] += 1
+            a = self.holding[v].pop(0)
+            ready = self.now + self.problem.vehicle.unload
+            next(row for row in reversed(self.log) if row["a"] == a)["ready"] = ready
+            self._push(ready, READY, a)
 
     def _land(self, a: int) -> None:
         self.flying[a] = False
@@ -542,7 +567,10 @@ class PlainFleet:
         ready = entry + problem.cruise(i, j) + vehicle.unload
         self.at[a], self.flying[a] = j, True
         self._push(entry, ENTRY, a, i)
-        self._push(ready, READY, a)
+        if problem.pads:
+            self._push(ready - vehicle.unload, TOUCH, a)
+        else:
+            self._push(ready, READY, a)
         self.log.append(
             {
                 **row,

@@ -120,6 +120,7 @@ def test_a_key_and_a_number_of_tries_say_what_is_found():
     [
         {"taper": True},
         {"refill": True},
+        {"pads": 1},
         {"tariff": "peak", "lost_cost": 5.0, "wait_cost": 1.0},
         pytest.param({"home": True}, marks=pytest.mark.slow),  # homing is compiled apart
     ],

@@ -79,6 +79,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"refill": True, "fares": "2022"},
     {"tariff": "peak", "lost_cost": 1.5, "wait_cost": 0.7},
     {"home": True, "instance": "dfw8-high"},
+    {"pads": 1, "instance": "nyc8-high"},
     {"home": True, "instance": "rand12x30-medium-s1", "lost_cost": 3.0},
 ]
 
@@ -94,7 +95,9 @@ def test_logs_of_random_days_are_valid_and_tell_the_same(options: dict[str, Any]
         assert {key: counted[key] for key in told} == pytest.approx(told)
 
 
-@pytest.mark.parametrize("options", [VARIANTS[0], {"tariff": "peak", "lost_cost": 2.0, "wait_cost": 1.0, "home": True}])
+@pytest.mark.parametrize(
+    "options", [VARIANTS[0], {"tariff": "peak", "lost_cost": 2.0, "wait_cost": 1.0, "home": True}, {"pads": 1}]
+)
 def test_a_log_is_valid_at_every_time_of_the_day(options: dict[str, Any]):
     engine = make_engine(1, record=True, **options)
     engine.reset([3])

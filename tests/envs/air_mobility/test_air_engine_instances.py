@@ -68,6 +68,8 @@ def test_mistakes_in_names_are_told(name: str, said: str):
     [
         ({"noise": -1}, "option noise is -1, expected a number from 0 to 4"),
         ({"vehicle": "x"}, "unknown vehicle 'x'"),
+        ({"pads": -1}, "option pads is -1, expected an integer from 0 to 64"),
+        ({"pads": True}, "option pads is True, expected an integer from 0 to 64"),
         ({"fleet": 0}, "option fleet is 0, expected an integer from 1 to 2000"),
         ({"fleet": 60}, "stands at vertiports with chargers is 48, expected more than the fleet of 60"),
         ({"taper": "yes"}, "option taper is 'yes', expected true or false"),

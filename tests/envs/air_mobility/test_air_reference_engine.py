@@ -124,6 +124,8 @@ def test_small_days(noise, taper):
         {"lost_cost": 2_500_000},
         {"wait_cost": 7_000_001},
         {"home": True},
+        {"pads": 1},
+        {"pads": 2, "refill": True},
         {"refill": True, "tariff": "peak", "lost_cost": 1_000_000, "wait_cost": 3_000_000, "home": True},
     ],
     ids=lambda each: "-".join(each),
@@ -147,6 +149,7 @@ def test_more_than_a_thousand_small_days(noise, taper, days):
         ("la8-medium-tight", 2.0, {"tariff": "peak"}),
         ("rand6x15-high-s3", 1.0, {"taper": True}),
         ("dfw8-low:vehicle=evtol-2025", 1.0, {"wait_cost": 5_000_000}),
+        ("la8-high", 1.0, {"pads": 1}),
     ],
 )
 def test_whole_days(name, noise, settings):

@@ -135,6 +135,13 @@ def test_files(tmp_path):
     assert again.decisions.dtype == np.int64
 
 
+def test_files_name_landing_pads_only_where_they_are_few():
+    schedule = ferry()
+    assert "pads" not in schedule.to_dict()["settings"]
+    few = dataclasses.replace(schedule, settings=AirSettings(pads=2))
+    assert AirSchedule.from_dict(few.to_dict()).settings.pads == 2
+
+
 @pytest.mark.parametrize(
     "change,message",
     [
@@ -142,6 +149,7 @@ def test_files(tmp_path):
         (lambda d: d.update(version=2), "version is 2"),
         (lambda d: d.update(clock=7201), "clock is 7201, expected an integer from 0 to 7200"),
         (lambda d: d["settings"].update(taper=1), "settings.taper is 1"),
+        (lambda d: d["settings"].update(pads=65), "settings.pads is 65, expected an integer from 0 to 64"),
         (lambda d: d["log"][1].__setitem__(0, "900"), r"log\[1\] t is '900'"),
         (lambda d: d["log"][0].pop(), r"log\[0\] is .*, expected a list of 11 integers: t, a, from"),
         (lambda d: d["charges"][0].__setitem__(4, 0.5), r"charges\[0\] J is 0.5"),

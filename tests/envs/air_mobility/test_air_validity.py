@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from makespan.envs.air_mobility.schedule import AirSchedule, AirSettings
+from makespan.envs.air_mobility.schedule import READY, AirSchedule, AirSettings
 from makespan.envs.air_mobility.validity import validate
 from support.air_bridge import as_schedule
 from support.air_cases import CASES, tiny
@@ -304,6 +304,14 @@ def test_other_rules():
     full = dataclasses.replace(schedule, settings=dataclasses.replace(settings, refill=True))
     says(full, "aircraft 0, 2104 s", "has 302400000 J, expected 396000000")
     says(full, "aircraft 0 charges at V1 from 2104", "where it is not plugged in then")
+
+
+def test_landing_pads_serve_who_comes_first():
+    schedule = two()  # both would touch down at 844 s, and unload until 1204 s
+    assert schedule.flights[:2, READY].tolist() == [1204, 1204]
+    one, both = (dataclasses.replace(schedule, settings=AirSettings(pads=pads)) for pads in (1, 2))
+    says(one, "aircraft 1, 0 s", "is ready at 1204 s, expected 1564")
+    assert validate(both) == []
 
 
 def test_logs_so_far():
