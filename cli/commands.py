@@ -63,6 +63,30 @@ def train(
     return run(env, agent, out, preset, training, resume, overwrite, json)
 
 
+def sweep(
+    file: Annotated[Positional[str], arg(metavar="CONFIG")],
+    *,
+    out: Annotated[str, arg(metavar="FOLDER")],
+    workers: int = 1,
+    overwrite: bool = False,
+    json: bool = False,
+) -> int:
+    """Train many settings of an agent, stop the worse ones early, and say what the best is worth.
+
+    The same command goes on where it stopped, also after a kill.
+
+    Args:
+        file: a TOML file: environment, agent, the options that are searched, budgets (see docs/sweeps.md)
+        out: folder for the trials' training runs, sweep.json, trials.csv, summary.md and sweep.png
+        workers: processes that train side by side
+        overwrite: replace what another sweep left in the folder
+        json: print what came of it as JSON
+    """
+    from .sweep import run
+
+    return run(file, out, workers, overwrite, json)
+
+
 def evaluate(
     env: Annotated[Positional[str | None], arg(metavar="ENV", help_behavior_hint="")] = None,
     *,

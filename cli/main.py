@@ -15,7 +15,7 @@ from typing import Any
 
 from ..envs.core.errors import UnknownNameError, UserError
 
-COMMANDS = ("train", "evaluate", "optimise", "show", "report", "envs", "check", "trace", "certify", "new")
+COMMANDS = ("train", "sweep", "evaluate", "optimise", "show", "report", "envs", "check", "trace", "certify", "new")
 _LONGEST_LINE = 400  # a word out of place may make every option after it unknown, and each is told of
 _DESCRIPTION = "Environments for combinatorial scheduling, agents that play them, and honest comparisons."
 

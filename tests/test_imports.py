@@ -9,7 +9,8 @@ import makespan
 
 ROOT = Path(makespan.__file__).resolve().parent
 ALLOWED = {
-    "cli": {"eval", "training", "agents", "envs"},
+    "cli": {"sweep", "eval", "training", "agents", "envs"},
+    "sweep": {"eval", "training", "agents", "envs"},
     "eval": {"agents", "envs", "records"},
     "training": {"agents", "envs"},
     "agents": {"envs", "checkpoints"},

@@ -21,7 +21,7 @@ from ..agents.checkpoint import Arrays, load_checkpoint, save_checkpoint
 from ..agents.learned import find_checkpoint, load_for
 from ..envs.core.errors import UserError
 from ..envs.core.names import parse_name
-from .books import Books, Interrupted
+from .books import Books, Interrupted, Pause, Paused
 from .bridge import refuse_options_set_here
 from .config import TrainConfig
 from .folder import BEST, LAST, STATE, TENSORBOARD, check_folder, claim_folder, sweep_folder
@@ -50,6 +50,10 @@ class Counters:
     finished: bool = False
 
 
+class DivergedError(UserError):
+    """Weights are no numbers any more."""
+
+
 class Run(ABC):
     """One training run in its folder. A subclass sets up its learner in `prepare`.
 
@@ -64,9 +68,11 @@ class Run(ABC):
 
     Attributes:
         logger: TensorBoard's, while the run trains.
+        pause: where it stops for now, None where it goes on until the budget is spent.
     """
 
     logger: Logger
+    pause: Pause | None = None
 
     def __init__(self, config: TrainConfig, overwrite: bool, progress: Progress) -> None:
         self.folder = Path(config.out)
@@ -136,7 +142,7 @@ class Run(ABC):
         """Train until the budget is spent, calling `books.between_updates` wherever the state is whole.
 
         Raises:
-            Interrupted: by the books.
+            Interrupted, Paused: by the books.
             UserError: training diverged.
         """
 
@@ -199,11 +205,12 @@ class Run(ABC):
             return None  # so that the next validation writes one
 
     def train(self) -> None:
-        """Train until the budget is spent.
+        """Train until the budget is spent, or until the pause: then everything is validated and saved, too.
 
         Raises:
             Interrupted: somebody asked to stop; everything is saved.
-            UserError: something cannot be written, or training diverged; what was saved before is there.
+            UserError: something cannot be written; what was saved before is there.
+            DivergedError: training diverged, likewise.
         """
         if self.counters.finished:
             return
@@ -221,6 +228,10 @@ class Run(ABC):
     def _learn(self, books: Books) -> None:
         try:
             self.learn(books)
+        except Paused:
+            self.validate()
+            self.save()
+            return
         except Interrupted as stop:
             if stop.by_user:
                 self.validate()
@@ -235,10 +246,10 @@ class Run(ABC):
         """Raise before numbers that are none reach a file.
 
         Raises:
-            UserError: a weight is not finite.
+            DivergedError: a weight is not finite.
         """
         if not self.is_finite():
-            raise UserError(
+            raise DivergedError(
                 f"training diverged: after {self.decisions:,} decisions the weights are not finite; "
                 f"try a learning_rate below {self.config.learning_rate:g}"
             )

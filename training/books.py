@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from .base import Run
@@ -21,6 +21,30 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str, by_user: bool) -> None:
         self.by_user = by_user
         super().__init__(message)
+
+
+class Paused(KeyboardInterrupt):
+    """Training has come to its `Pause`; the budget is not spent."""
+
+
+class Pause(NamedTuple):
+    """Where a run stops for now, well before its budget is spent; the same config goes on from there.
+
+    Schedules follow the budget of the config, so that a run that pauses is the beginning of the whole one.
+
+    Attributes:
+        steps: decisions after which it does, None for no matter how many.
+        minutes: of training, likewise.
+    """
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def reached(self, decisions: int, seconds: float) -> bool:
+        """Whether a run has come there."""
+        return (self.steps is not None and decisions >= self.steps) or (
+            self.minutes is not None and seconds > 60.0 * self.minutes
+        )
 
 
 class Books:
@@ -57,6 +81,7 @@ class Books:
 
         Raises:
             Interrupted: the time is spent, or somebody asked to stop.
+            Paused: the run has come to its pause.
             UserError: training diverged, or something cannot be written.
         """
         run, now = self._run, time.monotonic()
@@ -69,6 +94,8 @@ class Books:
             raise Interrupted(
                 f"{run.config.out} is saved; the same command goes on from there", by_user=self._asked_to_stop
             )
+        if run.pause is not None and run.pause.reached(run.decisions, run.counters.seconds + longest):
+            raise Paused
         run.progress.advance_to(run.spent())
         if now - self._validated >= run.config.validate_every or not run.counters.validations:
             self._log_speed(now)

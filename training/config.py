@@ -202,16 +202,8 @@ class TrainConfig:
         for name in ("das_fast", "das_slow"):
             if not isinstance(getattr(self, name), str):
                 raise FieldError(f"option {name}", getattr(self, name), "the name of a rule")
-        for name, low, high in _RANGES:
-            value = getattr(self, name)
-            if value is None and name in _AGENTS_OWN:
-                continue
-            whole = isinstance(low, int)
-            kinds = int if whole else int | float
-            if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-                raise FieldError(
-                    f"option {name}", value, f"{'an integer' if whole else 'a number'} from {low} to {high}"
-                )
+        for name in _RANGES:
+            check_number(name, getattr(self, name))
         if self.trainer == "es" and self.imitate is not None:
             expected = "nothing by evolution; algorithm self-label can imitate"
             raise FieldError("option imitate", self.imitate, expected)
@@ -271,49 +263,64 @@ class TrainConfig:
         return cls(**data)
 
 
-_RANGES: tuple[tuple[str, float, float], ...] = (
-    ("seed", 0, 2**31 - 1),
-    ("steps", 1, 10**12),
-    ("minutes", 0.0, 1e6),
-    ("imitate_steps", 1, 10**9),
-    ("imitate_share", 0.0, 1.0),
-    ("imitate_rate", 0.0, 1.0),
-    ("imitate_temperature", 1e-6, 1e6),
-    ("foresight_worlds", 0, 10_000),
-    ("evolve_directions", 1, 65_536),
-    ("evolve_worlds", 1, 65_536),
-    ("evolve_sigma", 1e-9, 1e3),
-    ("evolve_rate", 0.0, 1e3),
-    ("label_worlds", 1, 65_536),
-    ("label_tries", 1, 65_536),
-    ("tree_depth", 1, 64),
-    ("tree_leaves", 2, 16_384),
-    ("tree_share", 1e-6, 1.0),
-    ("simulations", 1, 100_000),
-    ("unroll", 1, 1000),
-    ("bootstrap", 1, 100_000),
-    ("replay", 1, 10**9),
-    ("reanalysis", 0.0, 1000.0),
-    ("copies", 1, 65_536),
-    ("rollout", 1, 65_536),
-    ("batch", 2, 10**7),
-    ("epochs", 1, 1000),
-    ("learning_rate", 0.0, 1.0),
-    ("gamma", 0.0, 1.0),
-    ("gae_lambda", 0.0, 1.0),
-    ("clip", 0.0, 10.0),
-    ("entropy", 0.0, 10.0),
-    ("value_weight", 0.0, 100.0),
-    ("gradient_norm", 0.0, 1e6),
-    ("width", 4, 1024),
-    ("layers", 1, 32),
-    ("validate_every", 0.0, 1e9),
-    ("validation_worlds", 1, 100_000),
-    ("save_every", 0.0, 1e9),
-    ("threads", 0, 1024),
-)
+_RANGES: dict[str, tuple[float, float]] = {
+    "seed": (0, 2**31 - 1),
+    "steps": (1, 10**12),
+    "minutes": (0.0, 1e6),
+    "imitate_steps": (1, 10**9),
+    "imitate_share": (0.0, 1.0),
+    "imitate_rate": (0.0, 1.0),
+    "imitate_temperature": (1e-6, 1e6),
+    "foresight_worlds": (0, 10_000),
+    "evolve_directions": (1, 65_536),
+    "evolve_worlds": (1, 65_536),
+    "evolve_sigma": (1e-9, 1e3),
+    "evolve_rate": (0.0, 1e3),
+    "label_worlds": (1, 65_536),
+    "label_tries": (1, 65_536),
+    "tree_depth": (1, 64),
+    "tree_leaves": (2, 16_384),
+    "tree_share": (1e-6, 1.0),
+    "simulations": (1, 100_000),
+    "unroll": (1, 1000),
+    "bootstrap": (1, 100_000),
+    "replay": (1, 10**9),
+    "reanalysis": (0.0, 1000.0),
+    "copies": (1, 65_536),
+    "rollout": (1, 65_536),
+    "batch": (2, 10**7),
+    "epochs": (1, 1000),
+    "learning_rate": (0.0, 1.0),
+    "gamma": (0.0, 1.0),
+    "gae_lambda": (0.0, 1.0),
+    "clip": (0.0, 10.0),
+    "entropy": (0.0, 10.0),
+    "value_weight": (0.0, 100.0),
+    "gradient_norm": (0.0, 1e6),
+    "width": (4, 1024),
+    "layers": (1, 32),
+    "validate_every": (0.0, 1e9),
+    "validation_worlds": (1, 100_000),
+    "save_every": (0.0, 1e9),
+    "threads": (0, 1024),
+}
 _AGENTS_OWN = ("tree_depth", "tree_leaves", "tree_share")  # options of which None is the agent's own default
 _TREE_TRAINERS = ("dagger", "compare")
+
+
+def check_number(name: str, value: object) -> None:
+    """Raise where an option of a run that is a number is none, or out of its range.
+
+    Raises:
+        FieldError: it is.
+    """
+    if value is None and name in _AGENTS_OWN:
+        return
+    low, high = _RANGES[name]
+    whole = isinstance(low, int)
+    kinds = int if whole else int | float
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        raise FieldError(f"option {name}", value, f"{'an integer' if whole else 'a number'} from {low} to {high}")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,10 @@ LOCK = ".lock"
 _TAKEN = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK)
 
 
+class FolderHeldError(UserError):
+    """Another holder has the folder."""
+
+
 class FolderLock:
     """Holds a folder until `release`, or until the process ends, however it does.
 
@@ -24,7 +28,8 @@ class FolderLock:
         folder: which.
 
     Raises:
-        UserError: another holder has it, or it cannot be made or written to.
+        FolderHeldError: another holder has it.
+        UserError: it cannot be made or written to.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -50,7 +55,7 @@ class FolderLock:
             try:
                 if not _try_lock(descriptor):
                     holder = os.read(descriptor, 20).decode(errors="replace").strip()
-                    raise UserError(
+                    raise FolderHeldError(
                         f"folder {str(self._folder)!r} is being written to by another process"
                         f"{f' ({holder})' if holder else ''}; wait for it or name another folder"
                     )
