@@ -518,6 +518,7 @@ def _not_static_dag(setting: Setting) -> str | None:
 
 
 def without_makespan(setting: Setting) -> str | None:
+    """Why an agent that makes the makespan least cannot play; None where it can."""
     obstacle = _not_static_dag(setting)
     if obstacle is None and setting.options.get("objective", "makespan") != "makespan":
         return "it makes the makespan least; use objective=makespan"

@@ -26,6 +26,7 @@ class Players(Subject):
 
     @cached_property
     def arena(self) -> Arena:
+        """The environment with a copy for each seed of the check."""
         return open_arena(self.env_id, len(_SEEDS), self.options)
 
     def play(self, agent: Agent) -> list[Episode]:

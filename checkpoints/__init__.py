@@ -1,0 +1,1 @@
+"""Trained agents that come with the package, each with its card."""

@@ -104,6 +104,7 @@ def evaluate(
     anytime: Annotated[tuple[str, ...] | None, arg(metavar="SECONDS", help_behavior_hint="")] = None,
     hindsight: Annotated[float | None, arg(metavar="SECONDS", help_behavior_hint="")] = None,
     workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None,
+    ray: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None,
     json: bool = False,
 ) -> int:
     """Compare agents on an environment: the same instances, the same seeds, every schedule checked.
@@ -127,6 +128,8 @@ def evaluate(
             writes anytime.csv, anytime.json and anytime.png
         hindsight: seconds in which a solver that is told every random event looks for the optimum of each world
         workers: processes that play; default as many as there are processors, once it takes longer than seconds
+        ray: play on a Ray cluster, by default on all of its processors: auto (that of this machine), HOST:PORT,
+            ray://HOST:PORT (from elsewhere) or local (one that is started here)
         json: print rows, table and notes as JSON
     """
     from ..eval.ladder import DEFAULT_BUDGETS
@@ -149,11 +152,11 @@ def evaluate(
         hindsight,
     )
     if suite is not None:
-        return run_suite(suite, request, out, overwrite, json, workers)
+        return run_suite(suite, request, out, overwrite, json, workers, ray)
     for name, given in (("ENV", env), ("--agents", agents)):
         if given is None:
             raise UserError(f"{name} is missing: give ENV and --agents, or --suite quick")
-    return run(request, out, overwrite, json, workers)
+    return run(request, out, overwrite, json, workers, ray)
 
 
 def optimise(

@@ -19,22 +19,30 @@ from ..eval.plan import Plan, Request, make_plan
 from ..eval.report import Report, report_of, write_report
 from ..eval.store import Store, open_store
 from ..eval.table import Table, cells, headings
-from ..eval.workers import available_cores
+from ..eval.workers import Crew, available_cores
 from .progress import shown_progress
 
 Rows = TypeVar("Rows")
-_MOST_WORKERS = 1024
+_MOST_WORKERS, _MOST_ACTORS = 1024, 100_000
 
 _WIDTH_OF_FILES = 140
 
 
-def run(request: Request, out: str | None, overwrite: bool, as_json: bool, workers: int | None = None) -> int:
+def run(
+    request: Request,
+    out: str | None,
+    overwrite: bool,
+    as_json: bool,
+    workers: int | None = None,
+    ray: str | None = None,
+) -> int:
     """Evaluate.
 
     Args:
         request: what to play.
         out: the folder, None to print alone.
         workers: processes that play; None for as many as there are processors, once it is clear that it takes long.
+        ray: address of a Ray cluster on which they play; None for this machine.
         overwrite: whether another evaluation in the folder may be replaced.
         as_json: print JSON instead of a table.
 
@@ -45,13 +53,14 @@ def run(request: Request, out: str | None, overwrite: bool, as_json: bool, worke
         UserError: something given is wrong, or the folder cannot be written.
         KeyboardInterrupt: the user stopped it; what was stored stays.
     """
-    crew = find_crew(workers)
-    if request.anytime is not None and crew.explicit and crew.number > 1:
-        raise UserError("options anytime and workers cannot be given together: CPU seconds are counted in one process")
+    players = find_players(workers, ray)
+    if request.anytime is not None and (ray is not None or (workers or 1) > 1):
+        name = "workers" if ray is None else "ray"
+        raise UserError(f"options anytime and {name} cannot be given together: CPU seconds are counted in one process")
     plan = make_plan(request)
     with contextlib.closing(open_store(out, plan.record(out), overwrite)) as store:
         try:
-            report, remarks = _evaluate_anytime(plan, store) if plan.budgets else _evaluate(plan, store, crew)
+            report, remarks = _evaluate_anytime(plan, store) if plan.budgets else _evaluate(plan, store, players)
         except UserError:  # an agent that cannot play, for example
             store.abandon()
             raise
@@ -66,37 +75,36 @@ def run(request: Request, out: str | None, overwrite: bool, as_json: bool, worke
     return 1 if invalid else 0
 
 
-class Crew(NamedTuple):
-    """Processes that play.
+class Players(NamedTuple):
+    """Who plays.
 
     Attributes:
-        number: how many.
-        explicit: whether the user said so.
+        workers: as `play_jobs` takes them.
+        alone: seconds that this process plays before others begin.
     """
 
-    number: int
-    explicit: bool
-
-    @property
-    def alone(self) -> float:
-        """Seconds that one process plays before others are begun."""
-        return 0.0 if self.explicit else ALONE_SECONDS
+    workers: int | Crew
+    alone: float
 
 
-def find_crew(workers: int | None) -> Crew:
-    """The processes for an option `workers`, None where it is not given.
+def find_players(workers: int | None, ray: str | None) -> Players:
+    """Those for the options `workers` and `ray`, None where they are not given.
 
     Raises:
-        UserError: there cannot be so many.
+        UserError: there cannot be so many, or Ray is not installed, or the address malformed.
     """
     if workers is not None:
-        require_integer("option workers", workers, 1, _MOST_WORKERS)
-    return Crew(available_cores() if workers is None else workers, workers is not None)
+        require_integer("option workers", workers, 1, _MOST_WORKERS if ray is None else _MOST_ACTORS)
+    if ray is not None:
+        from ..eval.ray_crew import RayCrew
+
+        return Players(RayCrew(ray, workers), 0.0)
+    return Players(available_cores(), ALONE_SECONDS) if workers is None else Players(workers, 0.0)
 
 
-def _evaluate(plan: Plan, store: Store, crew: Crew) -> tuple[Report, list[str]]:
+def _evaluate(plan: Plan, store: Store, players: Players) -> tuple[Report, list[str]]:
     def play(plan: Plan, store: Store, progress: Progress) -> list[dict[str, Any]]:
-        return play_jobs([Job(plan, store)], crew.number, progress, crew.alone)[0]
+        return play_jobs([Job(plan, store)], players.workers, progress, players.alone)[0]
 
     report = report_of(plan, _play(play, plan, store))
     return report, write_report(store.folder, report) if store.folder else []

@@ -16,11 +16,20 @@ from ..eval.store import library_versions
 from ..eval.suite import load_suite
 from ..eval.suite_folder import SuiteFolder
 from ..eval.suite_report import Played, SuiteReport, notes, problem_table, role_table, write_suite_report
-from .evaluate import find_crew, new_console, rich_table
+from ..eval.workers import Crew
+from .evaluate import find_players, new_console, rich_table
 from .progress import shown_progress
 
 
-def run(name: str, given: Request, out: str | None, overwrite: bool, as_json: bool, workers: int | None) -> int:
+def run(
+    name: str,
+    given: Request,
+    out: str | None,
+    overwrite: bool,
+    as_json: bool,
+    workers: int | None,
+    ray: str | None = None,
+) -> int:
     """Play a suite.
 
     Args:
@@ -30,6 +39,7 @@ def run(name: str, given: Request, out: str | None, overwrite: bool, as_json: bo
         overwrite: whether another suite in the folder may be replaced.
         as_json: print JSON instead of tables.
         workers: processes that play; None for as many as there are processors.
+        ray: address of a Ray cluster on which they play; None for this machine.
 
     Returns:
         0, or 1 if a validator refuses a schedule.
@@ -43,10 +53,10 @@ def run(name: str, given: Request, out: str | None, overwrite: bool, as_json: bo
         if getattr(given, item.name) != default:
             raise UserError(f"option suite says what is played; leave {item.name.replace('_', '-')} out")
     suite = load_suite(name)
-    crew = find_crew(workers)
+    players = find_players(workers, ray)
     plans = [make_plan(problem.request) for problem in suite.problems]
     with contextlib.closing(SuiteFolder(out, suite, plans, overwrite)) as folder:
-        rows = _play(folder, crew.number)
+        rows = _play(folder, players.workers)
         played = [Played(*each, suite.reference) for each in zip(suite.problems, plans, rows, strict=True)]
         report = SuiteReport(suite, played)
         if folder.path is not None:
@@ -64,7 +74,7 @@ def run(name: str, given: Request, out: str | None, overwrite: bool, as_json: bo
     return 1 if invalid else 0
 
 
-def _play(folder: SuiteFolder, workers: int) -> list[list[dict[str, Any]]]:
+def _play(folder: SuiteFolder, workers: int | Crew) -> list[list[dict[str, Any]]]:
     try:
         with shown_progress(folder.jobs, "suite") as progress:
             return play_jobs(folder.jobs, workers, progress)

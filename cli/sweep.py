@@ -25,7 +25,7 @@ from ..sweep.report import (
 )
 from ..sweep.rescore import check_name, rescore
 from ..sweep.work import number_of_tasks, train_all
-from .evaluate import find_crew, new_console, rich_table
+from .evaluate import find_players, new_console, rich_table
 from .progress import shown_bar, shown_progress
 
 
@@ -44,7 +44,7 @@ def run(file: str, out: str, workers: int, overwrite: bool, as_json: bool) -> in
         MissingExtraError: Optuna, torch or what belongs to it is not installed.
         KeyboardInterrupt: the user stopped it; what was trained stays.
     """
-    find_crew(workers)
+    find_players(workers, None)
     config = load_sweep(file)
     check_sampler(config)
     if config.rescore_worlds:

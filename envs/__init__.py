@@ -1,0 +1,1 @@
+"""The environments and the contract that they keep."""

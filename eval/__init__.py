@@ -1,0 +1,1 @@
+"""Evaluations: plans, rows, statistics, tables, pictures, suites and records."""

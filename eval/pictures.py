@@ -134,6 +134,11 @@ def _best(table: Table) -> str:
 
 
 def new_figure(width: float, height: float) -> Figure:
+    """A figure of so many inches, outside of pyplot.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
     with optional("drawing results", "plot", "matplotlib"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -32,6 +32,7 @@ class Estimate:
     count: int
 
     def to_dict(self) -> dict[str, float | int | None]:
+        """As JSON."""
         return {"mean": self.mean, "low": self.low, "high": self.high, "count": self.count}
 
     def times(self, factor: float) -> Estimate:

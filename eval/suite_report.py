@@ -97,10 +97,12 @@ class Played:
 
     @property
     def worlds(self) -> int:
+        """How many worlds were played."""
         return len(self.groups)
 
     @property
     def instances(self) -> int:
+        """How many instances they are of."""
         return len({instance for _, instance in self.groups})
 
     def objectives(self, agent: str) -> Floats:
@@ -200,10 +202,12 @@ class SuiteReport:
 
     @cached_property
     def summaries(self) -> list[Summary]:
+        """Aggregates of each role."""
         return [self.aggregate.summary(role) for role in self.roles]
 
     @cached_property
     def profiles(self) -> list[Profile]:
+        """Performance profile of each role."""
         return [self.aggregate.profile(role, THRESHOLDS) for role in self.roles]
 
     @cached_property

@@ -185,6 +185,7 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
 
 
 def objective_note(objective: Mapping[str, Any]) -> str:
+    """What the objective is, and which way is better."""
     unit = shown(objective).unit
     exact = "" if unit == objective["unit"] else f" The files of results hold it in {objective['unit']}."
     better = "smaller" if objective["sense"] == "min" else "larger"
@@ -192,6 +193,7 @@ def objective_note(objective: Mapping[str, Any]) -> str:
 
 
 def interval_note(plan: Plan, instances: int) -> str:
+    """What the intervals are over, and what they do not say."""
     if len(plan.cases) == 1:
         return "One world: there are no intervals, and nothing can be said of other worlds."
     if instances == 1:
@@ -224,6 +226,7 @@ def _zero_note(rows: Sequence[dict[str, Any]], reference: str) -> str:
 
 
 def gap_note(rows: Sequence[dict[str, Any]]) -> str:
+    """What gaps are measured against."""
     known = sum(row["best_known"] is not None for row in rows)
     bounded = sum(row["best_known"] is None and row["bound"] is not None for row in rows)
     none = len(rows) - known - bounded
@@ -263,12 +266,14 @@ def _hindsight_notes(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def seed_notes(plan: Plan, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line where seeds make no difference."""
     if plan.instances is None or len(plan.seeds) == 1 or any(row["stochastic"] for row in rows):
         return []
     return ["The worlds hold no random events under these options: seeds differ for agents that draw by chance alone."]
 
 
 def trouble_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A line for each agent whose episodes ended badly."""
     notes = []
     for agent in dict.fromkeys(row["agent"] for row in rows):
         bad = [row for row in rows if row["agent"] == agent and row["metrics"].get("finished") is False]
@@ -293,6 +298,7 @@ def trouble_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def counted(number: int, what: str) -> str:
+    """A number with its noun, in the plural where it is not 1."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -363,6 +369,7 @@ def show_objective(estimate: Estimate, unit: Shown, digits: int, separator: str)
 
 
 def show_estimate(estimate: Estimate, form: str, separator: str, factor: float = 1.0) -> str:
+    """An estimate and its interval as text; '-' where there is none."""
     if estimate.mean is None:
         return "-"
     text = form.format(estimate.mean * factor)

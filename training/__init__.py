@@ -1,0 +1,1 @@
+"""Training runs: learners, their configuration and their folders."""

@@ -1,0 +1,1 @@
+"""Exact solvers: models of the problems for CP-SAT and HiGHS."""

@@ -96,9 +96,11 @@ class JobShopProblem:
         return runs
 
     def machine(self, operation: Operation) -> int:
+        """The machine of an operation."""
         return int(self.instance.machines[operation])
 
     def processing_time(self, operation: Operation) -> int:
+        """How long an operation takes."""
         return int(self.instance.times[operation])
 
     def locks(self, machine: int) -> tuple[tuple[int, int], ...]:
@@ -210,6 +212,11 @@ def _solve_watched(model: _Model, solver: cp_model.CpSolver, report: Report) -> 
 
 
 def cp_sat() -> ModuleType:
+    """OR-tools' CP-SAT model, loaded when it is needed.
+
+    Raises:
+        MissingExtraError: OR-tools is not installed.
+    """
     with optional("the exact solver", "exact", "ortools"):
         from ortools.sat.python import cp_model
     return cp_model

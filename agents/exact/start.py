@@ -93,6 +93,7 @@ class StartState:
         return bool((self.start < 0).all())
 
     def has_begun(self, operation: tuple[int, int]) -> bool:
+        """Whether an operation (job, step) began before this state."""
         return bool(self.start[operation] >= 0)
 
     def check(self, instance: JobShopInstance, blocking: str) -> None:

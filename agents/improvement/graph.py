@@ -60,6 +60,7 @@ class Orders(NamedTuple):
     place: NDArray[np.int32]
 
     def copy(self) -> Orders:
+        """A copy that shares nothing with this one."""
         return Orders(self.sequence.copy(), self.place.copy())
 
 
@@ -91,6 +92,7 @@ class AlternativeGraph:
 
     @property
     def num_nodes(self) -> int:
+        """How many nodes the graph has."""
         return len(self._heads)
 
     def _make_shop(self) -> Shop:

@@ -46,6 +46,8 @@ class Moves(NamedTuple):
 
     @classmethod
     def empty(cls, nodes: int) -> Moves:
+        """Room for a graph of `nodes` nodes."""
+
         def room() -> NDArray[np.int32]:
             return np.zeros(nodes, dtype=np.int32)
 
@@ -161,6 +163,7 @@ def go_behind(shop, orders, head, moves, other, node, tail):
 
 @compiled
 def begin(shop, moves, job, label):
+    """Give all nodes the label they have before the search, and the job's nodes no partner."""
     for v in range(len(moves.label)):
         moves.label[v], moves.queued[v] = label, False
     for v in range(shop.first[job], shop.first[job + 1]):

@@ -35,6 +35,7 @@ class Paths(NamedTuple):
 
     @classmethod
     def empty(cls, nodes: int) -> Paths:
+        """Room for a graph of `nodes` nodes."""
         return cls(np.zeros(nodes, dtype=np.int64), *(np.zeros(nodes, dtype=np.int32) for _ in range(4)))
 
 

@@ -1,0 +1,1 @@
+"""Agents of memory mapping: mappers, their searches and their hints for compilers."""

@@ -75,6 +75,7 @@ class GameSearch:
 
     @property
     def plays(self) -> int:
+        """Games played so far."""
         return int(self._numbers[_DONE])
 
     @property
@@ -84,6 +85,7 @@ class GameSearch:
 
     @property
     def actions(self) -> NDArray[np.int8]:
+        """Actions of the best game, int8 [accesses]."""
         self._replay()
         return self._engine.state.action[0, : self._instance.num_accesses].copy()
 

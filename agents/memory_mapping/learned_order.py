@@ -91,6 +91,7 @@ class Room(NamedTuple):
 
     @classmethod
     def of(cls, count: int) -> Room:
+        """Room for `count` storages."""
         return cls(
             np.zeros(count), np.zeros((count, 6)), np.zeros((count, len(SEEN))), np.zeros((count, HIDDEN)),
             np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64),
@@ -130,10 +131,12 @@ class OrderPlayer:
 
     @property
     def best(self) -> int:
+        """The best run time so far, picoseconds."""
         return int(self._best[0])
 
     @property
     def row(self) -> int:
+        """Which player reached it."""
         return int(self._best[1])
 
     def costs(self, rows: NDArray[np.float64], passes: int) -> NDArray[np.int64]:

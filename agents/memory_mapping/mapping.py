@@ -40,6 +40,7 @@ class Mapping(NamedTuple):
 
     @classmethod
     def empty(cls, program: Program) -> Mapping:
+        """A mapping of a program that holds nothing yet."""
         accesses, instructions = len(program.instruction), len(program.compute)
         memory, hbm, due, arrived, ordered, waits = (np.zeros(instructions, dtype=np.int64) for _ in range(6))
         strips, transfers = Strips.empty(accesses), Transfers.empty(2 * accesses, instructions)

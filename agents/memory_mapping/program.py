@@ -63,6 +63,7 @@ class Program(NamedTuple):
 
     @property
     def num_storages(self) -> int:
+        """How many storages there are."""
         return len(self.size)
 
 

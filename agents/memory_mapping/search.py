@@ -56,6 +56,7 @@ class OrderSearchBase(ABC):
 
     @property
     def mappings(self) -> int:
+        """Mappings made so far."""
         return int(self._numbers[_DONE])
 
     @property

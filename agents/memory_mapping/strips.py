@@ -41,6 +41,7 @@ class Strips(NamedTuple):
 
     @classmethod
     def empty(cls, room: int) -> Strips:
+        """Room for `room` strips, none of them taken."""
         return cls(np.zeros(1, dtype=np.int64), *(np.zeros(room, dtype=np.int64) for _ in range(12)))
 
 

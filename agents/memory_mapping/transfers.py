@@ -37,6 +37,7 @@ class Transfers(NamedTuple):
 
     @classmethod
     def empty(cls, room: int, instructions: int) -> Transfers:
+        """Room for `room` transfers in each direction, none of them made."""
         start, end, storage, kind, ends = (np.zeros((2, room), dtype=np.int64) for _ in range(5))
         filled, until = np.zeros(2, dtype=np.int64), np.zeros(instructions + 1, dtype=np.int64)
         return cls(filled, start, end, storage, kind, ends, until)

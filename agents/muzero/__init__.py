@@ -1,0 +1,1 @@
+"""MuZero-lite: model, tree search and self-play."""

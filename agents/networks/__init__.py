@@ -1,0 +1,1 @@
+"""Networks that any environment's observation can be given to."""

@@ -1,0 +1,1 @@
+"""Planners that look ahead through imagined futures."""

@@ -1,0 +1,1 @@
+"""Rules: an order of the action slots by their features."""

@@ -110,6 +110,7 @@ class Desk(NamedTuple):
 
     @classmethod
     def of(cls, outlook: Outlook) -> Desk:
+        """Room to work on an outlook's graph."""
         problem = outlook.front.problem
         tasks, pes = problem.graph.times.shape
         outputs = 1 + len(TERMS)

@@ -47,6 +47,7 @@ class Lists:
 
     @cached_property
     def measures(self) -> Measures:
+        """What rules rank tasks by; computed once."""
         return measure(self.problem.graph)
 
     def plan(self, rule: str, insertion: bool | None = None, key: int = 0) -> Plan:

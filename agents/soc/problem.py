@@ -27,6 +27,7 @@ class Plan(NamedTuple):
 
     @property
     def makespan(self) -> int:
+        """When the last task ends."""
         return int(self.finish.max())
 
 
@@ -76,6 +77,7 @@ class Room(NamedTuple):
 
     @classmethod
     def of(cls, problem: Problem) -> Room:
+        """Room for a problem's tasks and PEs."""
         tasks, pes = problem.graph.times.shape
 
         def integers(*shape: int) -> NDArray[np.int64]:

@@ -197,11 +197,13 @@ class View(NamedTuple):
 
 @compiled
 def wide(value):
+    """A value of at least 0, cut at `WIDE`."""
     return min(max(value, 0.0), WIDE)
 
 
 @compiled
 def signed(value):
+    """A value cut at `WIDE` on both sides."""
     return min(max(value, -WIDE), WIDE)
 
 
@@ -213,4 +215,5 @@ def worth_of(value):
 
 @compiled
 def share(value):
+    """A value cut to 0 … 1."""
     return min(max(value, 0.0), 1.0)

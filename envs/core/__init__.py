@@ -1,0 +1,1 @@
+"""What every environment is made of: engines, specs, doors, files, errors, checks."""

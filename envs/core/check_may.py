@@ -36,6 +36,7 @@ _NO_SUCH_NAME = "no-such-instance-9f2c"
 
 
 def elapsed(subject: Subject) -> None:
+    """info['elapsed'] is the simulated time that a step took."""
     for trace in subject.traces:
         for step, turn in enumerate(trace.turns[1:], 1):
             if "elapsed" not in turn.info:
@@ -48,6 +49,7 @@ def elapsed(subject: Subject) -> None:
 
 
 def illegal_actions(subject: Subject) -> None:
+    """on_illegal='raise' refuses and changes nothing, 'terminate' ends lower."""
     if not subject.takes("on_illegal"):
         raise Skipped("there is no option on_illegal; switches off refusing illegal actions inside the environment")
     trace = subject.traces[0]
@@ -94,6 +96,7 @@ def _check_terminate(subject: Subject, trace: Trace, at: int, action: int) -> No
 
 
 def instances(subject: Subject) -> None:
+    """Each named instance can be picked at a reset, an unknown name is an error."""
     names = _instance_names(subject)
     if len(set(names)) != len(names) or not all(isinstance(name, str) for name in names):
         raise Broken("instances() is not a list of different names")
@@ -134,6 +137,7 @@ def _episode_on(subject: Subject, name: str) -> tuple[Any, dict[str, Any]]:
 
 
 def snapshot(subject: Subject) -> None:
+    """restore(snapshot()) goes back to the same present and future."""
     env = subject.env
     if not (callable(getattr(env, "snapshot", None)) and callable(getattr(env, "restore", None))):
         raise Skipped(
@@ -155,6 +159,7 @@ def snapshot(subject: Subject) -> None:
 
 
 def imagine(subject: Subject) -> None:
+    """Imagined copies show the same present and know nothing of the hidden seed."""
     env = subject.make()
     if not callable(getattr(env, "imagine", None)):
         raise Skipped(
@@ -232,6 +237,7 @@ def _expect_no_foresight(subject: Subject) -> None:
 
 
 def vector(subject: Subject) -> None:
+    """The vector door agrees with the single one step for step, over later episodes too."""
     if subject.spec.vector_entry_point is None:
         raise Skipped("there is no vector_entry_point; many copies are stepped one by one in Python, which is slow")
     many = gymnasium.make_vec(subject.env_id, num_envs=_COPIES, **subject.options)
@@ -298,6 +304,7 @@ def _expect_final(where: str, info: dict[str, Any], copy: int, row: dict[str, An
 
 
 def bounds(subject: Subject) -> None:
+    """No objective is better than bound(), nor is best_known()."""
     offers = [name for name in ("bound", "best_known") if callable(getattr(subject.env, name, None))]
     if not offers:
         raise Skipped("there are no methods bound() and best_known(); switches off gaps")
@@ -336,6 +343,7 @@ def _check_bounds(subject: Subject, instance: str, objective: float, values: dic
 
 
 def schedule(subject: Subject) -> None:
+    """Schedules are plain data, state the objective, and validate finds nothing wrong with them."""
     env = subject.make()
     if not callable(getattr(env, "schedule", None)):
         raise Skipped("there is no method schedule(); switches off saving, checking and drawing schedules")
@@ -356,6 +364,7 @@ def schedule(subject: Subject) -> None:
 
 
 def drawing(subject: Subject) -> None:
+    """A saved schedule is read back and drawn."""
     env = subject.make()
     offers = [name for name in ("draw", "ansi", "chart") if callable(getattr(env, name, None))]
     if not offers or not callable(getattr(env, "schedule", None)):
@@ -384,6 +393,7 @@ def drawing(subject: Subject) -> None:
 
 
 def render(subject: Subject) -> None:
+    """The declared render modes draw, right after reset and at the end."""
     modes = [mode for mode in subject.env.metadata.get("render_modes", []) if mode in ("rgb_array", "ansi")]
     if not modes:
         raise Skipped("render_modes has neither 'rgb_array' nor 'ansi'; switches off pictures")
@@ -409,6 +419,7 @@ def _check_picture(mode: str, when: str, picture: Any) -> None:
 
 
 def sizes(subject: Subject) -> None:
+    """The spec is the same for instances of different sizes."""
     names = _instance_names(subject)
     if not subject.takes("instance"):
         raise Skipped("there is no option instance; the spec was not compared between instances")

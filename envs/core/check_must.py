@@ -36,6 +36,7 @@ _OTHER_SEED = 2_024
 
 
 def objective(subject: Subject) -> None:
+    """metadata['objective'] names the objective, its unit and its sense."""
     found = subject.env.metadata.get("objective")
     if not isinstance(found, Mapping):
         raise Broken(
@@ -53,6 +54,7 @@ def objective(subject: Subject) -> None:
 
 
 def spec(subject: Subject) -> None:
+    """observation_spec survives JSON and has one hash."""
     found = getattr(subject.env, "observation_spec", None)
     if not isinstance(found, ObservationSpec):
         raise Broken(f"observation_spec is {type(found).__name__}, expected an ObservationSpec")
@@ -65,6 +67,7 @@ def spec(subject: Subject) -> None:
 
 
 def spaces_(subject: Subject) -> None:
+    """The spaces are those that the spec describes."""
     space, action_space = subject.env.observation_space, subject.env.action_space
     if not (isinstance(action_space, spaces.Discrete) and action_space.start == 0):
         raise Broken(f"action_space is {action_space}, expected Discrete(number of action slots), from 0")
@@ -114,6 +117,7 @@ def _compare_boxes(key: str, found: spaces.Space[Any], expected: spaces.Space[An
 
 
 def episode(subject: Subject) -> None:
+    """Episodes of random legal actions run to their end."""
     try:
         traces = subject.traces
     except Skipped as error:
@@ -127,6 +131,7 @@ def episode(subject: Subject) -> None:
 
 
 def observations(subject: Subject) -> None:
+    """Observations have the spec's keys, shapes and types and lie inside its bounds."""
     expected = _expected_space(subject.observation_spec, subject.env.observation_space)
     for trace, step, observation in _observations(subject):
         where = f"{_when(step)} of seed {trace.seed}"
@@ -163,6 +168,7 @@ def _columns(spec: ObservationSpec, key: str) -> tuple[Feature, ...]:
 
 
 def padding(subject: Subject) -> None:
+    """Padding is zero or -1 and counted out, special action slots are the last."""
     spec = subject.observation_spec
     for trace, step, observation in _observations(subject):
         where = f"{_when(step)} of seed {trace.seed}"
@@ -226,6 +232,7 @@ def _check_slots(where: str, observation: dict[str, Any], spec: ObservationSpec)
 
 
 def static_features(subject: Subject) -> None:
+    """What the spec calls static is fixed for the episode."""
     spec = subject.observation_spec
     for trace in subject.traces:
         for node in spec.nodes:
@@ -273,6 +280,7 @@ def _expect_constant_edges(trace: Trace, key: str) -> None:
 
 
 def masks(subject: Subject) -> None:
+    """The observation, info and action_masks() agree on the mask."""
     if not callable(getattr(subject.env, "action_masks", None)):
         raise Broken(
             "there is no method action_masks(), expected one that returns bool [A]: which actions are legal now"
@@ -292,6 +300,7 @@ def masks(subject: Subject) -> None:
 
 
 def legal_actions(subject: Subject) -> None:
+    """An action is legal in every state that is not the last."""
     for trace in subject.traces:
         for step, turn in enumerate(trace.turns):
             if not turn.ended and not turn.observation["action_mask"].any():
@@ -299,6 +308,7 @@ def legal_actions(subject: Subject) -> None:
 
 
 def flags(subject: Subject) -> None:
+    """Rewards are finite numbers, terminated and truncated Python's bool."""
     for trace in subject.traces:
         for step, turn in enumerate(trace.turns[1:], 1):
             for name in ("terminated", "truncated"):
@@ -316,6 +326,7 @@ def flags(subject: Subject) -> None:
 
 
 def end_of_episode(subject: Subject) -> None:
+    """The last info holds objective, metrics, seed and instance as plain data."""
     for trace in subject.whole:
         for key in FINAL_KEYS:
             if key not in trace.final:
@@ -341,6 +352,7 @@ def end_of_episode(subject: Subject) -> None:
 
 
 def rewards(subject: Subject) -> None:
+    """The rewards sum to the objective over reward_scale, with the sense's sign."""
     sign = -1.0 if subject.sense == "min" else 1.0
     for trace in subject.whole:
         scale = float(trace.final.get("reward_scale", 1.0))
@@ -357,6 +369,7 @@ def rewards(subject: Subject) -> None:
 
 
 def determinism(subject: Subject) -> None:
+    """The same seed and actions give the same trace."""
     for trace in subject.traces[:2]:
         fresh = record(subject.make(), trace.seed, the_same(trace.actions))
         _expect_same(trace, fresh, f"seed {trace.seed} and the same actions on a fresh copy")
@@ -373,6 +386,8 @@ def _expect_same(trace: Trace, other: Trace, what: str) -> None:
 
 
 def replay(subject: Subject) -> None:
+    """Later episodes can be replayed from their info['seed'] alone."""
+
     def second_episode() -> Trace:
         env = subject.make()
         record(env, 5, at_random(5))
@@ -396,6 +411,7 @@ def replay(subject: Subject) -> None:
 
 
 def fresh_arrays(subject: Subject) -> None:
+    """What a caller receives is new at each call and theirs to change."""
     trace = subject.traces[0]
     seen: dict[int, str] = {}
     for step, turn in enumerate(trace.turns):
@@ -420,6 +436,8 @@ def fresh_arrays(subject: Subject) -> None:
 
 
 def gymnasium_check(subject: Subject) -> None:
+    """gymnasium's check_env passes without a warning."""
+
     def run(skip_render: bool) -> list[str]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -438,6 +456,7 @@ def gymnasium_check(subject: Subject) -> None:
 
 
 def sb3_check(subject: Subject) -> None:
+    """stable-baselines3's check_env passes; only its advice to flatten is accepted."""
     try:
         checker = importlib.import_module("stable_baselines3.common.env_checker")
     except ImportError:

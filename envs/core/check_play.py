@@ -49,6 +49,7 @@ class Turn:
 
     @property
     def ended(self) -> bool:
+        """Whether the episode is over."""
         return bool(self.terminated or self.truncated)
 
 
@@ -65,10 +66,12 @@ class Trace:
 
     @property
     def actions(self) -> list[int]:
+        """The actions that were played, in order."""
         return [turn.action for turn in self.turns if turn.action is not None]
 
     @property
     def ended(self) -> bool:
+        """Whether the episode came to its end."""
         return self.turns[-1].ended
 
     @property
@@ -83,6 +86,7 @@ class Trace:
 
     @property
     def total_reward(self) -> float:
+        """Sum of all rewards."""
         return float(sum(turn.reward for turn in self.turns[1:]))
 
 
@@ -239,6 +243,11 @@ class Subject:
 
     @cached_property
     def observation_spec(self) -> ObservationSpec:
+        """The environment's spec.
+
+        Raises:
+            Skipped: it has none.
+        """
         found = getattr(self.env, "observation_spec", None)
         if not isinstance(found, ObservationSpec):
             raise Skipped("there is no observation_spec to compare with")
@@ -246,6 +255,11 @@ class Subject:
 
     @cached_property
     def sense(self) -> str:
+        """ "min" or "max".
+
+        Raises:
+            Skipped: the environment does not say.
+        """
         sense = _item(getattr(self.env, "metadata", {}).get("objective"), "sense")
         if sense not in ("min", "max"):
             raise Skipped("metadata['objective'] does not say whether it is to be small or large")

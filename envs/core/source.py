@@ -21,7 +21,9 @@ class Named(Protocol):
     """What has a name."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called."""
+        ...
 
 
 AnyInstance = TypeVar("AnyInstance", bound=Named)
@@ -30,6 +32,7 @@ AnySize = TypeVar("AnySize")
 
 @compiled
 def choose_by_seed(seeds, count, chosen):
+    """Write for each seed which of `count` instances it plays."""
     for index in range(len(seeds)):
         chosen[index] = np.int64(count * uniform(seeds[index], _STREAM_CHOICE, 0))
 

@@ -184,6 +184,8 @@ class ObservationSpec:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> ObservationSpec:
+        """The spec that `to_dict` wrote."""
+
         def features(rows: Any) -> tuple[Feature, ...]:
             return tuple(Feature(**row) for row in rows)
 

@@ -1,0 +1,1 @@
+"""The job shop, blocking with swaps, with machines that break down."""

@@ -52,6 +52,7 @@ class Orders(NamedTuple):
 
 @compiled
 def world_seed(state, i):
+    """Seed of the world that copy i plays."""
     return state.clock[i, d.SEED]
 
 
@@ -136,6 +137,7 @@ def look_ahead(state, view, i, items):
 
 @compiled
 def first_illegal(state, view, actions):
+    """The first running copy whose action is illegal; -1 for none."""
     for i in range(len(actions)):
         if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(state, view, i, actions[i]):
             return i
@@ -144,12 +146,14 @@ def first_illegal(state, view, actions):
 
 @compiled
 def redraw_hidden(problem, state, keys):
+    """Draw anew, for each copy by its key, what decision makers cannot know."""
     for i in range(len(keys)):
         imagine(problem, state, i, keys[i])
 
 
 @compiled
 def all_objectives(problem, state, values):
+    """Write the objective of every copy."""
     for i in range(len(values)):
         values[i] = objective(problem, state, i)
 

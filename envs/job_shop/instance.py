@@ -78,6 +78,7 @@ class JobShopInstance:
 
     @property
     def num_jobs(self) -> int:
+        """How many jobs there are."""
         return len(self.lengths)
 
     @classmethod

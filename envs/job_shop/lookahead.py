@@ -89,6 +89,7 @@ def unstarted_work(problem, state, i, m):
 
 @compiled
 def absorb(signature, value):
+    """Mix a value into a signature."""
     return mix(signature ^ np.uint64(value))
 
 

@@ -61,6 +61,7 @@ from .world import start_ageing, stop_ageing
 
 @compiled
 def append_log(state, i, kind, m, j, k, begin, end):
+    """Record what machine m did from `begin` to `end`; note if there is no room left."""
     rows = state.clock[i, LOG_ROWS]
     if rows >= state.log.shape[1]:
         state.clock[i, LOG_FULL] = 1

@@ -75,6 +75,7 @@ def write_static(problem, state, view, i):
 
 @compiled
 def write_static_globals(problem, view, i):
+    """The globals that do not change during an episode."""
     at = view.offsets[K_GLOBALS] + 12
     floats = view.floats
     law = problem.options[OPT_LAW]

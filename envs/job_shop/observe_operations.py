@@ -83,6 +83,7 @@ def delete_operation(problem, view, i, j, k):
 
 @compiled
 def write_status(view, i, at, status):
+    """One-hot status of an operation."""
     floats = view.floats[i]
     for column in range(OP_UNRELEASED, OP_BLOCKED + 1):
         floats[at + column] = 1.0 if column == status else 0.0

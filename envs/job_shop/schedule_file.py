@@ -33,6 +33,11 @@ class FieldReader:
         return FieldError(name, value, expected, self._source)
 
     def field(self, name: str, kind: type, expected: str) -> Any:
+        """A field of some type, which is then read.
+
+        Raises:
+            FieldError: it is missing or of another type.
+        """
         if name not in self._data:
             raise self._error(name, None, expected)
         value = self._data.pop(name)
@@ -41,11 +46,13 @@ class FieldReader:
         return value
 
     def constant(self, name: str, expected: object) -> None:
+        """A field that has one value only."""
         value = self._data.pop(name, None)
         if value != expected or isinstance(value, bool):
             raise self._error(name, value, repr(expected))
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """A field that is one of some texts."""
         value = self.field(name, str, f"one of {choices}")
         if value not in choices:
             raise self._error(name, value, f"one of {choices}")
@@ -57,6 +64,7 @@ class FieldReader:
         return value
 
     def table(self, name: str, instance: JobShopInstance) -> NDArray[np.int64]:
+        """Times of all operations, int64 [jobs, most operations]; -1 where a job has fewer."""
         rows = self.field(name, list, f"a list of {instance.num_jobs} lists")
         if len(rows) != instance.num_jobs:
             raise self._error(name, rows, f"a list of {instance.num_jobs} lists, one per job")
@@ -67,6 +75,7 @@ class FieldReader:
         return table
 
     def downtime(self, machines: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """Intervals (begin, end) of each machine; empty where none is given."""
         rows = self.field("downtime", list, "a list of lists")
         if len(rows) not in (0, machines):
             raise self._error("downtime", rows, f"no entry or {machines}, one per machine")
@@ -79,10 +88,12 @@ class FieldReader:
         return tuple(result)
 
     def lost(self) -> NDArray[np.int64]:
+        """Rows of pieces that were lost, int64 [rows, 6]."""
         rows = self.field("lost", list, "a list of rows")
         checked = [self._integers(f"lost[{r}]", row, 6) for r, row in enumerate(rows)]
         return np.array(checked, dtype=np.int64).reshape(-1, 6)
 
     def nothing_else(self) -> None:
+        """Refuse fields that nobody has read."""
         for name, value in self._data.items():
             raise self._error(name, value, "no such field")

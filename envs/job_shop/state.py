@@ -175,6 +175,7 @@ def is_plain(problem):
 
 @compiled(when_plain=False)
 def has_breakdowns(problem):
+    """Whether machines break down under these options."""
     return problem.options[OPT_LAW] != LAW_NONE
 
 
@@ -192,4 +193,5 @@ def is_up(problem, state, i, m):
 
 @compiled
 def is_running(problem, state, i):
+    """Whether the episode of copy i goes on."""
     return state.clock[i, STATUS] == RUNNING

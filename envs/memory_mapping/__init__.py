@@ -1,0 +1,1 @@
+"""mallocGame: tensors into fast on-chip memory."""

@@ -71,6 +71,7 @@ class Challenge:
 
     @property
     def num_buffers(self) -> int:
+        """How many buffers there are."""
         return len(self.size)
 
     @cached_property

@@ -201,6 +201,7 @@ def write_back(problem, state, i, storage, last):
 
 @compiled
 def log_transfer(state, i, after, before, access, strip):
+    """Record a transfer of a strip for an access."""
     number = state.clock[i, TRANSFERS]
     transfer = state.transfer[i, number]
     transfer[AFTER], transfer[BEFORE], transfer[ACCESS], transfer[OF] = after, before, access, strip

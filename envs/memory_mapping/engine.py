@@ -61,6 +61,7 @@ class Orders(NamedTuple):
 
 @compiled
 def episode_seed(state, i):
+    """Seed of the episode that copy i plays."""
     return state.clock[i, d.SEED]
 
 
@@ -124,6 +125,7 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
 
 @compiled
 def first_illegal(state, actions):
+    """The first running copy whose action is illegal; -1 for none."""
     for i in range(len(actions)):
         if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(state, i, actions[i]):
             return i
@@ -132,6 +134,7 @@ def first_illegal(state, actions):
 
 @compiled
 def all_objectives(problem, state, values):
+    """Write the objective of every copy."""
     for i in range(len(values)):
         values[i] = objective(problem, state, i)
 

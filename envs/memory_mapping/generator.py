@@ -72,6 +72,7 @@ HBM_BPS, READ_BPS, WRITE_BPS, LATENCY, EXTRA, NUM_HARDWARE = range(6)
 
 @compiled
 def random_key(seed):
+    """The key of a random instance's draws."""
     return mix(np.uint64(seed) ^ np.uint64(RANDOM_TAG))
 
 
@@ -112,6 +113,7 @@ def octaves(scratch, low, count):
 
 @compiled
 def draw_hardware(scratch, hardware):
+    """Draw bandwidths, latency and extra time of the hardware."""
     hardware[HBM_BPS] = np.int64(octaves(scratch, 3e11, 2.0))
     hardware[READ_BPS] = np.int64(hardware[HBM_BPS] * octaves(scratch, 2.0, 1.6))
     hardware[WRITE_BPS] = np.int64(hardware[READ_BPS] * octaves(scratch, 0.4, 1.3))

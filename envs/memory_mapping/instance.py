@@ -99,6 +99,7 @@ class Hardware:
         )
 
     def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
         return {entry.name: getattr(self, entry.name) for entry in fields(self)}
 
     @classmethod
@@ -183,14 +184,17 @@ class MemoryInstance:
 
     @property
     def num_tensors(self) -> int:
+        """How many tensors there are."""
         return len(self.tensors)
 
     @property
     def num_instructions(self) -> int:
+        """How many instructions there are."""
         return len(self.instructions)
 
     @property
     def num_accesses(self) -> int:
+        """How many accesses, and so decisions, there are."""
         return len(self.access_tensor)
 
     @cached_property

@@ -91,4 +91,5 @@ def judge(problem, state, i):
 
 @compiled
 def transfer_work(problem, i, transfer):
+    """Work of a logged transfer: that of its tensor."""
     return problem.tensor[i, problem.access[i, transfer[ACCESS], TENSOR], TRANSFER]

@@ -107,6 +107,7 @@ def mark_carried(problem, i):
 
 @compiled
 def same_segment(access, instruction, one, other):
+    """Whether two accesses lie in the same segment of the program."""
     return instruction[access[one, INSTRUCTION], FIRST] == instruction[access[other, INSTRUCTION], FIRST]
 
 

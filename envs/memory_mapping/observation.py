@@ -248,16 +248,19 @@ class View(NamedTuple):
 
 @compiled
 def clip(value, low, high):
+    """A value cut to low … high."""
     return min(max(value, low), high)
 
 
 @compiled
 def wide(value):
+    """A value of at least 0, cut at `WIDE`."""
     return min(max(value, 0.0), WIDE)
 
 
 @compiled
 def signed(value):
+    """A value cut at `WIDE` on both sides."""
     return min(max(value, -WIDE), WIDE)
 
 

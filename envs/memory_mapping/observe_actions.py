@@ -118,6 +118,7 @@ def write_actions(problem, state, view, i):
 
 @compiled
 def clear_slot(view, i, a):
+    """An action slot that does not exist."""
     floats, at = view.floats[i], view.offsets[K_ACTIONS] + a * ACTION_COLUMNS
     for column in range(ACTION_COLUMNS):
         floats[at + column] = 0.0
@@ -149,6 +150,7 @@ def pressure(problem, state, i):
 
 @compiled
 def write_globals(problem, state, view, i, near, far):
+    """The features of the whole state."""
     floats, at = view.floats[i], view.offsets[K_GLOBALS]
     clock, dims, scale = state.clock[i], problem.dims[i], problem.scale[i]
     k, accesses, instructions = clock[POSITION], dims[DIM_ACCESSES], dims[DIM_INSTRUCTIONS]

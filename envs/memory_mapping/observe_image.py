@@ -164,6 +164,7 @@ def draw_present(problem, state, view, i, k):
 
 @compiled
 def note(memo, at, begin, end, bottom, top):
+    """Note a rectangle: instructions from begin to end, bytes from bottom to top."""
     memo[at], memo[at + 1], memo[at + 2], memo[at + 3] = begin, end, bottom, top
 
 

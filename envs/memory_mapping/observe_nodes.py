@@ -132,6 +132,7 @@ def describe_accesses(problem, i):
 
 @compiled
 def write_kind(row, at, kind):
+    """One-hot kind of a tensor."""
     row[at] = kind == PARAM
     row[at + 1] = kind in (INPUT, CONST)
     row[at + 2] = kind > CONST and kind != OUTPUT

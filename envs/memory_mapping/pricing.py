@@ -314,6 +314,7 @@ def value_access(problem, i, k, size, grouped):
 
 @compiled
 def last_of_storage(access, k):
+    """The last access to the storage that access k uses."""
     while access[k, NEXT] != NONE:
         k = access[k, NEXT]
     return k

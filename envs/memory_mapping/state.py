@@ -212,6 +212,7 @@ class State(NamedTuple):
 
 @compiled
 def is_running(problem, state, i):
+    """Whether the episode of copy i goes on."""
     return state.clock[i, STATUS] == RUNNING
 
 

@@ -78,6 +78,7 @@ def use_for_fetch(problem, state, i, begin, end, work):
 
 @compiled
 def use_latest_first(left, begin, end, work):
+    """Take work from what is left, the latest instructions first."""
     for u in range(end - 1, begin - 1, -1):
         used = min(left[u], work)
         left[u] -= used
@@ -135,6 +136,7 @@ def use_for_write_back(problem, state, i, access, last, work):
 
 @compiled
 def use_earliest_first(left, begin, last, work):
+    """Take work from what is left, the earliest instructions first."""
     for u in range(begin, last + 1):
         used = min(left[u], work)
         left[u] -= used

@@ -88,6 +88,7 @@ def coupled(problem, state, i, j):
 
 @compiled(when_plain=0.0)
 def sick_share(problem, state, i, j):
+    """Share of arm j's neighbours that are sick; 0 where nobody infects."""
     r = state.clock[i, INSTANCE]
     near = problem.near_first[r, j + 1] - problem.near_first[r, j]
     return state.sick[i, j] / near if problem.dims[r, INFECTS] == 1 and near > 0 else 0.0

@@ -104,6 +104,7 @@ def mark(problem, state, i):
 
 @compiled
 def mark_kind(problem, state, i, kind):
+    """Mark which elements may still join, by one kind of feasible set."""
     if kind == PACKING:
         mark_rows(problem, state, i)
     elif kind == CAPACITY:
@@ -147,6 +148,7 @@ def is_member(problem, state, i):
 
 @compiled
 def mark_rows(problem, state, i):
+    """Unmark what would break a linear row."""
     r = state.clock[i, INSTANCE]
     for e in range(problem.dims[r, ELEMENTS]):
         for row in range(problem.dims[r, ROWS]):
@@ -157,6 +159,7 @@ def mark_rows(problem, state, i):
 
 @compiled
 def picked_bits(problem, state, i):
+    """The elements picked so far as bits."""
     bits = np.int64(0)
     for e in range(problem.dims[state.clock[i, INSTANCE], ELEMENTS]):
         bits |= np.int64(state.picked[i, e]) << e
@@ -165,6 +168,7 @@ def picked_bits(problem, state, i):
 
 @compiled(when_plain=None)
 def mark_listed(problem, state, i):
+    """Mark what some listed action holds beside all that is picked."""
     r = state.clock[i, INSTANCE]
     bits, able = picked_bits(problem, state, i), np.int64(0)
     for m in range(problem.dims[r, MEMBERS]):
@@ -258,6 +262,7 @@ def visit(problem, state, i, arm, trial):
 
 @compiled
 def visits_by(holder, arm, w, slots):
+    """Whether worker w holds an arm in one of its slots."""
     found = False
     for s in range(slots):
         found |= holder[w, s] == arm

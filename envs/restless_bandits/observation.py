@@ -194,9 +194,11 @@ class View(NamedTuple):
 
 @compiled
 def signed(value):
+    """A value cut at `WIDE` on both sides."""
     return min(max(value, -WIDE), WIDE)
 
 
 @compiled
 def share(value):
+    """A value cut to 0 … 1."""
     return min(max(value, 0.0), 1.0)

@@ -140,6 +140,7 @@ def write_blank(problem, state, view, i):
 
 @compiled
 def write_fixed_globals(problem, state, view, i):
+    """The globals that do not change during an episode."""
     r, floats, at = state.clock[i, INSTANCE], view.floats[i], view.offsets[K_GLOBALS]
     dims, scale = problem.dims[r], problem.scale[r]
     floats[at + 4] = min(scale[PRICE] * scale[PER_TOP], WIDE)
@@ -382,12 +383,14 @@ def since_visit(problem, state, i, j):
 
 @compiled
 def visits_needed(problem, state, i, j):
+    """Share of the visits asked for that arm j still lacks."""
     least = problem.options[OPT_VISITS]
     return max(least - state.visits[i, j], 0) / least if least > 0 else 0.0
 
 
 @compiled
 def write_globals(problem, state, view, i):
+    """The features of the whole state."""
     clock = state.clock[i]
     r, floats, at = clock[INSTANCE], view.floats[i], view.offsets[K_GLOBALS]
     dims = problem.dims[r]

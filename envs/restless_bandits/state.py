@@ -159,4 +159,5 @@ class State(NamedTuple):
 
 @compiled
 def is_running(problem, state, i):
+    """Whether the episode of copy i goes on."""
     return state.clock[i, STATUS] == RUNNING

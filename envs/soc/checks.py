@@ -92,6 +92,7 @@ def located(source: str | None, make: Callable[[], Made]) -> Made:
 
 
 def fixed(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, contiguous and read-only."""
     array = np.ascontiguousarray(array)
     array.setflags(write=False)
     return array
@@ -127,17 +128,20 @@ def integer_row(where: str, value: Any, low: int | None, source: str | None = No
 
 
 def integer_rows(where: str, value: Any, low: int) -> tuple[Any, ...]:
+    """Rows of integers, one per level, each at least `low`."""
     if not isinstance(value, list | tuple) or not value:
         raise FieldError(where, value, "a list of one row per level")
     return tuple(integer_row(f"{where}[{k}]", row, low) for k, row in enumerate(value))
 
 
 def check_shape(where: str, array: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Refuse an array of another shape."""
     if array.shape != shape:
         raise FieldError(f"{where}: shape", array.shape, str(shape))
 
 
 def check_range(where: str, array: NDArray[np.int64], low: int, high: int) -> None:
+    """Refuse an integer outside a range, naming its place."""
     wrong = np.argwhere((array < low) | (array > high))
     if len(wrong):
         at = tuple(wrong[0].tolist())
@@ -146,6 +150,7 @@ def check_range(where: str, array: NDArray[np.int64], low: int, high: int) -> No
 
 
 def check_distinct(where: str, names: Sequence[str]) -> None:
+    """Refuse a name that comes twice."""
     if len(set(names)) < len(names):
         seen: set[str] = set()
         for number, name in enumerate(names):
@@ -164,6 +169,7 @@ def check_tasks(where: str, tasks: Sequence[Any]) -> None:
 
 
 def check_times(where: str, tasks: Sequence[str], times: NDArray[np.int64]) -> None:
+    """Refuse times that are neither a duration nor `INELIGIBLE`."""
     wrong = np.argwhere((times < INELIGIBLE) | (times > MAX_TIME))
     if len(wrong):
         i, p = wrong[0].tolist()
@@ -176,6 +182,7 @@ def check_times(where: str, tasks: Sequence[str], times: NDArray[np.int64]) -> N
 
 
 def check_edges(where: str, tasks: Sequence[str], edges: NDArray[np.int64], volumes: NDArray[np.int64]) -> None:
+    """Refuse edges that do not lead from one task to another, or whose volume is none."""
     check_range(f"{where}: edges", edges, 0, len(tasks) - 1)
     loops = np.flatnonzero(edges[:, 0] == edges[:, 1])
     if len(loops):
@@ -197,6 +204,7 @@ def check_twice(where: str, tasks: Sequence[str], edges: NDArray[np.int64]) -> N
 
 
 def check_acyclic(where: str, tasks: Sequence[str], edges: NDArray[np.int64]) -> None:
+    """Refuse edges that form a cycle."""
     if (edges[:, 0] < edges[:, 1]).all():
         return
     successors: list[list[int]] = [[] for _ in tasks]
@@ -232,6 +240,7 @@ def _cycle(edges: NDArray[np.int64], left: set[int]) -> list[int]:
 
 
 def read_mix(mix: Any, count: int) -> NDArray[np.float64]:
+    """Probabilities of the applications, float64 [count]; they sum to 1."""
     try:
         found = np.array(mix, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -246,6 +255,7 @@ def read_mix(mix: Any, count: int) -> NDArray[np.float64]:
 
 
 def check_jobs(jobs: NDArray[np.int64], count: int) -> None:
+    """Refuse jobs of no application or out of time, [J, 2]."""
     check_shape("jobs", jobs, (len(jobs), 2))
     require_integer("number of jobs", len(jobs), 1, MAX_JOBS)
     for column, (name, most) in enumerate((("application", count - 1), ("arrival", MAX_TIME))):

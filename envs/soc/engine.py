@@ -58,6 +58,7 @@ class Orders(NamedTuple):
 
 @compiled
 def episode_seed(state, i):
+    """Seed of the episode that copy i plays."""
     return state.clock[i, d.SEED]
 
 
@@ -179,6 +180,7 @@ def look_at_queues(state, i):
 
 @compiled
 def first_illegal(problem, state, actions):
+    """The first running copy whose action is illegal; -1 for none."""
     for i in range(len(actions)):
         if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(problem, state, i, actions[i]):
             return i
@@ -187,12 +189,14 @@ def first_illegal(problem, state, actions):
 
 @compiled
 def redraw_hidden(problem, state, keys):
+    """Draw anew, for each copy by its key, what decision makers cannot know."""
     for i in range(len(keys)):
         imagine(problem, state, i, keys[i])
 
 
 @compiled
 def all_objectives(problem, state, values):
+    """Write the objective of every copy."""
     for i in range(len(values)):
         values[i] = objective(problem, state, i)
 

@@ -171,6 +171,7 @@ class Platform:
 
     @property
     def num_pes(self) -> int:
+        """How many processing elements there are."""
         return len(self.kind)
 
     def to_dict(self) -> dict[str, Any]:
@@ -248,10 +249,12 @@ class Application:
 
     @property
     def num_tasks(self) -> int:
+        """How many tasks there are."""
         return len(self.tasks)
 
     @property
     def num_edges(self) -> int:
+        """How many edges there are."""
         return len(self.edges)
 
     @cached_property
@@ -348,6 +351,7 @@ class SocInstance:
 
     @property
     def num_pes(self) -> int:
+        """How many processing elements there are."""
         return self.platform.num_pes
 
     @property

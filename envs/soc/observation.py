@@ -202,11 +202,13 @@ class View(NamedTuple):
 
 @compiled
 def wide(value):
+    """A value of at least 0, cut at `WIDE`."""
     return min(max(value, 0.0), WIDE)
 
 
 @compiled
 def signed(value):
+    """A value cut at `WIDE` on both sides."""
     return min(max(value, -WIDE), WIDE)
 
 
@@ -227,4 +229,5 @@ def log_count(count):
 
 @compiled
 def share(value):
+    """A value cut to 0 … 1."""
     return min(max(value, 0.0), 1.0)

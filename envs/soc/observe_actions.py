@@ -334,6 +334,7 @@ def write_hold(problem, state, view, i, slot, count, least_start, least_finish):
 
 @compiled
 def write_globals(problem, state, view, i):
+    """The features of the whole state."""
     clock, real = state.clock[i], state.real[i]
     row, measure = problem.instance[clock[INSTANCE]], problem.measure[clock[INSTANCE]]
     per_time, now = measure[PER_TIME], clock[TIME]

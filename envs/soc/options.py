@@ -119,6 +119,7 @@ class SocOptions:
 
     @staticmethod
     def is_level(value: object) -> bool:
+        """Whether a value names a level of voltage and frequency."""
         return value in LEVELS or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 64)
 
     def scales(self) -> list[float]:
@@ -131,6 +132,7 @@ class SocOptions:
 
     @property
     def noisy(self) -> bool:
+        """Whether durations differ from what is expected."""
         return max(self.noises()) > 0.0
 
     @property

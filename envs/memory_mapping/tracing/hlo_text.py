@@ -88,6 +88,7 @@ class Computation:
     steps: int = 0
 
     def by_name(self) -> dict[str, HloInstruction]:
+        """The instructions by their names."""
         return {instruction.name: instruction for instruction in self.instructions}
 
     def parameters(self) -> list[HloInstruction]:
