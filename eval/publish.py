@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -78,16 +79,24 @@ def summarise(folder: Path) -> list[dict[str, Any]]:
         raise UserError(f"{path} holds no rows")
     entries = []
     for _, variant in groupby(rows, key=lambda row: json.dumps(row["env_options"], sort_keys=True)):
-        entries.append({"command": record["command"], **_variant(list(variant))})
+        entries.append({"command": record["command"], **_variant(list(variant), _reference(record["command"]))})
     return entries
 
 
-def _variant(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _reference(command: str) -> str | None:
+    """What an evaluation's command compared with; None: it did not say."""
+    words = shlex.split(command)
+    return words[words.index("--reference") + 1] if "--reference" in words[:-1] else None
+
+
+def _variant(rows: list[dict[str, Any]], reference: str | None) -> dict[str, Any]:
     agents = {agent: list(block) for agent, block in groupby(rows, key=lambda row: row["agent"])}
     cases = [[row["instance"], row["seed"]] for row in next(iter(agents.values()))]
     bootstrap = Bootstrap([instance for instance, _ in cases])
     objectives = {agent: np.array([row["objective"] for row in block]) for agent, block in agents.items()}
-    reference = next((name for name in ("best-rule:hindsight=1", "best-rule") if name in agents), next(iter(agents)))
+    if reference not in agents:
+        usual = (name for name in ("best-rule:hindsight=1", "best-rule") if name in agents)
+        reference = next(usual, next(iter(agents)))
     lines = {}
     for agent, block in agents.items():
         estimates = bootstrap.estimates(

@@ -46,3 +46,11 @@ def test_published_and_measured(tmp_path: Path) -> None:
 def test_no_results(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"run\.json"):
         summarise(tmp_path)
+
+
+def test_a_card_compares_with_what_the_command_did(tmp_path: Path) -> None:
+    words = ["makespan/JobShop-v0", "--agents", "mwkr,spt", "--instances", "ft06", "--reference", "spt"]
+    assert main(["evaluate", *words, "--out", str(tmp_path / "results")]) == 0
+    (entry,) = summarise(tmp_path / "results")
+    assert entry["reference"] == "spt"
+    assert entry["agents"]["spt"]["relative"]["mean"] == 0
