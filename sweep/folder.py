@@ -77,11 +77,12 @@ class SweepFolder:
     def _claim(self, name: str, config: SweepConfig, command: str, overwrite: bool) -> None:
         try:
             refuse_links(self.path, OURS)
-            if overwrite:
-                _clear(self.path)
+            cleared = overwrite and _clear(self.path)
             if (self.path / RUN).exists():
                 _check_same(self.path, config)
-            elif any(file.name != LOCK and not _UNFINISHED.match(file.name) for file in self.path.iterdir()):
+            elif not cleared and any(
+                file.name != LOCK and not _UNFINISHED.match(file.name) for file in self.path.iterdir()
+            ):
                 raise UserError(f"option out is {name!r}, which holds other files; {_ADVICE}")
             else:
                 _begin(self.path, config, command)
@@ -91,6 +92,11 @@ class SweepFolder:
                 (self.path / inner).mkdir(exist_ok=True)
         except OSError as error:
             raise UserError(f"cannot write to {name!r}: {error.strerror or error}") from None
+
+
+def _is_used(path: Path) -> bool:
+    """Whether something lies in a folder, but for what a killed process was still writing."""
+    return any(file.name != LOCK and not _UNFINISHED.match(file.name) for file in path.iterdir())
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -134,14 +140,14 @@ def _check_same(path: Path, config: SweepConfig) -> None:
         raise UserError(f"{str(path)!r} was begun with makespan {theirs}, this is {ours}; {_ADVICE}")
 
 
-def _clear(path: Path) -> None:
-    """Remove a sweep's files, the record last: what is half removed is still known as a sweep's.
+def _clear(path: Path) -> bool:
+    """Remove a sweep's files, the record last: what is half removed is still known as a sweep's; whether there was one.
 
     Raises:
         UserError: the record is not a sweep's.
     """
     if not (path / RUN).exists():
-        return
+        return False
     read_record(path)
     for name in reversed(OURS):
         target = path / name
@@ -149,6 +155,7 @@ def _clear(path: Path) -> None:
             shutil.rmtree(target)
         else:
             target.unlink(missing_ok=True)
+    return True
 
 
 def _sweep(place: Path) -> None:

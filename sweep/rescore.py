@@ -22,6 +22,7 @@ from ..eval.plan import Plan, Request, make_plan, parse_environment
 from ..eval.report import report_of, write_report
 from ..eval.statistics import Bootstrap, Estimate, relative, wins
 from ..eval.store import Store, open_store
+from ..eval.table import counted
 from .config import SweepConfig
 from .folder import RESCORE, SweepFolder
 from .trials import BASELINE, Run, Trial
@@ -197,13 +198,15 @@ def _compared(
 
 def _note(config: SweepConfig, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> str:
     """How fresh the worlds are."""
-    instances = len({row["instance"] for row in rows})
-    same = (plan.instances is not None and config.rescore_instances is None) or instances < len(rows)
-    if not same:
-        return "They are instances that neither training nor validation has met."
-    if not rows[0]["stochastic"]:
-        return (
-            f"They are NOT fresh: {instances} instances without random events, which validation may have met; name "
-            "others by rescore_instances."
-        )
-    return f"Their random events are fresh; their {instances} instances may be those of validation."
+    number = len({row["instance"] for row in rows})
+    instances = counted(number, "instance")
+    if plan.instances is not None and config.rescore_instances is not None:
+        return f"They are of the {instances} of rescore_instances."
+    if plan.instances is None and number == len(rows):
+        return "Each is an instance that neither training nor validation has met."
+    if rows[0]["stochastic"]:
+        return f"Their random events are fresh; their {instances} may be those of validation."
+    return (
+        f"They are NOT fresh: {instances} without random events, which validation may have met; name others by "
+        "rescore_instances."
+    )
