@@ -143,9 +143,12 @@ def _ratio(sums: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np
 
 
 def relative(values: ArrayLike, reference: ArrayLike) -> NDArray[np.float64]:
-    """value / reference - 1 for each case: -0.1 where a value is 10 % below its reference; NaN where that is 0."""
+    """value / reference - 1 for each case: -0.1 where a value is 10 % below its reference.
+
+    NaN where the reference is not above 0: of a loss there is no share.
+    """
     ours, theirs = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
-    return np.where(theirs != 0, ours / np.where(theirs == 0, 1.0, theirs) - 1, np.nan)
+    return np.where(theirs > 0, ours / np.where(theirs > 0, theirs, 1.0) - 1, np.nan)
 
 
 def wins(values: ArrayLike, reference: ArrayLike, sense: str) -> NDArray[np.float64]:

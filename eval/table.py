@@ -166,7 +166,7 @@ def make_notes(plan: Plan, rows: Sequence[dict[str, Any]], tables: Sequence[Tabl
         f"Reference: {plan.reference}"
         + ("" if plan.reference_given else " (chosen by default; name another with --reference)")
         + ". Relative is the mean of C_agent / C_reference - 1; the win rate counts ties as half.",
-        _zero_note(rows, plan.reference),
+        _not_above_zero_note(rows, plan.reference),
         gap_note(rows),
         _score_note(rows),
         "Time per decision: the agent's own computing, all tries at a world together, over the decisions of the one "
@@ -218,11 +218,11 @@ def _hindsight_optimum_notes(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _zero_note(rows: Sequence[dict[str, Any]], reference: str) -> str:
-    zero = sum(row["agent"] == reference and row["objective"] == 0 for row in rows)
-    return (
-        f"{counted(zero, 'world')} in which the reference reaches 0 are left out of the relative means." if zero else ""
-    )
+def _not_above_zero_note(rows: Sequence[dict[str, Any]], reference: str) -> str:
+    none = sum(row["agent"] == reference and row["objective"] <= 0 for row in rows)
+    if not none:
+        return ""
+    return f"{counted(none, 'world')} in which the reference is not above 0 are left out of the relative means."
 
 
 def gap_note(rows: Sequence[dict[str, Any]]) -> str:

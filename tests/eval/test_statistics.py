@@ -120,7 +120,8 @@ def test_many_cases_are_resampled_in_blocks():
 
 def test_relative_is_the_mean_of_ratios():
     assert relative([90, 110], [100, 100]).tolist() == pytest.approx([-0.1, 0.1])
-    assert np.isnan(relative([1.0], [0.0])[0])
+    assert np.isnan(relative([1.0, 1.0], [0.0, -2.0])).all()
+    assert relative([-1.0], [2.0])[0] == -1.5
 
 
 @pytest.mark.parametrize("sense, expected", [("min", [1.0, 0.5, 0.0]), ("max", [0.0, 0.5, 1.0])])
