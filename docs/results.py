@@ -1,7 +1,7 @@
-"""Fills a table of results from evaluations: ``python docs/results.py results/p0 results/p0.01``.
+"""Fills a table of a page, between the marks of its name, from evaluations.
 
-``--page docs/job_shop_results.md --table swap`` fills another page than the README, between the marks of that name;
-``--agents a,b`` takes these agents alone.
+``python docs/results.py results/p0 results/p0.01 --page docs/job_shop_results.md --table swap``; ``--agents a,b`` takes
+these agents alone.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from makespan.eval.publish import summarise
-
-README = Path(__file__).resolve().parent.parent / "README.md"
 
 
 def per_cent(share: float) -> str:
@@ -62,8 +60,8 @@ def main() -> None:
     """Rewrite the block between the marks."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--page", type=Path, default=README)
-    parser.add_argument("--table", default="results")
+    parser.add_argument("--page", type=Path, required=True)
+    parser.add_argument("--table", required=True)
     parser.add_argument("--agents", default="")
     given = parser.parse_args()
     entries = [entry for folder in given.folders for entry in summarise(folder)]
