@@ -8,7 +8,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from ..agents.agent import Setting
 from ..agents.arena import EngineArena, open_arena
 from ..agents.exact.hindsight import find_hindsight
 from ..envs.core.errors import UserError
@@ -55,7 +54,7 @@ def evaluate_with_hindsight(
         progress(NAME, known)
     for variant, case in missing:
         progress(NAME, 0)
-        optima.add(variant, case, solver.solve(variant, case, optima.rows(variant, case), store.folder))
+        optima.add(variant, case, solver.solve(variant, case, optima.start(variant, case)))
         progress(NAME, 1)
     return optima.told()
 
@@ -73,20 +72,19 @@ class WorldSolver:
         for arena in self._arenas:
             find_hindsight(arena.setting)
 
-    def solve(self, variant: int, case: int, rows: Sequence[dict[str, Any]], folder: Path | None) -> Entry:
+    def solve(self, variant: int, case: int, start: Any) -> Entry:
         """What a solver comes to in a world.
 
         Args:
             variant, case: numbers in the plan.
-            rows: what agents reached in it.
-            folder: where their schedules are, None for nowhere.
+            start: a schedule to begin from, JSON data; None for none.
         """
         plan, arena, world = self._plan, self._arenas[variant], self._plan.cases[case]
         arena.reset([world])
         assert isinstance(arena, EngineArena)
-        start = _best_schedule(arena.setting, plan.variants[variant], rows, folder)
         solve = find_hindsight(arena.setting)
-        result = solve(arena.setting, arena.engine.instance(0), world.seed, plan.hindsight, start)
+        begin = None if start is None else _read(plan.variants[variant], start)
+        result = solve(arena.setting, arena.engine.instance(0), world.seed, plan.hindsight, begin)
         found = {"objective": result.objective, "bound": result.bound, "proved": result.proved}
         return {"seconds": plan.hindsight, **found}
 
@@ -103,7 +101,7 @@ class Optima:
     """
 
     def __init__(self, plan: Plan, store: Store) -> None:
-        self._plan, self._rows = plan, rows_of(plan, store)
+        self._plan, self._rows, self._folder = plan, rows_of(plan, store), store.folder
         self._known = _Known(store.folder)
 
     def missing(self) -> list[tuple[int, int]]:
@@ -115,6 +113,15 @@ class Optima:
         """What the agents reached in a world."""
         agents, cases = len(self._plan.agents), len(self._plan.cases)
         return self._rows[variant * agents * cases + case :: cases][:agents]
+
+    def start(self, variant: int, case: int) -> Any:
+        """The best valid schedule that an agent made in a world, JSON data; None where none is at hand."""
+        rows = self.rows(variant, case)
+        sound = [row for row in rows if row["valid"] and row["metrics"].get("finished", True) and "schedule" in row]
+        if self._folder is None or not sound:
+            return None
+        sign = 1 if self._plan.objective["sense"] == "min" else -1
+        return read_schedule(self._folder, min(sound, key=lambda row: sign * row["objective"]))
 
     def add(self, variant: int, case: int, entry: Entry) -> None:
         """Keep what a solver came to.
@@ -140,15 +147,11 @@ class Optima:
         return self._rows
 
 
-def _best_schedule(setting: Setting, variant: Variant, rows: Sequence[dict[str, Any]], folder: Path | None) -> Any:
-    """The best valid schedule that an agent made in a world, to begin from; None where none is at hand."""
-    sound = [row for row in rows if row["valid"] and row["metrics"].get("finished", True) and "schedule" in row]
-    if folder is None or not sound:
-        return None
-    best = min(sound, key=lambda row: setting.sign * row["objective"])
+def _read(variant: Variant, schedule: Any) -> Any:
+    """A schedule of a variant from JSON data."""
     env: Any = make_single(variant.env_id, variant.options).unwrapped
     try:
-        return env.read_schedule(read_schedule(folder, best))
+        return env.read_schedule(schedule)
     finally:
         env.close()
 

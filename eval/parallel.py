@@ -1,23 +1,27 @@
-"""Plays plans in several processes: the rows are those of one process, whoever plays them and in whatever order."""
+"""Plays plans by several workers: the rows are those of one process, whoever plays them and in whatever order."""
 
 from __future__ import annotations
 
 import json
+import platform
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..envs.core.errors import UserError
 from .evaluate import Opened, Progress, Stage, keep, missing_agents, missing_batches, play_missing, rows_of
 from .hindsight import NAME, Optima, WorldSolver, evaluate_with_hindsight
 from .plan import Plan, Request, make_plan
+from .sent_files import Files, collect_files, enter_copy
 from .store import Store
-from .workers import work_through
+from .workers import Crew, Processes, work_through
 
 ALONE_SECONDS = 10.0
 """What one process has done by then needs no others, which take seconds to begin."""
+
+
+_SENT = "files are sent there only if they are named by a path below the folder that the command runs in"
 
 
 class Job(NamedTuple):
@@ -27,20 +31,22 @@ class Job(NamedTuple):
     store: Store
 
 
-def play_jobs(jobs: Sequence[Job], workers: int, progress: Progress, alone: float = 0.0) -> list[list[dict[str, Any]]]:
+def play_jobs(
+    jobs: Sequence[Job], workers: int | Crew, progress: Progress, alone: float = 0.0
+) -> list[list[dict[str, Any]]]:
     """Play what the stores do not hold yet, and solve the worlds of plans with `hindsight`.
 
     Args:
         jobs: what to play, in this order, as far as there is work for all.
-        workers: processes; 1 plays in this one.
+        workers: processes, of which 1 plays in this one; or a crew.
         progress: is told of every batch, and of every world that is solved.
-        alone: seconds that this process plays before others are begun.
+        alone: seconds that this process plays before others begin.
 
     Returns:
         All rows of each job, as `evaluate_with_hindsight` returns them.
 
     Raises:
-        UserError, ImpossibleResultError: see `evaluate_with_hindsight`; or processes died again and again.
+        UserError, ImpossibleResultError: see `evaluate_with_hindsight`; or workers died again and again.
     """
     if workers == 1:
         return [_play_here(job, progress) for job in jobs]
@@ -50,7 +56,10 @@ def play_jobs(jobs: Sequence[Job], workers: int, progress: Progress, alone: floa
             WorldSolver(plan)  # what cannot be is said before anybody plays
         play_missing(plan, store, progress, lambda: time.monotonic() >= until)
     board = _Board(jobs, progress)
-    work_through(board, workers, _Desk, [plan.request for plan, _ in jobs], [plan.fingerprint for plan, _ in jobs])
+    crew = Processes(workers) if isinstance(workers, int) else workers
+    requests = [plan.request for plan, _ in jobs]
+    files = None if crew.sees_files else collect_files(text for request in requests for text in request.texts())
+    work_through(board, crew, _Desk, requests, [plan.fingerprint for plan, _ in jobs], files)
     for _, store in jobs:
         store.flush()
     return [board.rows(number) for number in range(len(jobs))]
@@ -96,23 +105,30 @@ class _CanSolve(NamedTuple):
 
 
 class _Solve(NamedTuple):
-    """Solve a world; what agents reached in it is JSON, so that the task can be looked up."""
+    """Solve a world, from a schedule in it, which is JSON so that the task can be looked up."""
 
     job: int
     variant: int
     case: int
-    rows: str
-    folder: Path | None
+    start: str
 
 
 _Task = _Open | _Play | _CanSolve | _Solve
 
 
 class _Desk:
-    """Where a process plays: one variant at a time, with the agents made for it."""
+    """Where a worker plays: one variant at a time, with the agents made for it.
 
-    def __init__(self, requests: Sequence[Request], fingerprints: Sequence[str]) -> None:
-        self._requests, self._fingerprints = requests, fingerprints
+    Args:
+        requests: of the jobs.
+        fingerprints: of their plans.
+        files: what the requests name, None where the worker sees the files themselves.
+    """
+
+    def __init__(self, requests: Sequence[Request], fingerprints: Sequence[str], files: Files | None) -> None:
+        self._requests, self._fingerprints, self._is_elsewhere = requests, fingerprints, files is not None
+        if files is not None:
+            enter_copy(files)
         self._plan: tuple[int, Plan] | None = None
         self._stage: tuple[int, Stage] | None = None
         self._solver: tuple[int, WorldSolver] | None = None
@@ -129,16 +145,22 @@ class _Desk:
             case _CanSolve(job):
                 self._solver_of(job)
                 return None
-            case _Solve(job, variant, case, rows, folder):
-                return self._solver_of(job).solve(variant, case, json.loads(rows), folder)
+            case _Solve(job, variant, case, start):
+                return self._solver_of(job).solve(variant, case, json.loads(start))
         raise TypeError(f"no such task: {task!r}")
 
     def _plan_of(self, job: int) -> Plan:
         if self._plan is None or self._plan[0] != job:
             self._leave()
-            self._plan = job, make_plan(self._requests[job])
-            if self._plan[1].fingerprint != self._fingerprints[job]:
-                raise UserError(f"files that {self._requests[job].command()!r} plays have changed meanwhile")
+            try:
+                plan = make_plan(self._requests[job])
+                if plan.fingerprint != self._fingerprints[job]:
+                    raise UserError(f"files that {self._requests[job].command()!r} plays have changed meanwhile")
+            except UserError as error:
+                if not self._is_elsewhere:
+                    raise
+                raise UserError(f"{error}; on node {platform.node()}: {_SENT}") from None
+            self._plan = job, plan
         return self._plan[1]
 
     def _stage_of(self, player: _Player) -> Stage:
@@ -237,8 +259,7 @@ class _Worlds:
         return self._waiting.pop(0) if self._waiting else None
 
     def _task(self, variant: int, case: int) -> _Solve:
-        rows = json.dumps(self.optima.rows(variant, case))
-        return _Solve(self._number, variant, case, rows, self._job.store.folder)
+        return _Solve(self._number, variant, case, json.dumps(self.optima.start(variant, case)))
 
     @property
     def optima(self) -> Optima:

@@ -66,6 +66,10 @@ class Request:
         """Plain data for JSON."""
         return {**asdict(self), "sweep": list(self.sweep)}
 
+    def texts(self) -> tuple[str, ...]:
+        """What may name files."""
+        return (self.env, self.agents, self.instances or "", *self.sweep)
+
     def command(self, out: str | None = None) -> str:
         """The command line that asks for this, in its shortest form, safe in a shell."""
         words = ["makespan", "evaluate", self.env, "--agents", self.agents]
@@ -95,6 +99,7 @@ class Variant:
 
     @property
     def measured(self) -> tuple[str, ...]:
+        """Options whose value is measured before playing."""
         return tuple(key for key, value in self.options.items() if value == MEASURED)
 
     @property
@@ -273,6 +278,11 @@ def _make(env_id: str, options: Mapping[str, Any]) -> gymnasium.Env[Any, Any]:
 
 
 def objective_of(env: gymnasium.Env[Any, Any]) -> dict[str, Any]:
+    """The objective that an environment's metadata declares.
+
+    Raises:
+        UserError: it declares none.
+    """
     objective = env.unwrapped.metadata.get("objective")
     if not isinstance(objective, Mapping) or objective.get("sense") not in ("min", "max"):
         assert env.spec is not None
