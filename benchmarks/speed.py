@@ -352,13 +352,13 @@ def tables(arguments: Arguments, rows: list[Row], starts: dict[str, dict[str, fl
     return "\n".join(lines) + "\n"
 
 
-def write_between_marks(path: Path, text: str) -> None:
-    """Replace what stands between the marks of a Markdown file.
+def write_between_marks(path: Path, text: str, name: str = "speed") -> None:
+    """Replace what stands between the marks of a name in a Markdown file.
 
     Raises:
         SystemExit: the file has no such marks.
     """
-    begin, end = "<!-- speed:begin -->", "<!-- speed:end -->"
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     content = path.read_text(encoding="utf-8")
     if begin not in content or end not in content:
         raise SystemExit(f"{path} has no marks {begin} and {end}")
