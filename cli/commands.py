@@ -67,7 +67,8 @@ def sweep(
     file: Annotated[Positional[str], arg(metavar="CONFIG")],
     *,
     out: Annotated[str, arg(metavar="FOLDER")],
-    workers: int = 1,
+    workers: Annotated[int | None, arg(metavar="N", help_behavior_hint="")] = None,
+    ray: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None,
     overwrite: bool = False,
     json: bool = False,
 ) -> int:
@@ -78,13 +79,15 @@ def sweep(
     Args:
         file: a TOML file: environment, agent, the options that are searched, budgets (see docs/sweeps.md)
         out: folder for the trials' training runs, sweep.json, trials.csv, summary.md and sweep.png
-        workers: processes that train side by side
+        workers: processes that train side by side; default one, since budgets of minutes are by the clock
+        ray: train on a Ray cluster, by default on all of its processors, which must see the folder: auto (that of this
+            machine), HOST:PORT, ray://HOST:PORT (from elsewhere) or local (one that is started here)
         overwrite: replace what another sweep left in the folder
         json: print what came of it as JSON
     """
     from .sweep import run
 
-    return run(file, out, workers, overwrite, json)
+    return run(file, out, workers, ray, overwrite, json)
 
 
 def evaluate(

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..eval.plan import Plan
 from ..eval.store import Store
+from ..eval.workers import Crew
 from ..sweep.config import SweepConfig, load_sweep
 from ..sweep.folder import SweepFolder
 from ..sweep.proposals import check_sampler
@@ -29,13 +30,14 @@ from .evaluate import find_players, new_console, rich_table
 from .progress import shown_bar, shown_progress
 
 
-def run(file: str, out: str, workers: int, overwrite: bool, as_json: bool) -> int:
+def run(file: str, out: str, workers: int | None, ray: str | None, overwrite: bool, as_json: bool) -> int:
     """Sweep, or go on with a sweep.
 
     Args:
         file: path of the sweep's TOML file.
         out: the folder.
-        workers: processes that train.
+        workers: processes that train; None for one, or for a cluster's processors.
+        ray: address of a Ray cluster on which they train; None for this machine.
         overwrite: whether another sweep in the folder may be replaced.
         as_json: print what came of it as JSON instead of tables.
 
@@ -44,7 +46,7 @@ def run(file: str, out: str, workers: int, overwrite: bool, as_json: bool) -> in
         MissingExtraError: Optuna, torch or what belongs to it is not installed.
         KeyboardInterrupt: the user stopped it; what was trained stays.
     """
-    find_players(workers, None)
+    crew = find_players(1 if workers is None and ray is None else workers, ray).workers
     config = load_sweep(file)
     check_sampler(config)
     if config.rescore_worlds:
@@ -52,7 +54,7 @@ def run(file: str, out: str, workers: int, overwrite: bool, as_json: bool) -> in
     command = shlex.join(["makespan", "sweep", file, "--out", out])
     with contextlib.closing(SweepFolder(out, config, command, overwrite)) as folder:
         try:
-            report = _sweep(config, folder, out, workers)
+            report = _sweep(config, folder, out, crew)
         except KeyboardInterrupt:
             done = number_of_tasks(config, folder.trials)[1]
             raise KeyboardInterrupt(f"{done} runs have come to a budget, the same command continues") from None
@@ -64,15 +66,15 @@ def run(file: str, out: str, workers: int, overwrite: bool, as_json: bool) -> in
     return 0
 
 
-def _sweep(config: SweepConfig, folder: SweepFolder, out: str, workers: int) -> SweepReport:
+def _sweep(config: SweepConfig, folder: SweepFolder, out: str, crew: int | Crew) -> SweepReport:
     total, done = number_of_tasks(config, folder.trials)
     with shown_bar("sweep", total, done) as progress:
-        train_all(config, folder, workers, progress)
+        train_all(config, folder, crew, progress)
 
     def shown(jobs: Sequence[tuple[Plan, Store]]) -> Any:
         return shown_progress(jobs, "fresh worlds")
 
-    rescored = rescore(config, folder, sound(config, folder.trials), workers, shown)
+    rescored = rescore(config, folder, sound(config, folder.trials), crew, shown)
     return SweepReport(config, out, tuple(ranking(config, folder.trials)), rescored)
 
 

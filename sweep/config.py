@@ -164,6 +164,12 @@ class SweepConfig:
             return error
         return None
 
+    def texts(self) -> list[str]:
+        """All texts of it that may name files."""
+        choices = [one.values for one in self.space.dimensions.values() if isinstance(one, Choice)]
+        given = [self.env, self.rescore_instances, *self.training.values(), *(self.baseline or {}).values()]
+        return [one for one in itertools.chain(given, *choices) if isinstance(one, str)]
+
     def to_data(self) -> dict[str, Any]:
         """As it stands in a file, with what was left out; plain data for JSON."""
         seeds = ",".join(map(str, self.seeds))

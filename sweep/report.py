@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -16,13 +17,13 @@ from ..envs.core.files import atomic_write
 from ..envs.core.objective import shown
 from ..eval.pictures import save
 from ..eval.report import markdown_table
-from ..eval.statistics import Estimate
+from ..eval.statistics import relative
 from ..eval.table import counted, decimals, objective_note, show_estimate
 from ..training.config import TrainConfig, with_preset
 from .config import SweepConfig
 from .folder import RUNS
 from .halving import survivors
-from .rescore import Rescored
+from .rescore import Fresh, Rescored
 from .space import Setting
 from .trials import BASELINE, Run, Trial
 
@@ -100,7 +101,10 @@ class SweepReport:
         if rank is None or baseline is None or trial.number == BASELINE:
             return None
         ours, theirs = (one.objective(rank, self.config.seeds) for one in (trial, baseline))
-        return None if ours is None or not theirs else ours / theirs - 1.0
+        if ours is None or theirs is None:
+            return None
+        share = float(relative([ours], [theirs])[0])
+        return share if math.isfinite(share) else None
 
     @property
     def best_run(self) -> Run:
@@ -218,9 +222,9 @@ def cells(report: SweepReport) -> list[list[str]]:
     config, options = report.config, _options(report)
     lines = []
     for trial in report.trials:
-        rank, relative = trial.rank(config), report.against_baseline(trial)
+        rank, share = trial.rank(config), report.against_baseline(trial)
         training = config.training_of(trial.settings, config.seeds[0], report.out)
-        baseline = [] if report.baseline is None else ["-" if relative is None else _PERCENT.format(100 * relative)]
+        baseline = [] if report.baseline is None else ["-" if share is None else _PERCENT.format(100 * share)]
         lines.append(
             [
                 "baseline" if trial.number == BASELINE else str(trial.number),
@@ -239,20 +243,23 @@ def fresh_headings(report: SweepReport) -> list[str]:
     assert report.rescored is not None
     unit = shown(report.config.objective)
     reference = _name(report.rescored.reference)
-    return ["trial", unit.title("objective"), f"against {reference}", "win rate"]
+    return ["trial", "budget", unit.title("objective"), f"against {reference}", "win rate"]
 
 
 def fresh_cells(report: SweepReport) -> list[list[str]]:
     """What came of fresh worlds as text, a list each."""
     assert report.rescored is not None
-    factor = shown(report.config.objective).factor
+    config, factor = report.config, shown(report.config.objective).factor
+    ranks = {trial.number: trial.rank(config) for trial in report.trials}
     lines = []
     for line in report.rescored.lines:
+        rank = None if line.trial is None else ranks[line.trial]
         objective = line.objective.times(factor)
         compared = line.trial != report.rescored.reference
         lines.append(
             [
                 _name(line.trial),
+                "-" if rank is None else config.budget.text(rank),
                 show_estimate(objective, decimals(objective.mean, _DIGITS), " "),
                 show_estimate(line.relative, _PERCENT, " ", 100) if compared else "-",
                 show_estimate(line.win_rate, "{:.0f} %", " ", 100) if compared else "-",
@@ -287,21 +294,25 @@ def _fresh_notes(rescored: Rescored, best: int, config: SweepConfig) -> list[str
     notes = [f"Fresh worlds: {rescored.worlds}, {_FRESH}. {rescored.note}"]
     line = rescored.of(best)
     if line is not None and rescored.reference != best:
-        notes.append(f"Trial {best} against {_name(rescored.reference)} on them: {_verdict(line.relative, config)}.")
+        notes.append(f"Trial {best} against {_name(rescored.reference)} on them: {_verdict(line, config)}.")
     return notes
 
 
 _FRESH = "the same for all, seeds that no training and no validation uses; intervals are of 95 % and paired"
 
 
-def _verdict(relative: Estimate, config: SweepConfig) -> str:
-    told = show_estimate(relative, _PERCENT, " ", 100)
-    if relative.low is None or relative.high is None:
-        return f"{told}, without an interval"
-    if relative.low <= 0.0 <= relative.high:
+def _verdict(line: Fresh, config: SweepConfig) -> str:
+    """What a paired comparison comes to. The difference decides: where references are 0 or below there is no share."""
+    unit, difference = shown(config.objective), line.difference.times(shown(config.objective).factor)
+    told = f"{show_estimate(difference, decimals(difference.mean, _DIGITS), ' ')} {unit.unit}"
+    if line.relative.mean is not None:
+        told = f"{told}, {show_estimate(line.relative, _PERCENT, ' ', 100)}"
+    low, high = line.difference.low, line.difference.high
+    if low is None or high is None:
+        return f"{told}; without an interval"
+    if low <= 0.0 <= high:
         return f"{told}; no difference can be told"
-    better = (relative.high < 0.0) == (config.sense == "min")
-    return f"{told}, {'better' if better else 'WORSE'}"
+    return f"{told}; {'better' if (high < 0.0) == (config.sense == 'min') else 'WORSE'}"
 
 
 def _name(trial: int | None) -> str:
@@ -372,7 +383,7 @@ def _row(report: SweepReport, trial: Trial, data: Mapping[str, Any]) -> dict[str
     rungs = report.config.budget.rungs
     plain |= {f"validation at {budget:g}": value for budget, value in zip(rungs, data["at_budgets"], strict=True)}
     line = None if report.rescored is None else report.rescored.of(trial.number)
-    for name, estimate in {} if line is None else {"fresh": line.objective, "fresh relative": line.relative}.items():
+    for name, estimate in {} if line is None else {"fresh": line.objective, "difference": line.difference}.items():
         plain |= {f"{name} {key}": value for key, value in estimate.to_dict().items()}
     return plain
 

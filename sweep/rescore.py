@@ -23,6 +23,7 @@ from ..eval.report import report_of, write_report
 from ..eval.statistics import Bootstrap, Estimate, relative, wins
 from ..eval.store import Store, open_store
 from ..eval.table import counted
+from ..eval.workers import Crew
 from .config import SweepConfig
 from .folder import RESCORE, SweepFolder
 from .trials import BASELINE, Run, Trial
@@ -40,18 +41,21 @@ class Fresh:
     Attributes:
         trial: its number; None for the rule.
         objective: mean; of each world the mean over the trial's seeds.
+        difference: mean of C - C_reference.
         relative: mean of C / C_reference - 1.
         win_rate: how often it is better than the reference, ties half.
     """
 
     trial: int | None
     objective: Estimate
+    difference: Estimate
     relative: Estimate
     win_rate: Estimate
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        estimates = {name: getattr(self, name).to_dict() for name in ("objective", "relative", "win_rate")}
+        names = ("objective", "difference", "relative", "win_rate")
+        estimates = {name: getattr(self, name).to_dict() for name in names}
         return {"trial": self.trial, **estimates}
 
 
@@ -105,7 +109,7 @@ def rescore(
     config: SweepConfig,
     folder: SweepFolder,
     ranked: Sequence[Trial],
-    workers: int,
+    workers: int | Crew,
     shown: Callable[[Sequence[tuple[Plan, Store]]], Any],
 ) -> Rescored | None:
     """Play the best trials and the baseline; None where that is not asked for, or nobody is to be compared.
@@ -114,7 +118,7 @@ def rescore(
         config: the sweep.
         folder: of the sweep; the evaluation goes into it.
         ranked: trials that did not fail, the best first.
-        workers: processes that play.
+        workers: who plays, as in `play_jobs`.
         shown: makes the display of an evaluation's progress.
 
     Raises:
@@ -191,7 +195,12 @@ def _compared(
     theirs = objectives[reference]
     lines = []
     for number, ours in objectives.items():
-        values = {"objective": ours, "relative": relative(ours, theirs), "win_rate": wins(ours, theirs, sense)}
+        values = {
+            "objective": ours,
+            "difference": ours - theirs,
+            "relative": relative(ours, theirs),
+            "win_rate": wins(ours, theirs, sense),
+        }
         lines.append(Fresh(number, **bootstrap.estimates(values)))
     return tuple(lines)
 

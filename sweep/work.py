@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import platform
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import NamedTuple
 from ..envs.core.errors import UserError
 from ..envs.core.extras import optional
 from ..envs.core.lock import FolderHeldError, FolderLock
-from ..eval.workers import work_through
+from ..eval.sent_files import Files, collect_files, enter_copy
+from ..eval.workers import Crew, Processes, work_through
 from .config import SweepConfig
-from .folder import SweepFolder
+from .folder import RUN, SweepFolder
 from .halving import promoted
 from .proposals import Seen, propose
 from .trials import BASELINE, Reached, Run, Trial
@@ -44,17 +46,27 @@ class Failure(NamedTuple):
 
 
 class Desk:
-    """Where a process trains."""
+    """Where a process trains.
 
-    def __init__(self, config: SweepConfig) -> None:
+    Args:
+        config: the sweep.
+        files: that it names, where the process does not see those of the command; None where it does.
+    """
+
+    def __init__(self, config: SweepConfig, files: Files | None = None) -> None:
         self._config = config
+        if files is not None:
+            enter_copy(files)
 
     def do(self, task: Train) -> Reached | Failure:
         """Train until the budget of the task's rung is spent; a run that is there already is only looked at.
 
         Raises:
-            UserError: the run's folder cannot be written, or holds something else.
+            UserError: the run's folder cannot be written, or holds something else, or is another one on this node.
         """
+        sweep = task.folder.parent.parent
+        if not (sweep / RUN).is_file():
+            raise UserError(f"node {platform.node()!r} does not see the folder {str(sweep)!r}; put it where all do")
         from ..training.folder import check_folder
 
         with optional("training", "train"):
@@ -194,13 +206,21 @@ class Board:
         return f"{number}, {self._config.budget.text(task.rung)}"
 
 
-def train_all(config: SweepConfig, folder: SweepFolder, workers: int, progress: Progress) -> None:
+def train_all(config: SweepConfig, folder: SweepFolder, workers: int | Crew, progress: Progress) -> None:
     """Train what the folder does not hold yet.
+
+    Args:
+        config: the sweep.
+        folder: of the sweep; workers elsewhere must see it by the same path.
+        workers: who trains; a number stands for so many processes of this machine.
+        progress: is told of every run.
 
     Raises:
         UserError: every trial failed, something cannot be written, or processes died again and again.
     """
-    work_through(Board(config, folder, progress), workers, Desk, config)
+    crew = Processes(workers) if isinstance(workers, int) else workers
+    files = None if crew.sees_files else collect_files(config.texts())
+    work_through(Board(config, folder, progress), crew, Desk, config, files)
 
 
 def number_of_tasks(config: SweepConfig, trials: Mapping[int, Trial]) -> tuple[int, int]:

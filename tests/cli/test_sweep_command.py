@@ -8,6 +8,8 @@ import random
 import re
 import shlex
 import shutil
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,10 @@ import pytest
 from makespan.agents.checkpoint import load_checkpoint
 from makespan.cli import train as training
 from makespan.cli.main import main
+from makespan.eval.ray_crew import RayCrew
+from makespan.eval.workers import Processes
 from makespan.sweep import work
+from support.killing import command as process_of
 from support.killing import give_again, kill_again, left_over
 
 TINY = """
@@ -242,6 +247,44 @@ def test_killed_again_and_again_in_two_processes(tiny: Path) -> None:
         TINY.replace('"tpe"', '"random"').replace("rescore_top", 'seeds = "0-1"\nrescore_top')
     )
     killed_and_given_again(tiny, 6, 0.5, "2")
+
+
+@pytest.mark.slow
+def test_on_a_cluster_the_same_is_trained(tiny: Path) -> None:
+    """With random settings; one of its nodes is killed, and what it did is done again."""
+    pytest.importorskip("ray")
+    from support.ray_nodes import nodes
+
+    (tiny / "tiny.toml").write_text(TINY.replace('"tpe"', '"random"'))
+    assert give_again([*COMMAND[:-1], "whole"]).returncode == 0
+    with nodes(head_cpus=1, count=1) as cluster:
+        command = subprocess.Popen(
+            killing.command([*COMMAND, "--ray", cluster.address]), stderr=subprocess.PIPE, text=True
+        )
+        while command.poll() is None and not ((tiny / "x" / "trials").is_dir() and measure(tiny / "x")):
+            time.sleep(0.05)
+        cluster.kill()
+        _, said = command.communicate()
+        assert command.returncode == 0, said
+    whole, broken = contents(tiny / "whole"), contents(tiny / "x")
+    for found in (whole, broken):
+        del found["sweep"]["best"], found["sweep"]["fresh_worlds"]["command"]
+    assert broken == whole
+
+
+def test_a_cluster_works_where_it_is_named(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray")
+    given: list[Any] = []
+
+    def stop(board: Any, crew: Any, *rest: Any) -> None:
+        given.append(crew)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work, "work_through", stop)
+    assert main([*COMMAND, "--ray", "auto"]) == 130
+    assert main([*COMMAND, "--workers", "3"]) == 130
+    assert isinstance(given[0], RayCrew)
+    assert isinstance(given[1], Processes)
 
 
 def error(capsys: pytest.CaptureFixture[str], *words: str) -> str:

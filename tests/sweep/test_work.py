@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from makespan.envs.core.errors import UserError
-from makespan.sweep.work import number_of_tasks
+from makespan.eval.workers import Crew
+from makespan.sweep.work import Desk, number_of_tasks, train_all
 
 ByHand = Callable[..., Any]
 # Nine trials worked by hand, see test_halving.py.
@@ -213,3 +216,47 @@ def test_damaged_results_are_told_of_in_one_line(by_hand: ByHand, tmp_path: Path
         by_hand(worked),
     ):
         pass
+
+
+def test_a_node_that_does_not_see_the_folder_says_so(by_hand: ByHand, tmp_path: Path) -> None:
+    with by_hand(worked) as hand:
+        task = hand.take()
+        elsewhere = task._replace(folder=tmp_path / "other" / "runs" / task.folder.name)
+        with pytest.raises(UserError, match=r"does not see the folder .*other'; put it where all do"):
+            Desk(hand.config).do(elsewhere)
+    assert not (tmp_path / "other").exists()
+
+
+class Elsewhere(Crew):
+    """Workers that see other files; they do nothing."""
+
+    sees_files = False
+
+    def __init__(self) -> None:
+        self.arguments: tuple[Any, ...] = ()
+
+    @contextmanager
+    def hire(self, make_desk: Any, arguments: tuple[Any, ...]) -> Iterator[Any]:
+        self.arguments = arguments
+        raise KeyboardInterrupt
+        yield
+
+    def wait(self, busy: Any) -> Any:
+        raise NotImplementedError
+
+
+def test_files_that_a_sweep_names_are_sent_along(
+    by_hand: ByHand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine").mkdir()
+    Path("mine/card.json").write_text("{}")
+    Path("mine/other.json").write_text("{}")
+    space = {"start": ["none", "mine/card.json"]}
+    crew = Elsewhere()
+    sent = {"space": space, "trials": 2, "baseline": {"start": "mine/other.json"}}
+    with by_hand(worked, **sent) as hand, pytest.raises(KeyboardInterrupt):
+        train_all(hand.config, hand.folder, crew, lambda what, tasks: None)
+    assert crew.arguments[0] == hand.config
+    assert set(crew.arguments[1]) == {"mine/card.json", "mine/other.json"}
+    assert pickle.loads(pickle.dumps(crew.arguments)) == crew.arguments
