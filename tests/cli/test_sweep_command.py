@@ -258,9 +258,7 @@ def test_on_a_cluster_the_same_is_trained(tiny: Path) -> None:
     (tiny / "tiny.toml").write_text(TINY.replace('"tpe"', '"random"'))
     assert give_again([*COMMAND[:-1], "whole"]).returncode == 0
     with nodes(head_cpus=1, count=1) as cluster:
-        command = subprocess.Popen(
-            killing.command([*COMMAND, "--ray", cluster.address]), stderr=subprocess.PIPE, text=True
-        )
+        command = subprocess.Popen(process_of([*COMMAND, "--ray", cluster.address]), stderr=subprocess.PIPE, text=True)
         while command.poll() is None and not ((tiny / "x" / "trials").is_dir() and measure(tiny / "x")):
             time.sleep(0.05)
         cluster.kill()
