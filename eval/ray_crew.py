@@ -15,7 +15,7 @@ from .workers import Answer, Crew, DeadWorkerError, Desk, Post, Worker, availabl
 
 _GLANCE = 1.0  # seconds between looks at who has come
 _IDLE = 0.1  # seconds after which it is to be found out whether an idle actor still lives
-_MOST_FAILURES = 100  # actors in a row that fail to begin; a node that is lost has many
+_MOST_FAILURES = 20  # actors in a row, beyond those of a node that is lost, that fail to begin
 _PATIENCE = 300.0  # seconds in which some actor must have got a processor; nodes may have to be started first
 
 
@@ -39,6 +39,7 @@ class RayCrew(Crew):
         check_address(address)
         self._address, self._number = address, number
         self._ray: Any = None
+        self._workers: list[_Actor] = []
         self._heard = 0.0
         self._failures = 0
 
@@ -47,22 +48,23 @@ class RayCrew(Crew):
         with connected(self._address, self._number or available_cores()) as cluster:
             self._ray, self._heard = cluster.ray, time.monotonic()
             given = cluster.ray.put((make_desk, arguments, library_versions()))
-            workers = [_Actor(cluster, given, self._count) for _ in range(self._number or max(cluster.cpus, 1))]
+            number = self._number or max(cluster.cpus, 1)
+            self._workers = [_Actor(cluster, given, self._count) for _ in range(number)]
             try:
-                yield workers
+                yield self._workers
             finally:
-                for worker in workers:
+                for worker in self._workers:
                     worker.stop()
 
-    def wait(self, busy: Sequence[Any]) -> Sequence[Worker]:
-        of = {worker.expected: worker for worker in busy}
+    def wait(self, busy: Sequence[Worker]) -> Sequence[Worker]:
+        of = {worker.expected: worker for worker in self._workers if worker.expected is not None}
         expected = list(of)
         if not self._ray.wait(expected, num_returns=1, timeout=_GLANCE)[0]:
             self._expect_somebody(busy)
             return []
         self._heard = time.monotonic()
         come, _ = self._ray.wait(expected, num_returns=len(expected), timeout=0)
-        return [worker for one in come if (worker := of[one]).has_ended()]
+        return [worker for one in come if (worker := of[one]).come()]
 
     def _count(self, failure: str | None) -> None:
         """Give up where actors fail to begin, one after the other.
@@ -71,7 +73,7 @@ class RayCrew(Crew):
             failure: what kept one from beginning, None where one did.
         """
         self._failures = 0 if failure is None else self._failures + 1
-        if self._failures == _MOST_FAILURES:
+        if self._failures > _MOST_FAILURES + len(self._workers):
             raise UserError(f"option ray is {self._address!r}: workers cannot begin there: {failure}")
 
     def _expect_somebody(self, busy: Sequence[Worker]) -> None:
@@ -98,37 +100,58 @@ class _Actor(Worker):
         self._actor: Any = None
         self._ready: Any = None
         self._answer: Any = None
-        self._up = False
         self._heard = 0.0
-
-    @property
-    def is_up(self) -> bool:
-        if not self._up and self._ready is not None:
-            self._up = bool(self._ray.wait([self._ready], timeout=0)[0])
-        return self._up
+        self.is_up = False
 
     @property
     def expected(self) -> Any:
-        """Reference to what is to come of it next."""
-        return self._ready if self._answer is None else self._answer
+        """Reference to what is to come of it next, None where nothing is."""
+        return self._answer if self._answer is not None or self.is_up else self._ready
 
     def begin(self, task: Any) -> None:
         self.task = task
         if self._actor is None:
             self._actor = self._make()
             self._ready = self._actor.ready.remote()
-        elif self._up and time.monotonic() - self._heard > _IDLE:
+        elif self.is_up and time.monotonic() - self._heard > _IDLE:
             self._ready = self._actor.ready.remote()
-        if self._up:
+        if self.is_up:
             self._answer = self._actor.do.remote(task)
 
-    def has_ended(self) -> bool:
-        """Whether what has come is the end: its answer or its death. If it is the actor, that begins the task."""
-        if self._answer is not None or not self._is_there():
+    def come(self) -> bool:
+        """Take note that what was expected has come; whether it ends the task. If it is the actor, that begins it."""
+        if self._answer is not None:
             return True
+        if not self._is_there():
+            if self.task is None:
+                self._bury()
+            return self.task is not None
         self._count(None)
-        self._up, self._answer = True, self._actor.do.remote(self.task)
+        self.is_up = True
+        if self.task is not None:
+            self._answer = self._actor.do.remote(self.task)
         return False
+
+    def end(self) -> Any:
+        try:
+            answer = self._ray.get(self._ready if self._answer is None else self._answer)
+        except self._ray.exceptions.RayError:  # also where it answered and its node died with the answer
+            raise self._bury() from None
+        self.task, self._answer, self._heard = None, None, time.monotonic()
+        return content_of(answer)
+
+    def _bury(self) -> DeadWorkerError:
+        """Forget the actor, which died; returns how."""
+        began = self._answer is not None and self._is_there()
+        try:
+            self._ray.get(self._answer if began else self._ready, timeout=0)
+            how = ""
+        except self._ray.exceptions.RayError as error:
+            how = _briefly(error)
+        self.stop()
+        if not began:
+            self._count(how)
+        return DeadWorkerError(how, began)
 
     def _is_there(self) -> bool:
         """Whether the actor has said that it is ready; where it has died, whether it had said so before."""
@@ -138,24 +161,12 @@ class _Actor(Worker):
             return False
         return True
 
-    def end(self) -> Any:
-        try:
-            answer = self._ray.get(self.expected)
-        except self._ray.exceptions.RayError as error:  # also where it answered and its node died with the answer
-            how, began = _briefly(error), self._answer is not None and self._is_there()
-            self.stop()
-            if not began:
-                self._count(how)
-            raise DeadWorkerError(how, began) from None
-        self.task, self._answer, self._heard = None, None, time.monotonic()
-        return content_of(answer)
-
     def stop(self) -> None:
         if self._actor is not None:
             with contextlib.suppress(Exception):  # the cluster may be gone
                 self._ray.kill(self._actor)
         self._actor = self._ready = self._answer = self.task = None
-        self._up = False
+        self.is_up = False
 
 
 def _briefly(error: Exception) -> str:

@@ -68,9 +68,12 @@ class Worker(ABC):
 
     Attributes:
         task: what it is at, None while it is idle.
+        is_up: whether it is at its task, or would be at once: who begins may have to wait for a processor, task in
+            hand.
     """
 
     task: Any = None
+    is_up: bool = True
 
     @abstractmethod
     def begin(self, task: Any) -> None:
@@ -88,11 +91,6 @@ class Worker(ABC):
     @abstractmethod
     def stop(self) -> None:
         """End it, whatever it is doing."""
-
-    @property
-    def is_up(self) -> bool:
-        """Whether it is at its task, or would be at once: who begins may have to wait for a processor, task in hand."""
-        return True
 
 
 class Crew(ABC):
