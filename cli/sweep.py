@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,6 +42,9 @@ def run(file: str, out: str, workers: int | None, ray: str | None, overwrite: bo
         overwrite: whether another sweep in the folder may be replaced.
         as_json: print what came of it as JSON instead of tables.
 
+    Returns:
+        0, or 1 if a validator refuses a schedule.
+
     Raises:
         UserError: something given is wrong, every trial failed, or the folder cannot be written.
         MissingExtraError: Optuna, torch or what belongs to it is not installed.
@@ -63,7 +67,10 @@ def run(file: str, out: str, workers: int | None, ray: str | None, overwrite: bo
         print(json.dumps(report.to_dict(), indent=1, allow_nan=False))
     else:
         _print(report, remarks)
-    return 0
+    invalid = 0 if report.rescored is None else report.rescored.invalid
+    if invalid:
+        print(f"makespan: error: the validators refuse {invalid} schedules; see {out}/rescore", file=sys.stderr)
+    return 1 if invalid else 0
 
 
 def _sweep(config: SweepConfig, folder: SweepFolder, out: str, crew: int | Crew) -> SweepReport:

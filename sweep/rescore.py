@@ -68,12 +68,14 @@ class Rescored:
         worlds: how many there were.
         command: that plays them again.
         note: what is to be said of how fresh they are.
+        invalid: schedules that the validator refuses.
     """
 
     lines: tuple[Fresh, ...]
     worlds: int
     command: str
     note: str
+    invalid: int
 
     @property
     def reference(self) -> int | None:
@@ -91,6 +93,7 @@ class Rescored:
             "reference": self.reference,
             "command": self.command,
             "note": self.note,
+            "invalid": self.invalid,
             "trials": [line.to_dict() for line in self.lines],
         }
 
@@ -136,8 +139,12 @@ def rescore(
     plan = _plan(config, [*names, *rule], names[0])
     place = folder.path / RESCORE
     with contextlib.closing(_open(plan, str(place))) as store:
-        with shown([(plan, store)]) as progress:
-            (rows,) = play_jobs([Job(plan, store)], workers, progress)
+        try:
+            with shown([(plan, store)]) as progress:
+                (rows,) = play_jobs([Job(plan, store)], workers, progress)
+        except KeyboardInterrupt:
+            store.flush()
+            raise
         write_report(place, report_of(plan, rows))
     by_agent = {agent: [row for row in rows if row["agent"] == agent] for agent in plan.agents}
     objectives: dict[int | None, NDArray[np.float64]] = {
@@ -150,7 +157,8 @@ def rescore(
     order = sorted(objectives, key=lambda number: number != reference)
     first = by_agent[names[0]]
     lines = _compared({number: objectives[number] for number in order}, first, reference, config.sense)
-    return Rescored(lines, len(plan.cases), plan.request.command(str(place)), _note(config, plan, first))
+    invalid = sum(row["valid"] is False for row in rows)
+    return Rescored(lines, len(plan.cases), plan.request.command(str(place)), _note(config, plan, first), invalid)
 
 
 def _agent(folder: SweepFolder, run: Run) -> str:

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from makespan.agents.checkpoint import load_checkpoint
 from makespan.cli import train as training
 from makespan.cli.main import main
+from makespan.eval.judge import Judge
 from makespan.eval.ray_crew import RayCrew
 from makespan.eval.workers import Processes
 from makespan.sweep import work
@@ -360,6 +362,31 @@ def test_without_optuna_or_baseline_a_grid(
     assert found["trials"][0]["runs"] == [f"runs/{found['best']['trial']:04d}-seed{seed}" for seed in (3, 4)]
     assert any("mean over 2 seeds" in note for note in found["notes"])
     assert any("against best-rule" in note for note in found["notes"])
+
+
+def test_where_large_objectives_are_good(tiny: Path, here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    text = TINY.replace("makespan/JobShop-v0", "makespan/RestlessBandits-v0").replace("random:size=2x2", "k2b")
+    (tiny / "tiny.toml").write_text(text)
+    assert main([*COMMAND, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    first = {one["trial"]: one["at_budgets"][0] for one in found["trials"] if one["trial"]}
+    assert found["best"]["trial"] == max(first, key=lambda number: (first[number], -number))
+    assert any("larger is better" in note for note in found["notes"])
+    assert found["fresh_worlds"]["note"].startswith("Their random events are fresh; their 1 instance may be")
+
+
+def test_schedules_that_a_validator_refuses_are_told_of(
+    tiny: Path, here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judged = Judge.judge
+
+    def refuse(judge: Judge, episode: Any) -> Any:
+        return replace(judged(judge, episode), valid=False, problem="made up")
+
+    monkeypatch.setattr(Judge, "judge", refuse)
+    assert main(COMMAND) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"error: the validators refuse [0-9]+ schedules; see x/rescore\n", said)
 
 
 def test_without_fresh_worlds(tiny: Path, here: Here, capsys: pytest.CaptureFixture[str]) -> None:
