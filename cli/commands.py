@@ -43,6 +43,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     json: bool = False,
+    ray: Annotated[str | None, arg(metavar="ADDRESS", help_behavior_hint="")] = None,
     training: TrainOptions = _DEFAULT_OPTIONS,
 ) -> int:
     """Train an agent on an environment. Ctrl-C saves; the same command goes on where it stopped.
@@ -56,11 +57,12 @@ def train(
         resume: go on with the run in the folder, with the options that it was begun with
         overwrite: begin anew where the folder holds another run
         json: print what came of it as JSON, and no progress
+        ray: with --actors, the Ray cluster on which they play: auto, HOST:PORT, ray://HOST:PORT or local
         training: what else may be set
     """
     from .train import run
 
-    return run(env, agent, out, preset, training, resume, overwrite, json)
+    return run(env, agent, out, preset, training, resume, overwrite, json, ray)
 
 
 def sweep(

@@ -61,6 +61,7 @@ def run(
     resume: bool,
     overwrite: bool,
     as_json: bool,
+    ray: str | None = None,
 ) -> int:
     """Train, or go on with a run.
 
@@ -73,6 +74,7 @@ def run(
         resume: go on with the run in the folder under its own config.
         overwrite: begin anew where the folder holds another run.
         as_json: print what came of it as JSON, and no progress.
+        ray: address of a Ray cluster on which the run's actors play; None for this machine.
 
     Raises:
         UserError: something given is wrong, or the folder cannot be written.
@@ -89,14 +91,29 @@ def run(
         raise UserError("train needs an environment, for example makespan/JobShop-v0; only --resume goes without")
     else:
         config = with_preset(preset or DEFAULT_PRESET, TrainConfig(env, agent or "graph-ppo", out), given)
+    if ray is not None and not config.actors:
+        raise FieldError("option ray", ray, "nothing without actors: give --actors too")
     _check_environment(config.env)
     from ..training.folder import hold_folder
 
     with hold_folder(Path(config.out)):
-        folder = _train()(config, overwrite, as_json)
+        folder = _train()(config, overwrite, as_json, _lead(config.actors, ray) if config.actors else None)
     if as_json:
         print(json.dumps(_outcome(folder), indent=1, allow_nan=False))
     return 0
+
+
+def _lead(actors: int, ray: str | None) -> Any:
+    """Whoever lets actors work."""
+    from ..eval.workers import work_through
+    from .evaluate import find_players
+
+    crew = find_players(actors, ray).workers
+
+    def lead(board: Any, make_desk: Any, *arguments: Any) -> None:
+        work_through(board, crew, make_desk, *arguments)
+
+    return lead
 
 
 def _check_environment(text: str) -> None:

@@ -103,6 +103,7 @@ class TrainConfig:
         bootstrap: of muzero and alphazero: after how many decisions a search's value stands for the rest.
         replay: of muzero and alphazero: decisions that are kept, as far as two gibibytes hold them.
         reanalysis: of muzero and alphazero: kept states that are searched anew for every new decision.
+        actors: workers that play for agent muzero, each with its copies, while this process learns; 0 for none.
         copies: environments played side by side.
         rollout: decisions per copy between updates.
         batch: decisions per gradient step; the last step of a pass takes what is left, which may not be a single one.
@@ -154,6 +155,7 @@ class TrainConfig:
     bootstrap: int = 10
     replay: int = 100_000
     reanalysis: float = 0.5
+    actors: int = 0
     copies: int = 128
     rollout: int = 32
     batch: int = 128
@@ -217,6 +219,8 @@ class TrainConfig:
             raise FieldError("option start", self.start, "nothing with foresight")
         if self.foresight is not None and self.gamma != 1:
             raise FieldError("option gamma", self.gamma, "1 with foresight, whose rewards are differences of outcomes")
+        if self.actors and self.agent != "muzero":
+            raise FieldError("option actors", self.actors, f"0 for agent {self.agent!r}; muzero has actors")
         if self.batch > self.copies * self.rollout:
             raise FieldError("option batch", self.batch, f"at most copies x rollout = {self.copies * self.rollout}")
         if self.copies * self.rollout % self.batch == 1:  # advantages are divided by their spread, which one has not
@@ -286,6 +290,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "bootstrap": (1, 100_000),
     "replay": (1, 10**9),
     "reanalysis": (0.0, 1000.0),
+    "actors": (0, 1024),
     "copies": (1, 65_536),
     "rollout": (1, 65_536),
     "batch": (2, 10**7),

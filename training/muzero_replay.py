@@ -190,6 +190,13 @@ class Replay:
         self._priority[moment] = max(float(self._priority.max()), 1.0)
         self._count += 1
 
+    def cut(self) -> None:
+        """What comes next does not follow what is kept: nothing more is known of the latest moment than its search."""
+        if self._count:
+            latest = (self._count - 1) % self._moments
+            self._kept.strays[latest] = True
+            self._kept.ended[latest] |= self._kept.discounts[latest] > 0
+
     def renew(self, rows: NDArray[np.int64], policy: NDArray[np.float32], values: NDArray[np.float64]) -> None:
         """Replace what searches said of rows."""
         self._kept.policy.reshape(-1, policy.shape[1])[rows] = policy

@@ -10,6 +10,7 @@ from .dag_order import DagOrderRun
 from .evolution import EvolutionRun
 from .mapper_order import MapperOrderRun
 from .muzero import MuZeroRun
+from .muzero_actors import Lead
 from .ppo import PPORun
 from .progress import Progress
 from .self_label import SelfLabelRun
@@ -37,7 +38,7 @@ def make_run(config: TrainConfig, overwrite: bool, progress: Progress) -> Run:
     return kind(config, overwrite, progress)
 
 
-def train(config: TrainConfig, overwrite: bool = False, quiet: bool = False) -> Path:
+def train(config: TrainConfig, overwrite: bool = False, quiet: bool = False, lead: Lead | None = None) -> Path:
     """Run or continue a training run; returns its folder.
 
     The same config on a folder that holds its run continues it, and returns at once where it is finished.
@@ -46,6 +47,7 @@ def train(config: TrainConfig, overwrite: bool = False, quiet: bool = False) -> 
         config: what to do.
         overwrite: begin anew in a folder that holds another run.
         quiet: show no progress.
+        lead: who leads the actors, where the config has some.
 
     Raises:
         UserError: see `Run`.
@@ -58,6 +60,8 @@ def train(config: TrainConfig, overwrite: bool = False, quiet: bool = False) -> 
             return run.folder
         if not run.is_new:
             progress.say(f"going on after {run.decisions:,} decisions")
+        if isinstance(run, MuZeroRun):
+            run.lead = lead
         progress.begin(run.validation)
         run.train()
         progress.end(run)

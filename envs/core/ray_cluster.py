@@ -9,6 +9,7 @@ import secrets
 import shutil
 import socket
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +77,7 @@ def connected(address: str, cpus: int) -> Iterator[Cluster]:
         options |= _local_options(cpus)
     else:
         _knock(address)
-    with _environment(_QUIET | ({"RAY_AUTH_TOKEN": secrets.token_hex(32)} if address == LOCAL else {})):
+    with _environment(_QUIET | ({"RAY_AUTH_TOKEN": _token()} if address == LOCAL else {})):
         context = _init(ray, address, options)
         printing = ray._private.worker
         printing._worker_logs_enabled = False  # nodes that are lost would be told of on standard output
@@ -87,6 +88,12 @@ def connected(address: str, cpus: int) -> Iterator[Cluster]:
             printing._worker_logs_enabled = True
             if address == LOCAL:
                 _clear(context.address_info["session_dir"])
+
+
+@cache
+def _token() -> str:
+    """With which others are kept out of a cluster that is started here. Ray keeps the first that a process has."""
+    return secrets.token_hex(32)
 
 
 def _load() -> Any:
@@ -103,7 +110,7 @@ def _init(ray: Any, address: str, options: dict[str, Any]) -> Any:
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         return ray.init(address=address, **options)
-    except (OSError, RuntimeError, ValueError, AssertionError, ImportError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises of every kind, plain ones too where a node takes too long to begin
         ray.shutdown()
         raise UserError(f"option ray is {address!r}: {_first_sentence(error)}") from None
 

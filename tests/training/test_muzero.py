@@ -133,7 +133,7 @@ def test_only_who_learns_a_model_strays_from_the_search(tiny: Tiny, agent: str) 
     run = make_run(config, False, Progress(config, quiet=True))
     run.train()
     assert isinstance(run, MuZeroRun)
-    strays = run._replay._kept.strays[:40]
+    strays = run._replays[0]._kept.strays[:40]
     assert not strays[:, 0].any()
     assert strays[:, 3].any() == (agent == "muzero")
     assert strays.mean() < 0.4
@@ -272,7 +272,7 @@ class UntilGood(Progress):
     def validated(self, score: float) -> None:
         if score < self._goal:
             return
-        agent = NetworkSearchAgent("search", self.run._search, True)
+        agent = NetworkSearchAgent("search", self.run._self_play.network_search, True)
         played = play(self._arena, agent, [Case(None, seed) for seed in range(1000, 1032)])
         if np.mean([episode.objective for episode in played]) >= self._goal:
             raise Interrupted("good enough", by_user=False)
