@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ..envs.core.objective import shown
@@ -17,6 +18,7 @@ _BEST, _OTHERS, _STOPPED = "#0072B2", "#4D4D4D", "#A6A6A6"  # told apart by widt
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "*")
 _WIDTH, _HEIGHT = 8.0, 5.0
 _MOST_NAMES = 6
+_LINE = 0.03  # height of a text, as a share of the axes'
 
 
 def draw_sweep(config: SweepConfig, trials: list[Trial], best: int) -> Figure:
@@ -36,13 +38,13 @@ def draw_sweep(config: SweepConfig, trials: list[Trial], best: int) -> Figure:
     last = len(config.budget.rungs) - 1
     for trial in sorted(trials, key=lambda trial: trial.number == best):
         _draw(axes, config, trial, trial.number == best, last)
-    _number_ends(axes, config, trials)
     unit = shown(config.objective)
     if last:
         axes.set_xscale("log")
     axes.set_xticks(config.budget.rungs, [_budget(budget) for budget in config.budget.rungs])
     axes.minorticks_off()
     axes.margins(x=0.1)
+    _number_ends(axes, config, trials)
     axes.grid(axis="y", linewidth=0.4, color="#CCCCCC")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -50,7 +52,7 @@ def draw_sweep(config: SweepConfig, trials: list[Trial], best: int) -> Figure:
     better = "smaller" if config.sense == "min" else "larger"
     title = unit.title(str(config.objective["name"]))
     axes.set_ylabel(f"{title}, best validation so far\n({better} is better)", fontsize=9)
-    axes.set_title(f"{config.title}: {config.agent} on {config.env}", fontsize=9, loc="left")
+    axes.set_title(f"{config.title}\n{config.agent} on {config.env}", fontsize=9, loc="left")
     axes.legend(loc="best", fontsize=8, frameon=False)
     return figure
 
@@ -82,14 +84,22 @@ def _points(config: SweepConfig, trial: Trial) -> list[tuple[float, float]]:
 
 
 def _number_ends(axes: Axes, config: SweepConfig, trials: list[Trial]) -> None:
-    """Say which line is whose; lines that end at one point share the text."""
-    ends: dict[tuple[float, float], list[str]] = {}
+    """Say which line is whose; lines that end at one point share the text, and texts do not lie on each other."""
+    ends: dict[float, dict[float, list[str]]] = {}
     for trial in sorted(trials, key=lambda trial: trial.number):
         name = "baseline" if trial.number == BASELINE else str(trial.number)
-        ends.setdefault(_points(config, trial)[-1], []).append(name)
-    for place, names in ends.items():
-        told = names if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 1], "..."]
-        axes.annotate(", ".join(told), place, (7, 0), textcoords="offset points", fontsize=7.5, va="center")
+        budget, value = _points(config, trial)[-1]
+        ends.setdefault(budget, {}).setdefault(value, []).append(name)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high)  # where texts stand depends on it
+    for budget, at in ends.items():
+        free = -math.inf
+        for value, names in sorted(at.items()):
+            told = names if len(names) <= _MOST_NAMES else [*names[: _MOST_NAMES - 1], "..."]
+            free = place = max(value, free + _LINE * (high - low))
+            axes.annotate(
+                ", ".join(told), (budget, place), (7, 0), textcoords="offset points", fontsize=7.5, va="center"
+            )
 
 
 def _budget(budget: float) -> str:

@@ -245,3 +245,14 @@ def test_the_field_that_differs_is_named(change: tuple[str, Any], says: str) -> 
 def test_the_title_may_change() -> None:
     before, after = parse_sweep(PLAIN, "x"), parse_sweep(changed("title", "Another"), "x")
     assert difference(stored(before), stored(after)) is None
+
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def test_the_files_of_the_page_can_be_read(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", (DOCS / "sweeps.md").read_text("utf-8"), re.DOTALL)
+    (tmp_path / "sweep.toml").write_text(block)
+    assert load_sweep(str(tmp_path / "sweep.toml")).seeds == (0, 1, 2)
+    measured = load_sweep(str(DOCS / "data" / "sweep_job_shop.toml"))
+    assert (measured.trials, measured.budget.rungs) == (12, (100_000, 300_000, 900_000))
