@@ -362,18 +362,18 @@ def _without_plan(setting: Setting) -> str | None:
 
 def _make_cp_sat(name: Name, setting: Setting) -> Agent:
     if setting.env_id == MEMORY_MAPPING:
-        from .exact.memory_agent import MemoryCpSatAgent as CpSatAgent
+        from .memory_mapping.cp_sat_agent import MemoryCpSatAgent as CpSatAgent
     elif setting.env_id == STATIC_DAG:
         from .soc.agent import DagCpSatAgent as CpSatAgent
     else:
-        from .exact.agent import CpSatAgent
+        from .job_shop.cp_sat_agent import CpSatAgent
 
     warm = _flag(name, "warm", True)
     return CpSatAgent(setting, _seconds(name, "time", 60.0), _count(name, "workers", 1), warm)
 
 
 def _make_cp_plan(name: Name, setting: Setting) -> Agent:
-    from .exact.cp_plan import REPAIRS, CpPlanAgent
+    from .job_shop.cp_plan import REPAIRS, CpPlanAgent
 
     seconds, warm = _seconds(name, "time", 60.0), _flag(name, "warm", True)
     repair = _choice(name, "repair", REPAIRS)
@@ -393,8 +393,8 @@ def _limits(name: Name, counted: str = "iterations") -> tuple[float | None, int 
 
 
 def _make_amcc(name: Name, setting: Setting) -> Agent:
-    from .improvement.agent import ImprovementAgent
-    from .improvement.amcc import NOISE, Amcc
+    from .job_shop.amcc import NOISE, Amcc
+    from .job_shop.improving import ImprovementAgent
 
     noise = _share(name, "noise", NOISE)
     tries = 1 + _count(name, "restarts", 0, least=0)
@@ -402,8 +402,8 @@ def _make_amcc(name: Name, setting: Setting) -> Agent:
 
 
 def _make_iterated_greedy(name: Name, setting: Setting) -> Agent:
-    from .improvement.agent import ImprovementAgent
-    from .improvement.iterated_greedy import IteratedGreedy
+    from .job_shop.improving import ImprovementAgent
+    from .job_shop.iterated_greedy import IteratedGreedy
 
     return ImprovementAgent(setting, name.base, IteratedGreedy, *_limits(name))
 
@@ -416,16 +416,16 @@ def _without_lns(setting: Setting) -> str | None:
 
 
 def _make_lns(name: Name, setting: Setting) -> Agent:
-    from .improvement.agent import ImprovementAgent
-    from .improvement.neighbourhoods import NeighbourhoodSearch
+    from .job_shop.improving import ImprovementAgent
+    from .job_shop.neighbourhoods import NeighbourhoodSearch
 
     make = partial(NeighbourhoodSearch, workers=_count(name, "workers", 1))
     return ImprovementAgent(setting, name.base, make, *_limits(name))
 
 
 def _make_job_insertion(name: Name, setting: Setting) -> Agent:
-    from .improvement.agent import ImprovementAgent
-    from .improvement.job_insertion import JobInsertion
+    from .job_shop.improving import ImprovementAgent
+    from .job_shop.job_insertion import JobInsertion
 
     return ImprovementAgent(setting, name.base, JobInsertion, *_limits(name))
 

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from makespan.agents.exact.soc import solve_soc
+from makespan.agents.soc.cp_sat import solve_soc
 from makespan.agents.soc.lists import Lists
 from makespan.envs.core.files import atomic_write
 from makespan.envs.core.names import split_list

@@ -13,8 +13,8 @@ import numpy as np
 from makespan.agents.agent import Proposer, Setting
 from makespan.agents.arena import open_arena
 from makespan.agents.catalogue import make_agent
-from makespan.agents.exact.soc import solve_soc
 from makespan.agents.soc.agent import plan_of
+from makespan.agents.soc.cp_sat import solve_soc
 from makespan.agents.soc.problem import Plan
 from makespan.envs.core.names import split_list
 from makespan.envs.soc.generator import resolve

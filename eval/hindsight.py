@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..agents.arena import EngineArena, open_arena
-from ..agents.exact.hindsight import find_hindsight
+from ..agents.hindsight import find_hindsight
 from ..envs.core.errors import UserError
 from ..envs.core.files import atomic_write
 from ..envs.core.ids import make_single

@@ -74,7 +74,7 @@ def test_the_core_knows_no_problem() -> None:
 
 
 def test_generic_agents_know_no_problem() -> None:
-    """What plays any environment: `exact`, `improvement` and each problem's rules are of single problems."""
+    """What plays any environment; whoever plays one problem alone is in its folder."""
     generic = ("networks", "planners", "tree", "scorer", "muzero")
     paths = [path for room in generic for path in modules(f"agents/{room}")]
     doors = ("catalogue.py", "learned.py")
@@ -84,5 +84,16 @@ def test_generic_agents_know_no_problem() -> None:
         for path in paths
         for name in sorted(imported(path))
         if name[0] == "envs" and len(name) > 1 and name[1] in PROBLEMS
+    ]
+    assert wrong == []
+
+
+def test_agents_of_a_problem_know_no_other() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {'.'.join(name)}"
+        for problem in PROBLEMS
+        for path in modules(f"agents/{problem}")
+        for name in sorted(imported(path))
+        if name[0] in ("agents", "envs") and len(name) > 1 and name[1] in PROBLEMS and name[1] != problem
     ]
     assert wrong == []

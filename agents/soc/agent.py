@@ -174,7 +174,7 @@ class DagCpSatAgent(DagAgent):
     improves = True
 
     def __init__(self, setting: Setting, seconds: float, workers: int, warm: bool) -> None:
-        from ..exact.job_shop import cp_sat
+        from ..cp_sat import cp_sat
 
         super().__init__(setting)
         self._seconds, self._workers, self._warm = seconds, workers, warm
@@ -189,7 +189,7 @@ class DagCpSatAgent(DagAgent):
         self._solve(instance, seconds, None if best is None else plan_of(best), report)
 
     def _solve(self, instance: SocInstance, seconds: float, start: Plan | None, report: Report | None) -> Plan:
-        from ..exact.soc import solve_soc
+        from .cp_sat import solve_soc
 
         began, levels = time.perf_counter(), self._levels(instance)
         if start is None:

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 from makespan.agents.arena import Case, open_arena
-from makespan.agents.exact.hindsight import find_hindsight
-from makespan.agents.exact.job_shop import ExactResult, solve_job_shop
+from makespan.agents.hindsight import find_hindsight
+from makespan.agents.job_shop.cp_sat import ExactResult, solve_job_shop
 from makespan.envs.core.errors import UserError
 from makespan.envs.job_shop.engine import JobShopEngine
 from makespan.envs.job_shop.generator import resolve
@@ -105,7 +105,7 @@ def test_the_schedule_meets_the_down_times_of_the_world():
 
 
 def test_a_world_in_which_every_rule_deadlocks_has_an_optimum(monkeypatch):
-    from makespan.agents.exact import hindsight as solver
+    from makespan.agents.job_shop import hindsight as solver
 
     (instance,) = resolve("random:size=4x3:count=1:seed=5")
     setting = open_arena(SHOP, 1, {"law": "bernoulli", "p": 0.01}).setting

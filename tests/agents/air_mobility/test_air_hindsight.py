@@ -10,7 +10,7 @@ from makespan.agents.air_mobility.clairvoyant import tight_bound
 from makespan.agents.air_mobility.hindsight import BEST, COPIES, CURRENT, DaySearch, air_hindsight
 from makespan.agents.arena import Case, open_arena, play
 from makespan.agents.catalogue import make_agent
-from makespan.agents.exact.hindsight import find_hindsight
+from makespan.agents.hindsight import find_hindsight
 from makespan.envs.air_mobility import world
 from makespan.envs.air_mobility.catalogue import resolve
 from makespan.envs.air_mobility.engine import AirEngine

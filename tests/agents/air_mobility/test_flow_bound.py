@@ -133,7 +133,9 @@ def test_more_of_everything_never_lowers_the_bound(seed: int, what: str):
     assert SlotModel(more).solve().value >= day_bound(given, given.day) - TOLERANCE
 
 
-@pytest.mark.parametrize("given_options", [{"tariff": "peak"}, {"refill": True}, {"lost_cost": 2.0, "home": True}, {"pads": 1}])
+@pytest.mark.parametrize(
+    "given_options", [{"tariff": "peak"}, {"refill": True}, {"lost_cost": 2.0, "home": True}, {"pads": 1}]
+)
 def test_bounds_hold_under_options(given_options):
     options = AirOptions(**given_options)
     for seed in (0, 13, 24):

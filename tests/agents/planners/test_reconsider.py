@@ -14,7 +14,7 @@ from makespan.agents.agent import Agent
 from makespan.agents.arena import Case, EngineArena, open_arena, play
 from makespan.agents.catalogue import make_agent
 from makespan.agents.decoding import PolicyAgent
-from makespan.agents.exact.plan import PlanFollower
+from makespan.agents.job_shop.plan import PlanFollower
 from makespan.agents.learned import build
 from makespan.agents.planners import reconsider as module
 from makespan.agents.planners.reconsider import Plans, ReconsiderAgent

@@ -16,7 +16,7 @@ from support.soc_plans import faults
 
 pytest.importorskip("ortools")
 
-from makespan.agents.exact.soc import SocResult, solve_soc
+from makespan.agents.soc.cp_sat import SocResult, solve_soc
 
 
 def solved(of: SocInstance, seconds: float = 60.0, **options) -> SocResult:

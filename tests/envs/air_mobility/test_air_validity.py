@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from makespan.envs.air_mobility.schedule import READY, AirSchedule, AirSettings
+from makespan.envs.air_mobility.schedule import AirSchedule, AirSettings
 from makespan.envs.air_mobility.validity import validate
 from support.air_bridge import as_schedule
 from support.air_cases import CASES, tiny

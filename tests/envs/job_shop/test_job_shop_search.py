@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from makespan.agents.exact.job_shop import solve_job_shop
+from makespan.agents.job_shop.cp_sat import solve_job_shop
 from makespan.envs.job_shop.bounds import lower_bound
 from makespan.envs.job_shop.schedule import ON_BREAKDOWN, swaps, validate
 from support.job_shop import CASES, MODES, Search, case, engine_for, follow, shop, shops, starts

@@ -1,1 +1,0 @@
-"""Exact solvers: models of the problems for CP-SAT and HiGHS."""
