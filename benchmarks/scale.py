@@ -217,15 +217,22 @@ def led(numbers: Sequence[int], seconds: float, batch: int, most: int) -> None:
     for number in numbers:
         batches = min(5 * number, most // batch)
         plan = make_plan(Request(SHOP, "spt", "la01", f"0-{batch * batches - 1}", batch=batch))
-        with tempfile.TemporaryDirectory() as folder, contextlib.closing(open_store(folder, plan.record())) as store:
-            clock, spent = Clock(), cpu_seconds()
-            play_jobs([Job(plan, store)], Simulated(number, seconds, batch, entries), clock)
-            spent = cpu_seconds() - spent
         offered = min(number, batches) * batch / seconds
-        wall, cpu = clock.last - clock.began, 1e3 * spent / clock.rows
-        rows.append((number, clock.rows, f"{offered:.0f}", f"{clock.rows / wall:.0f}", f"{cpu:.2f}"))
+        cells = [str(number), str(batch * batches), f"{offered:.0f}"]
+        with tempfile.TemporaryDirectory() as place:
+            for folder in (None, place):
+                with contextlib.closing(open_store(folder, plan.record())) as store:
+                    clock, spent = Clock(), cpu_seconds()
+                    play_jobs([Job(plan, store)], Simulated(number, seconds, batch, entries), clock)
+                    spent = cpu_seconds() - spent
+                wall = clock.last - clock.began
+                cells += [f"{clock.rows / wall:.0f}", f"{1e3 * spent / clock.rows:.2f}"]
+        rows.append(cells)
     print(f"Each batch of {batch} rows is held for {seconds} s.\n")
-    table(("workers", "rows", "rows/s offered", "rows/s taken", "CPU of the leader, ms a row"), rows)
+    table(
+        ("workers", "rows", "rows/s offered", "rows/s taken", "CPU, ms a row", "with --out: rows/s", "CPU, ms a row"),
+        rows,
+    )
 
 
 def main() -> None:
@@ -233,13 +240,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(PARTS), help="by commas")
     parser.add_argument("--worlds", type=int, default=64, help="of the evaluation that is played")
+    parser.add_argument("--workers", default="1,2", help="by which that is played, by commas")
     parser.add_argument("--rows", type=int, default=16_000, help="at most, of each number of simulated workers")
     given = parser.parse_args()
     parts = given.parts.split(",")
     if unknown := set(parts) - set(PARTS):
         parser.error(f"unknown parts {sorted(unknown)}, expected some of {', '.join(PARTS)}")
     if "played" in parts:
-        played(given.worlds, 2, (1, 2))
+        played(given.worlds, 2, [int(number) for number in given.workers.split(",")])
     if "calls" in parts:
         calls(2000)
     if "waits" in parts:
