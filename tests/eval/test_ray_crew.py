@@ -54,7 +54,11 @@ class Killer:
     def __call__(self, agent: str, rows: int) -> None:
         self.rows += rows
         self._since[agent] = self._since.get(agent, 0) + rows
-        if self.left and sum(map(bool, self._since.values())) >= self._agents and sum(self._since.values()) >= self._every:
+        if (
+            self.left
+            and sum(map(bool, self._since.values())) >= self._agents
+            and sum(self._since.values()) >= self._every
+        ):
             self.left -= 1
             self._since.clear()
             self._kill()
@@ -265,3 +269,58 @@ def short_cache() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="c"))
     yield folder
     shutil.rmtree(folder)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_a_cluster_is_joined_from_elsewhere_and_left_by_ctrl_c(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    port = _free_port()
+    words = ["-m", "ray.util.client.server", "--host", "127.0.0.1", "--port", str(port), "--mode", "legacy"]
+    with nodes(head_cpus=1, count=0) as made:
+        server = subprocess.Popen([sys.executable, *words, "--address", made.address], stderr=subprocess.DEVNULL)
+        try:
+            until = time.monotonic() + 120
+            while time.monotonic() < until:
+                with socket.socket() as door:
+                    if door.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.2)
+            done = _played("--instances", "ft06", "--ray", f"ray://127.0.0.1:{port}", "--json", cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+            assert len(json.loads(done.stdout)["rows"]) == 2
+        finally:
+            server.kill()
+            server.wait()
+        out = tmp_path / "x"
+        command = [sys.executable, "-m", "makespan.cli.main", "evaluate", SHOP, "--agents", "rollout:worlds=8"]
+        command += [
+            "--instances",
+            "la21-la40",
+            "--seeds",
+            "0-9",
+            "--batch",
+            "2",
+            "--ray",
+            made.address,
+            "--out",
+            str(out),
+        ]
+        process = subprocess.Popen(
+            command,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler) and None,
+        )
+        until = time.monotonic() + 120
+        while not list(out.glob("schedules/*")) and time.monotonic() < until:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "rows are stored, the same command continues" in said
