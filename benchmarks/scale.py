@@ -196,7 +196,8 @@ class Answering(Worker):
 
     def end(self) -> Any:
         """How much is played at once, or rows under the keys of the batch."""
-        task, self.task = self.task, None
+        task: Any = self.task
+        self.task = None
         if not hasattr(task, "first"):
             return Opened(self._crew.batch, None)
         cases = range(task.first, task.stop)

@@ -195,7 +195,7 @@ def test_files_that_the_nodes_lack_are_named(cluster: Nodes, tmp_path: Path, mon
     monkeypatch.setattr(ray_crew, "library_versions", lambda: {"makespan": "0.0.0"})
     with pytest.raises(UserError, match=r"node .* has makespan .*, expected 0.0.0 as here"):
         play_jobs(
-            [Job(make_plan(Request(SHOP, "spt", "ft06")), Store(None))], RayCrew(cluster.address, 1), lambda *_: 0
+            [Job(make_plan(Request(SHOP, "spt", "ft06")), Store(None))], RayCrew(cluster.address, 1), lambda *_: None
         )
 
 

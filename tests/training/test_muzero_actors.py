@@ -160,8 +160,8 @@ def test_processes_play(tmp_path: Path) -> None:
                 killed.append(task.number)
                 board.put_back(task)
 
-            def done(self, task: PlayGames, games: Games) -> None:
-                board.done(task, games)
+            def done(self, task: PlayGames, result: Games) -> None:
+                board.done(task, result)
                 if run.decisions == 64:
                     import multiprocessing
 
