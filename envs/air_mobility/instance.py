@@ -266,7 +266,8 @@ class AirDay:
             for value in row:
                 require_integer(f"closures[{c}]", value, 0, MAX_VERTIPORTS, source)
         arrivals = tuple(given.get(f"{i}-{j}", []) for i in range(n) for j in range(n))
-        return cls(arrivals, data["delay"], closures, downtime, data["seed"], data["noise"])
+        table = np.array(closures, dtype=np.int64).reshape(-1, 4)
+        return cls(arrivals, data["delay"], table, downtime, data["seed"], data["noise"])
 
 
 @dataclass(frozen=True, eq=False)

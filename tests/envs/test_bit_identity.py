@@ -46,7 +46,7 @@ def test_batch_threads_order_and_detours(case: Case) -> None:
 @CASE
 def test_both_doors(case: Case) -> None:
     env_id, options = case
-    many = gymnasium.make_vec(env_id, num_envs=len(SEEDS), **options)
+    many: Any = gymnasium.make_vec(env_id, num_envs=len(SEEDS), **options)
     observation, info = many.reset(seed=list(SEEDS))
     digests, ended = [hashlib.sha256() for _ in SEEDS], np.zeros(len(SEEDS), dtype=bool)
     step, found = 0, [""] * len(SEEDS)

@@ -109,6 +109,7 @@ def searched(out: Path) -> float:
         return float("inf")
     schedule = JobShopSchedule.from_dict(json.loads((out / "schedule.json").read_text()))
     assert validate(schedule) == []
+    assert schedule.objective is not None
     if (out / "result.json").exists():
         result = json.loads((out / "result.json").read_text())
         assert result["objective"] >= schedule.objective, "the schedule is written before what is said of it"

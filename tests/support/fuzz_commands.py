@@ -197,9 +197,10 @@ def harmless(words: list[str]) -> bool:
 def short_work() -> Iterator[None]:
     """Whoever searches or trains has a moment, whatever the command line says; the rest is real."""
     import makespan.cli.optimise as optimising
+    from makespan.eval.optimise import make_task
     from makespan.training.base import Run
 
-    make_task, spent_time = optimising.make_task, Run.spent_time
+    spent_time = Run.spent_time
 
     def brief(*arguments: Any) -> Any:
         task = make_task(*arguments)
