@@ -23,10 +23,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from makespan.envs.core.ray_cluster import connected
 from makespan.eval.evaluate import Opened, Stage
 from makespan.eval.parallel import Job, play_jobs
 from makespan.eval.plan import Request, make_plan
+from makespan.eval.ray_cluster import connected
 from makespan.eval.ray_crew import RayCrew
 from makespan.eval.store import Entry, Key, open_store
 from makespan.eval.workers import Crew, Processes, Worker, work_through

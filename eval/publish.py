@@ -42,18 +42,21 @@ def publish(run: str | Path, target: str | Path, notes: str = "") -> None:
     _save(target, weights, {**card, "name": Path(target).name, **({"notes": notes} if notes else {})})
 
 
-def train_command(config: Mapping[str, Any], out: str = "runs/x") -> str:
-    """The command line that begins a training run.
+def train_command(config: Mapping[str, Any], out: str = "runs/x", usual: Mapping[str, Any] | None = None) -> str:
+    """The command line that begins a training run, safe in a shell.
 
     Args:
         config: of the run; all that is not None is said, so that later defaults change nothing.
         out: the run's folder.
+        usual: options that are left out where they are as here.
     """
     command = ["makespan", "train", str(config["env"]), "--agent", str(config["agent"]), "--out", out]
     for key, value in config.items():
-        if key not in ("env", "agent", "out") and value is not None:
-            command += [f"--{key.replace('_', '-')}", str(value)]
-    return " ".join(command)
+        if key in ("env", "agent", "out") or value is None or (usual is not None and value == usual[key]):
+            continue
+        whole = isinstance(value, float) and value.is_integer()
+        command += [f"--{key.replace('_', '-')}", str(int(value) if whole else value)]
+    return shlex.join(command)
 
 
 def add_results(target: str | Path, folders: Sequence[str | Path]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..envs.core.errors import UserError
-from ..envs.core.ray_cluster import Cluster, check_address, connected
+from .ray_cluster import Cluster, check_address, connected
 from .store import library_versions
 from .workers import Answer, Crew, DeadWorkerError, Desk, Post, Worker, available_cores, content_of
 
@@ -26,7 +26,7 @@ class RayCrew(Crew):
     replaced where there is a processor. Nodes may join and leave; the machine of this process may not.
 
     Args:
-        address: see `makespan.envs.core.ray_cluster.connected`.
+        address: see `makespan.eval.ray_cluster.connected`.
         number: of actors; None for as many as the cluster has processors.
 
     Raises:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import datetime
 import json
-import re
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, UserError
-from ..envs.core.files import atomic_write, refuse_links, user_path
+from ..envs.core.files import atomic_write, is_unfinished, refuse_links, user_path
 from ..envs.core.instance import load_document
 from ..envs.core.lock import LOCK, FolderLock
 from ..eval.store import library_versions
+from ..training.folder import sweep_folder
 from .config import SweepConfig, difference
 from .trials import Run, Trial, read_trials, write_trial
 
@@ -23,7 +23,6 @@ RESULTS = ("sweep.json", "trials.csv", "sweep.png", "summary.md")
 OURS = (RUN, *RESULTS, TRIALS, RUNS, RESCORE)
 FORMAT, VERSION = "makespan/sweep", 1
 _ADVICE = "take another folder or --overwrite"
-_UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp\Z")
 
 
 class SweepFolder:
@@ -81,22 +80,17 @@ class SweepFolder:
             if (self.path / RUN).exists():
                 _check_same(self.path, config)
             elif not cleared and any(
-                file.name != LOCK and not _UNFINISHED.match(file.name) for file in self.path.iterdir()
+                file.name != LOCK and not is_unfinished(file.name) for file in self.path.iterdir()
             ):
                 raise UserError(f"option out is {name!r}, which holds other files; {_ADVICE}")
             else:
                 _begin(self.path, config, command)
-            for place in (self.path, self.path / TRIALS):
-                _sweep(place)
             for inner in (TRIALS, RUNS):
                 (self.path / inner).mkdir(exist_ok=True)
+            for place in (self.path, self.path / TRIALS):
+                sweep_folder(place)
         except OSError as error:
             raise UserError(f"cannot write to {name!r}: {error.strerror or error}") from None
-
-
-def _is_used(path: Path) -> bool:
-    """Whether something lies in a folder, but for what a killed process was still writing."""
-    return any(file.name != LOCK and not _UNFINISHED.match(file.name) for file in path.iterdir())
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -156,10 +150,3 @@ def _clear(path: Path) -> bool:
         else:
             target.unlink(missing_ok=True)
     return True
-
-
-def _sweep(place: Path) -> None:
-    """Remove what a killed process was still writing."""
-    for path in place.iterdir() if place.is_dir() else ():
-        if _UNFINISHED.match(path.name):
-            path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ import json
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..envs.core.errors import MissingExtraError
 from ..envs.core.files import atomic_write
 from ..envs.core.objective import shown
 from ..eval.pictures import save
+from ..eval.publish import train_command
 from ..eval.report import markdown_table
 from ..eval.statistics import relative
 from ..eval.table import counted, decimals, objective_note, show_estimate
@@ -123,7 +124,10 @@ class SweepReport:
     def train_command(self) -> str:
         """The command that trains the best run anew."""
         run = self.best_run
-        return train_command(self.config.training_of(self.best.settings, run.seed, f"runs/{run.name}"))
+        out = f"runs/{run.name}"
+        config = self.config.training_of(self.best.settings, run.seed, out)
+        usual = with_preset("quick", TrainConfig(config.env, config.agent, out), {})
+        return train_command(config.to_dict(), out, usual.to_dict())
 
     @property
     def evaluate_command(self) -> str:
@@ -266,22 +270,6 @@ def fresh_cells(report: SweepReport) -> list[list[str]]:
             ]
         )
     return lines
-
-
-def train_command(config: TrainConfig) -> str:
-    """The shortest command line of a training run, safe in a shell."""
-    usual = with_preset("quick", TrainConfig(config.env, config.agent, config.out), {})
-    words = ["makespan", "train", config.env, "--agent", config.agent]
-    for item in fields(config):
-        value = getattr(config, item.name)
-        if item.name not in ("env", "agent", "out") and value != getattr(usual, item.name):
-            words += [f"--{item.name.replace('_', '-')}", _word(value)]
-    return shlex.join([*words, "--out", config.out])
-
-
-def _word(value: Setting) -> str:
-    """A value on the command line."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _options(report: SweepReport) -> list[str]:

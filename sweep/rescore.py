@@ -10,18 +10,19 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..agents.rules.rule import applicable_rules
-from ..envs.core.errors import FieldError, UserError
+from ..envs.core.errors import FieldError
 from ..eval.parallel import Job, play_jobs
 from ..eval.plan import Plan, Request, make_plan, parse_environment
 from ..eval.report import report_of, write_report
 from ..eval.statistics import Bootstrap, Estimate, relative, wins
-from ..eval.store import Store, open_store
+from ..eval.store import RUN, Store, open_store, read_run
 from ..eval.table import counted
 from ..eval.workers import Crew
 from .config import SweepConfig
@@ -178,11 +179,11 @@ def _plan(config: SweepConfig, agents: list[str], reference: str) -> Plan:
 
 
 def _open(plan: Plan, place: str) -> Store:
-    """The evaluation's folder; one that was begun under another name of the sweep's is begun anew."""
-    try:
-        return open_store(place, plan.record(place))
-    except UserError:
-        return open_store(place, plan.record(place), overwrite=True)
+    """The evaluation's folder. One of other agents (other trials, or the folder by another name) is begun anew."""
+    record = plan.record(place)
+    known = (Path(place) / RUN).is_file()
+    others = known and read_run(Path(place))["options"]["agents"] != record["options"]["agents"]
+    return open_store(place, record, overwrite=others)
 
 
 def _compared(

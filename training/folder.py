@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 import time
 from dataclasses import replace
@@ -15,7 +14,7 @@ from typing import Any
 from .. import __version__
 from ..agents.checkpoint import CARD, WEIGHTS
 from ..envs.core.errors import UserError
-from ..envs.core.files import atomic_write, refuse_links
+from ..envs.core.files import atomic_write, is_unfinished, refuse_links
 from ..envs.core.instance import load_document, require_keys
 from ..envs.core.lock import LOCK, FolderLock
 from .config import TrainConfig
@@ -24,7 +23,7 @@ FORMAT, VERSION = "makespan/training-run", 1
 RUN, STATE, BEST, LAST, TENSORBOARD = "run.json", "state.safetensors", "best", "last", "tensorboard"
 OURS = {RUN, STATE, BEST, LAST, TENSORBOARD}
 # What a killed process may leave: files and folders that were still being written, and a checkpoint between two names.
-_UNFINISHED = re.compile(rf"\.([0-9a-f]{{16}}\.tmp|({BEST}|{LAST})\.new)\Z")
+_HALFWAY = {f".{BEST}.new", f".{LAST}.new"}
 _PUT_ASIDE = {f".{BEST}.old", f".{LAST}.old"}
 
 
@@ -69,7 +68,7 @@ def check_folder(folder: Path, config: TrainConfig, overwrite: bool) -> bool:
         UserError: the path is a file; or the folder cannot be read, holds something else, or holds a run with another
             config and `overwrite` is off or would delete what is not of that run.
     """
-    content = {name for name in _names(folder) if not _UNFINISHED.match(name)}
+    content = {name for name in _names(folder) if not _is_left_over(name)}
     refuse_links(folder, sorted(content & (OURS - {TENSORBOARD} | _PUT_ASIDE)))  # logs replace nothing
     if RUN not in content:
         if content:
@@ -114,10 +113,14 @@ def claim_folder(folder: Path, config: TrainConfig) -> None:
     atomic_write(folder / RUN, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
+def _is_left_over(name: str) -> bool:
+    return name in _HALFWAY or is_unfinished(name)
+
+
 def sweep_folder(folder: Path) -> None:
     """Remove what a killed process was still writing."""
     for name in _names(folder):
-        if _UNFINISHED.match(name):
+        if _is_left_over(name):
             with contextlib.suppress(OSError):  # who cannot write here learns it from the next save
                 _remove(folder / name)
 

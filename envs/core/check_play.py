@@ -255,7 +255,7 @@ class Subject:
 
     @cached_property
     def sense(self) -> str:
-        """ "min" or "max".
+        """The sense of the objective, "min" or "max".
 
         Raises:
             Skipped: the environment does not say.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from pathlib import Path
 from .errors import UserError
 
 MAX_BYTES = 64 * 2**20
+_UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
 _LEAST_READ = 2**16  # of files that do not state their size, as those of /proc
 
 
@@ -54,6 +56,11 @@ def atomic_write(path: str | Path, data: bytes | str) -> None:
     except (OSError, ValueError) as error:  # ValueError: a null byte in the path, text that UTF-8 cannot hold
         raise UserError(f"cannot write {str(path)!r}: {_reason(error)}") from None
     _sync_folder(target.parent)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file's name is that of what `atomic_write` was still writing when its process was killed."""
+    return _UNFINISHED.fullmatch(name) is not None
 
 
 def refuse_links(folder: Path, names: Iterable[str]) -> None:

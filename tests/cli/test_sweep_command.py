@@ -162,11 +162,12 @@ def test_the_command_that_is_told_trains_the_best_run(tiny: Path, here: Here, mo
     best = json.loads((tiny / "x" / "sweep.json").read_text())["best"]
     words = shlex.split(best["train"])
     assert main(words[1:]) == 0
-    mine, theirs = (load_checkpoint(Path(path))[0] for path in (f"{words[-1]}/last", f"{best['checkpoint']}/../last"))
+    out = words.index("--out") + 1
+    mine, theirs = (load_checkpoint(Path(path))[0] for path in (f"{words[out]}/last", f"{best['checkpoint']}/../last"))
     assert all(np.array_equal(mine[name], theirs[name]) for name in theirs)
     seen = []
     monkeypatch.setattr(training, "_train", lambda: lambda config, *_: seen.append(config) or Path(config.out))
-    assert main([*words[1:-1], "elsewhere"]) == 0
+    assert main([*words[1:out], "elsewhere", *words[out + 1 :]]) == 0
     card = json.loads((Path(best["checkpoint"]) / "card.json").read_text())
     assert {**seen[0].to_dict(), "out": ""} == card["training"]["config"]
 

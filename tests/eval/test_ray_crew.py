@@ -219,7 +219,7 @@ def test_addresses_that_lead_nowhere_are_told_at_once(monkeypatch: pytest.Monkey
             with pytest.raises(UserError, match=f"option ray is '{address}': no Ray cluster answers .*refused"):
                 play_jobs([job], RayCrew(address), lambda *_: None)
         mute.listen()
-        monkeypatch.setattr("makespan.envs.core.ray_cluster._CONNECT_SECONDS", 0.2)
+        monkeypatch.setattr("makespan.eval.ray_cluster._CONNECT_SECONDS", 0.2)
         with pytest.raises(UserError, match="no Ray cluster answers there"):
             play_jobs([job], RayCrew(f"ray://127.0.0.1:{mute.getsockname()[1]}"), lambda *_: None)
     assert time.monotonic() - began < 20

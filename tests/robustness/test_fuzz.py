@@ -31,9 +31,8 @@ FOLDERS = (
     "checkpoint",
 )  # fmt: skip
 SHORT_FOLDERS = ("evaluation shown", "evaluation parts", "search continued", "training run.json", "checkpoint")
-SHORT_NAMES = tuple(name for name in NAMES if name != "agents")  # some of which load torch
 SHORT_LINES = ("evaluate", "optimise a file", "show", "certify", "trace", "new")
-SHORT = range(100)
+SHORT = range(200)
 SHORTER = range(12)
 """Of what takes milliseconds, and of what takes tenths of seconds."""
 
@@ -83,14 +82,14 @@ def test_folders(tmp_path: Path, name: str) -> None:
     check(fuzz(folders()[name], SHORTER, tmp_path / "case"))
 
 
-@pytest.mark.parametrize("name", SHORT_NAMES)
+@pytest.mark.parametrize("name", NAMES)
 def test_names(tmp_path: Path, name: str) -> None:
     check(of_names(name, SHORTER, tmp_path))
 
 
 @pytest.mark.parametrize("name", SHORT_LINES)
 def test_command_lines(tmp_path: Path, name: str) -> None:
-    check(fuzz_lines(name, place(False), range(3), tmp_path / "case"))
+    check(fuzz_lines(name, place(False), range(4), tmp_path / "case"))
 
 
 # --- long -------------------------------------------------------------------------------------------------------------
