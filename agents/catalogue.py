@@ -592,14 +592,17 @@ def _make_bandit_policy(name: Name, setting: Setting) -> Agent:
     from .restless_bandits.agent import PolicyAgent
     from .restless_bandits.sequoia import Sequoia
 
+    seconds = _seconds(name, "time", _LONGEST_TIME)
     makers = {
         "random-feasible": lambda: policies.RandomFeasible,
         "sampled-best": lambda: partial(policies.SampledBest, samples=_count(name, "tries", policies.SAMPLES)),
-        "myopic-exact": lambda: policies.Myopic,
-        "whittle": lambda: partial(policies.WhittleIndex, discount=_share(name, "discount", policies.DISCOUNT)),
-        "index-milp": lambda: policies.IndexProgram,
+        "myopic-exact": lambda: partial(policies.Myopic, seconds=seconds),
+        "whittle": lambda: partial(
+            policies.WhittleIndex, discount=_share(name, "discount", policies.DISCOUNT), seconds=seconds
+        ),
+        "index-milp": lambda: partial(policies.IndexProgram, seconds=seconds),
         "index-greedy": lambda: policies.IndexGreedy,
-        "lp-update": lambda: policies.LpUpdate,
+        "lp-update": lambda: partial(policies.LpUpdate, seconds=seconds),
         "sequoia": lambda: Sequoia,
         "index-rollout": lambda: partial(policies.IndexRollout, paths=_count(name, "paths", policies.PATHS)),
     }
@@ -656,11 +659,11 @@ _KINDS = {
     "lp-value": _Kind((), _make_air_value, _not_air_mobility),
     "random-feasible": _Kind((), _make_bandit_policy, _no_bandits),
     "sampled-best": _Kind(("tries",), _make_bandit_policy, _no_bandits),
-    "myopic-exact": _Kind((), _make_bandit_policy, _no_bandits),
-    "whittle": _Kind(("discount",), _make_bandit_policy, _no_bandits),
-    "index-milp": _Kind((), _make_bandit_policy, _no_bandits),
+    "myopic-exact": _Kind(("time",), _make_bandit_policy, _no_bandits),
+    "whittle": _Kind(("discount", "time"), _make_bandit_policy, _no_bandits),
+    "index-milp": _Kind(("time",), _make_bandit_policy, _no_bandits),
     "index-greedy": _Kind((), _make_bandit_policy, _no_bandits),
-    "lp-update": _Kind((), _make_bandit_policy, _no_bandits),
+    "lp-update": _Kind(("time",), _make_bandit_policy, _no_bandits),
     "sequoia": _Kind((), _make_bandit_policy, _no_bandits),
     "index-rollout": _Kind(("paths",), _make_bandit_policy, _no_bandits),
     "day-ga": _Kind(("population", "generations", "days"), _make_air_genetic, _not_air_mobility),

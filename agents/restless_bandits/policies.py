@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ...envs.core.errors import UserError
 from ...envs.restless_bandits.feasible import Action
 from ...envs.restless_bandits.instance import BanditInstance
-from ...envs.restless_bandits.program import NoSolutionError, solve_program
+from ...envs.restless_bandits.program import FREE, NoSolutionError, solve_program
 from .lagrange import gains_from, lagrangian_gains
 from .model import KnownModel, reopened
 from .simulation import Simulation
@@ -33,16 +33,20 @@ class Policy(ABC):
 
     Args:
         instance: as whoever plans knows it.
+        seconds: of wall time that a program may take; then the best action so far is played.
 
     Attributes:
         failures: how often a solver failed and something else was played.
         remark: what reports say of it.
     """
 
-    def __init__(self, instance: BanditInstance) -> None:
+    def __init__(self, instance: BanditInstance, seconds: float = FREE) -> None:
         self.instance = instance
         self.model = KnownModel(instance)
         self.failures = 0
+        self._seconds = seconds
+        self._solved = self._proved = 0
+        self._also = ""
         self.remark = ""
         self._arms = np.arange(instance.num_arms)
 
@@ -61,6 +65,24 @@ class Policy(ABC):
     def instead(self, epoch: int, states: NDArray[np.int64]) -> Action:
         """What is played where a solver found nothing: elements join by what they add to the next reward."""
         return self.model.greedy(self.model.own_rewards(states))
+
+    def best(self, worth: NDArray[np.float64]) -> Action:
+        """The feasible action with the largest sum of worths [J, K], or the best that is found in time.
+
+        Raises:
+            NoSolutionError: the solver found nothing in time.
+        """
+        found = self.model.best(worth, self._seconds)
+        self._count(found.proved)
+        return found.action
+
+    def _count(self, proved: bool) -> None:
+        """A program was solved; reports say how many were cut off."""
+        self._solved += 1
+        self._proved += proved
+        if not proved:
+            cut = self._solved - self._proved
+            self.remark = f"{self._also}{cut} of {self._solved} programs ended without proof"
 
 
 class RandomFeasible(Policy):
@@ -87,7 +109,7 @@ class Myopic(Policy):
 
     def decide(self, epoch: int, states: NDArray[np.int64], rng: np.random.Generator) -> Action:
         if not self.instance.joint:
-            return self.model.best(self.model.own_rewards(states)).action
+            return self.best(self.model.own_rewards(states))
         if self.instance.num_elements <= _MOST_ENUMERATED:
             members = self.instance.feasible.members
             return members[int(self.model.expected_rewards(states, members).argmax())].copy()
@@ -117,7 +139,9 @@ class Myopic(Policy):
                     builder.row("both", [*given, (column, -1.0)], upper=len(arms) - 1.0)
         built = builder.build()
         objective = np.array([worth.get(column, 0.0) for column in range(built.num_columns)])
-        return self.model.checked(solve_program(built, objective).values)
+        found = solve_program(built, objective, self._seconds)
+        self._count(found.proved)
+        return self.model.checked(found.values)
 
 
 class WhittleIndex(Policy):
@@ -126,16 +150,19 @@ class WhittleIndex(Policy):
     States of an arm that is not indexable count by the price from which on not acting is best throughout.
     """
 
-    def __init__(self, instance: BanditInstance, discount: float = DISCOUNT) -> None:
-        super().__init__(instance)
+    def __init__(self, instance: BanditInstance, discount: float = DISCOUNT, seconds: float = FREE) -> None:
+        super().__init__(instance, seconds)
         arms = whittle_arms(instance, discount)
         self._index = np.array([arm.index for arm in arms])
         missing = sum(not arm.indexable for arm in arms)
         if missing:
             self.remark = f"{missing} of {len(arms)} arms of {instance.name} are not indexable"
+            self._also = f"{self.remark}; "
 
     def decide(self, epoch: int, states: NDArray[np.int64], rng: np.random.Generator) -> Action:
-        return self.instance.feasible.maximise(self._index[self._arms, states])
+        found = self.instance.feasible.solve(self._index[self._arms, states], self._seconds)
+        self._count(found.proved)
+        return found.action
 
 
 class IndexProgram(Policy):
@@ -144,10 +171,13 @@ class IndexProgram(Policy):
     Args:
         instance: as whoever plans knows it.
         gain: float64 [H, J, S, K], other gains to go by.
+        seconds: as `Policy` takes them.
     """
 
-    def __init__(self, instance: BanditInstance, gain: NDArray[np.float64] | None = None) -> None:
-        super().__init__(instance)
+    def __init__(
+        self, instance: BanditInstance, gain: NDArray[np.float64] | None = None, seconds: float = FREE
+    ) -> None:
+        super().__init__(instance, seconds)
         self.gain = lagrangian_gains(instance) if gain is None else gain
 
     def worth(self, epoch: int, states: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -155,7 +185,7 @@ class IndexProgram(Policy):
         return self.gain[epoch, self._arms, states]
 
     def decide(self, epoch: int, states: NDArray[np.int64], rng: np.random.Generator) -> Action:
-        return self.model.best(self.worth(epoch, states)).action
+        return self.best(self.worth(epoch, states))
 
     def instead(self, epoch: int, states: NDArray[np.int64]) -> Action:
         """What is played where a solver found nothing: elements join by their gains."""

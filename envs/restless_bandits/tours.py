@@ -179,33 +179,37 @@ def _improve(hops, depot, stop):
             return
 
 
+@compiled
+def walk_with(problem, state, i, j):
+    """Edges of a short closed walk through all stops and j, that fits; -1 where none is found."""
+    r = state.clock[i, INSTANCE]
+    dims, hops, stop = problem.dims[r], problem.hops[r], state.stop[i]
+    length, depot = np.int64(dims[LENGTH]), dims[DEPOT]
+    if j == depot:
+        return np.int64(state.edges[i, 0])
+    inserted, _ = insertion(problem, state, i, j)
+    if inserted <= length:
+        return inserted
+    if 2 * np.int64(hops[depot, j]) > length or not is_exact(state, i, np.int64(stop[0])):
+        return np.int64(-1)
+    for k in range(1, stop[0] + 1):
+        u = stop[k]
+        if np.int64(hops[depot, j]) + np.int64(hops[j, u]) + np.int64(hops[u, depot]) > length:
+            return np.int64(-1)
+    return length if _fits_exactly(problem, state, i, j, length) else np.int64(-1)
+
+
 @compiled(when_plain=None)
 def mark_walks(problem, state, i):
     """Write which elements fit the walk beside those picked, and how long a walk with each is."""
-    r = state.clock[i, INSTANCE]
-    dims, hops, stop = problem.dims[r], problem.hops[r], state.stop[i]
-    length, depot = dims[LENGTH], dims[DEPOT]
-    edges = state.edges[i, 0]
+    dims = problem.dims[state.clock[i, INSTANCE]]
     for j in range(dims[ELEMENTS]):
         if state.picked[i, j] == 1:
             continue
-        if j == depot:
+        edges = walk_with(problem, state, i, j)
+        if edges >= 0:
             state.detour[i, j] = edges
-            continue
-        inserted, _ = insertion(problem, state, i, j)
-        state.detour[i, j] = inserted
-        if inserted <= length:
-            continue
-        fits = 2 * np.int64(hops[depot, j]) <= length
-        for k in range(1, stop[0] + 1):
-            u = stop[k]
-            if np.int64(hops[depot, j]) + np.int64(hops[j, u]) + np.int64(hops[u, depot]) > length:
-                fits = False
-        if fits and is_exact(state, i, np.int64(stop[0])):
-            fits = _fits_exactly(problem, state, i, j, length)
         else:
-            fits = False
-        if fits:
-            state.detour[i, j] = length
-        else:
+            inserted, _ = insertion(problem, state, i, j)
+            state.detour[i, j] = inserted
             state.can[i, j] = 0

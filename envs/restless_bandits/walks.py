@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,9 @@ from ..core.errors import FieldError, UserError
 from ..core.instance import require_integer, require_keys, require_list, require_name
 from .feasible import MAX_SIZE, Action, Best, FeasibleSet, chosen, read_size
 from .program import FREE, NoSolutionError, RowBuilder, Rows, solve_program
+
+if TYPE_CHECKING:
+    from .walk_draws import WalkDraws
 
 MAX_LENGTH = 10_000
 _MOST_EXACT = 12  # stops up to which a shortest tour is found by dynamic programming (Held and Karp 1962)
@@ -309,6 +312,17 @@ class Walks(FeasibleSet):
     @property
     def quick_to_check(self) -> bool:
         return self.budget <= _MOST_EXACT
+
+    def sample(self, rng: np.random.Generator) -> Action:
+        """A random feasible action: nodes join in random order while they fit. It is maximal to 13 nodes; above, a walk
+        through more may be missed."""
+        return self._draws.draw(rng)
+
+    @cached_property
+    def _draws(self) -> WalkDraws:
+        from .walk_draws import WalkDraws  # only here: it is compiled
+
+        return WalkDraws(self.distance, self.depot, self.length, self.budget)
 
     def quick(self, weights: ArrayLike) -> Action:
         worth = self.check_weights(weights)

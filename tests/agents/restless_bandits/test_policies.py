@@ -174,3 +174,16 @@ def test_neighbours_are_one_change_away_and_within_the_budget() -> None:
 def test_rollout_of_other_sets_is_refused_in_a_line() -> None:
     with pytest.raises(UserError, match="for sets of at most B arms"):
         policies.IndexRollout(known_case("k3"))
+
+
+def test_a_program_that_is_cut_off_plays_the_best_walk_so_far_and_says_so() -> None:
+    instance = draw_instance(Size("path", 100), 1)
+    gain = np.random.default_rng(3).random((instance.horizon, instance.num_arms, instance.num_states, 2))
+    gain[..., 0] = 0.0
+    policy = policies.IndexProgram(instance, gain, seconds=1e-3)
+    states = np.zeros(instance.num_arms, dtype=np.int64)
+    action = policy.decide(0, states, np.random.default_rng(0))
+    worth = gain[0, :, 0, 1]
+    assert instance.feasible.contains(action)
+    assert action @ worth >= instance.feasible.quick(worth) @ worth
+    assert policy.remark == "1 of 1 programs ended without proof"

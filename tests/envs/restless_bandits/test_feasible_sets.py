@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import combinations, pairwise, permutations, product
 
 import numpy as np
@@ -252,6 +253,28 @@ def test_a_longer_walk_than_dynamic_programming_takes_is_decided_by_edges() -> N
     star = Walks(15, [(0, j) for j in range(1, 15)], 0, 27, 15)
     assert "28 edges, at most 27" in star.violations(np.ones(15, dtype=int))[0]
     assert len(Walks(15, star.edges, 0, 28, 15).tour(np.ones(15, dtype=int))) == 29
+
+
+def test_drawn_walks_are_maximal_and_those_that_growing_node_by_node_gives() -> None:
+    rng = np.random.default_rng(11)
+    for trial in range(60):
+        feasible = random_set("path", rng, 6 + trial % 8)
+        assert isinstance(feasible, Walks)
+        order = np.random.default_rng(trial)
+        grown = FeasibleSet.sample(feasible, np.random.default_rng(trial))
+        assert np.array_equal(feasible.sample(order), grown)
+        assert feasible.contains(grown)
+        assert not feasible.extendable(grown).any()
+
+
+def test_long_walks_are_drawn_within_their_length_and_copied_sets_draw_the_same() -> None:
+    feasible = draw_instance(Size("path", 60), 4).feasible
+    assert isinstance(feasible, Walks)
+    for trial in range(20):
+        action = feasible.sample(np.random.default_rng(trial))
+        assert len(feasible.tour(action)) - 1 <= feasible.length
+        assert action.sum() > 5
+        assert np.array_equal(pickle.loads(pickle.dumps(feasible)).sample(np.random.default_rng(trial)), action)
 
 
 def test_heuristic_walks_are_feasible_and_near_the_best() -> None:
