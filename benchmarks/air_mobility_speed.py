@@ -2,40 +2,30 @@
 
     python benchmarks/air_mobility_speed.py    # tables, and benchmarks/results/air_mobility_speed.json
 
-Days of `la8-medium` are played by random legal actions, the beginnings of days included. Round after round each case is
-measured for a moment, so that all meet the same state of the machine; the median over rounds counts.
+Days of `la8-medium` are played by random legal actions, the beginnings of days included.
 """
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
-import gymnasium
-import makespan
 import numpy as np
 import tyro
-from makespan.agents.rules.choice import choose_by_rule, rule_parameters
-from makespan.agents.rules.rule import rules_of
 from makespan.envs.air_mobility.dynamics import advance
 from makespan.envs.air_mobility.engine import AirEngine
 from makespan.envs.air_mobility.env import make_engine
 from makespan.envs.air_mobility.state import LEGAL, LEGAL_ACTION, is_running
 from makespan.envs.core.compile import compiled
-from makespan.envs.core.player import play_out
 from makespan.envs.core.random import mix
 from ours import choose_random
-from speed import machine
+from rounds import Case, Rows, engine_case, env_case, measure, rule_case, show, vector_case, write
 
 HERE = Path(__file__).resolve().parent
 ID = "makespan/AirMobility-v0"
 INSTANCE = "la8-medium"
-STEPS = 100
 DAYS = 5
 VERTIPORTS, FLEETS = (8, 16, 32, 50), (40, 125, 250, 500)
 
@@ -70,28 +60,7 @@ def play_days(problem, state, states, decisions):
             decisions[i] += 1
 
 
-def engine_chunk(batch: int) -> Callable[[], int]:
-    """The engine with full observations in its own buffers; ended copies begin anew."""
-    engine = make_engine(batch, INSTANCE)
-    engine.reset(np.arange(batch))
-    states, actions = np.arange(batch, dtype=np.uint64), np.zeros(batch, dtype=np.int64)
-    next_seed = batch
-
-    def chunk() -> int:
-        nonlocal next_seed
-        for _ in range(STEPS):
-            choose_random(engine.masks, states, actions)
-            outcome = engine.step(actions, check=False)
-            ended = np.flatnonzero(outcome.terminated)
-            if len(ended):
-                engine.reset(np.arange(next_seed, next_seed + len(ended)), copies=ended)
-                next_seed += len(ended)
-        return STEPS * batch
-
-    return chunk
-
-
-def bare_chunk(batch: int) -> Callable[[], int]:
+def bare_case(batch: int) -> Case:
     """Whole days by random legal actions in compiled code, without observations."""
     engine = make_engine(batch, INSTANCE)
     return lambda: bare_days(engine, np.arange(batch))[0]
@@ -106,67 +75,16 @@ def bare_days(engine: AirEngine, seeds: Any) -> tuple[int, float]:
     return int(decisions.sum()), time.process_time() - cpu
 
 
-def rule_chunk(batch: int, rule: str) -> Callable[[], int]:
-    """Whole days by a rule in compiled code, which writes no more of observations than rules read."""
+def rule_days(batch: int, rule: str) -> Case:
+    """Whole days by a rule in compiled code."""
     engine = make_engine(batch, INSTANCE)
-    parameters = rule_parameters([rules_of(ID)[rule]], engine.spec)
+    play = rule_case(engine, ID, rule)
 
-    def chunk() -> int:
+    def days() -> int:
         engine.reset(np.arange(batch))
-        decisions = np.zeros(batch, dtype=np.int64)
-        rows, keys = np.zeros(batch, dtype=np.int64), np.zeros(batch, dtype=np.uint64)
-        play_out(engine, choose_by_rule, parameters, rows, keys, decisions, observe=False)
-        return int(decisions.sum())
+        return play()
 
-    return chunk
-
-
-def vector_chunk(batch: int) -> Callable[[], int]:
-    """`VectorEnv.step` by random legal actions."""
-    vector = gymnasium.make_vec(ID, num_envs=batch, instance=INSTANCE)
-    masks = vector.reset(seed=0)[1]["action_mask"]
-    states, actions = np.arange(batch, dtype=np.uint64), np.zeros(batch, dtype=np.int64)
-
-    def chunk() -> int:
-        nonlocal masks
-        for _ in range(STEPS):
-            choose_random(masks, states, actions)
-            masks = vector.step(actions)[-1]["action_mask"]
-        return STEPS * batch
-
-    return chunk
-
-
-def env_chunk() -> Callable[[], int]:
-    """`Env.step` by random legal actions."""
-    env = gymnasium.make(ID, instance=INSTANCE).unwrapped
-    mask = env.reset(seed=0)[1]["action_mask"]
-    states, actions = np.zeros(1, dtype=np.uint64), np.zeros(1, dtype=np.int64)
-
-    def chunk() -> int:
-        nonlocal mask
-        for _ in range(STEPS):
-            choose_random(mask[None, :], states, actions)
-            _, _, terminated, _, info = env.step(int(actions[0]))
-            mask = env.reset()[1]["action_mask"] if terminated else info["action_mask"]
-        return STEPS
-
-    return chunk
-
-
-def measure(arguments: Arguments, chunks: dict[str, Callable[[], int]]) -> dict[str, list[dict[str, float]]]:
-    """Decisions, CPU and wall seconds of every case, once per round."""
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in chunks}
-    for chunk in chunks.values():
-        chunk()
-    for _ in range(arguments.rounds):
-        for name, chunk in chunks.items():
-            wall, cpu, decisions = time.perf_counter(), time.process_time(), 0
-            while time.perf_counter() - wall < arguments.seconds:
-                decisions += chunk()
-            spent = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
-            rows[name].append({"decisions": float(decisions), **spent})
-    return rows
+    return days
 
 
 def scale(size: str) -> dict[str, float]:
@@ -196,18 +114,15 @@ def observed_day(engine: AirEngine, seed: int) -> float:
     return time.process_time() - cpu
 
 
-def speeds(arguments: Arguments) -> dict[str, list[dict[str, float]]]:
+def speeds(arguments: Arguments) -> Rows:
     """Measure and print decisions per second."""
-    chunks: dict[str, Any] = {f"engine with observations, batch {n}": engine_chunk(n) for n in (1, 16, 64, 256)}
-    chunks["bare engine, batch 256"] = bare_chunk(256)
-    chunks["rule `greedy-profit` in compiled code, batch 64"] = rule_chunk(64, "greedy-profit")
-    chunks["VectorEnv.step, batch 64"] = vector_chunk(64)
-    chunks["Env.step"] = env_chunk()
-    rows = measure(arguments, chunks)
-    print(f"{machine()}. Days of {INSTANCE}.\n\n| what | decisions / CPU s | decisions / s |\n|---|---:|---:|")
-    for name, rounds in rows.items():
-        rates = [median(one["decisions"] / one[clock] for one in rounds) for clock in ("cpu", "wall")]
-        print(f"| {name} | {rates[0]:,.0f} | {rates[1]:,.0f} |")
+    cases = {f"engine with observations, batch {n}": engine_case(make_engine(n, INSTANCE)) for n in (1, 16, 64, 256)}
+    cases["bare engine, batch 256"] = bare_case(256)
+    cases["rule `greedy-profit` in compiled code, batch 64"] = rule_days(64, "greedy-profit")
+    cases["VectorEnv.step, batch 64"] = vector_case(ID, 64, instance=INSTANCE)
+    cases["Env.step"] = env_case(ID, instance=INSTANCE)
+    rows = measure(cases, arguments.rounds, arguments.seconds)
+    show(rows, f"Days of {INSTANCE}.")
     return rows
 
 
@@ -225,9 +140,7 @@ def main(arguments: Arguments) -> None:
         )
     made = [scales[f"{VERTIPORTS[-1]}x{fleet}"]["decisions"] for fleet in FLEETS]
     print(f"| decisions (at {VERTIPORTS[-1]}) | " + " | ".join(f"{count:,.0f}" for count in made) + " |")
-    data = {"makespan": makespan.__version__, "machine": machine(), "rows": rows, "scales": scales}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    write(arguments.out, rows=rows, scales=scales)
 
 
 if __name__ == "__main__":

@@ -9,21 +9,19 @@ before. Round after round each case is measured for a moment, the median over ro
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-import makespan
 import numpy as np
 import tyro
 from makespan.envs.restless_bandits.engine import BanditEngine
 from makespan.envs.restless_bandits.env import make_engine
 from makespan.envs.restless_bandits.generator import FAMILIES
 from ours import choose_random
+from rounds import write
 from speed import machine
 
 HERE = Path(__file__).resolve().parent
@@ -107,9 +105,7 @@ def main(arguments: Arguments) -> None:
     for name, rounds in rows.items():
         rates = [one["steps"] / one["cpu"] for one in rounds]
         print(f"| {name} | {median(rates):,.0f} | {max(rates):,.0f} |")
-    data: dict[str, Any] = {"makespan": makespan.__version__, "machine": machine(), "rows": rows}
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    write(arguments.out, rows=rows)
 
 
 if __name__ == "__main__":

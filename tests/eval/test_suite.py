@@ -2,9 +2,12 @@
 
 import csv
 import io
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from makespan.cli.evaluate import run
 from makespan.envs.core.errors import UserError
 from makespan.eval.plan import make_plan
 from makespan.eval.suite import BASELINE, load_suite, shipped_suites
@@ -106,6 +109,29 @@ def test_what_ships_can_be_played(name):
     for problem in suite.problems:
         make_plan(problem.request)
         assert suite.reference in problem.roles
+
+
+def miniature(problem):
+    """A problem with an instance of each kind, one world of each, and moments of time."""
+    request = problem.request
+    first = request.instances.split(",")[0] if "random:" not in request.instances else request.instances
+    return replace(
+        request,
+        instances=re.sub(r"count=\d+", "count=1", first.split("-la")[0].split("-ta")[0]),
+        seeds=request.seeds.split("-")[0],
+        agents=re.sub(r"(time|planning)=\d+", r"\1=0.05", request.agents),
+        hindsight=None,
+    )
+
+
+FULL = {problem.name: problem for problem in load_suite("full").problems}
+QUICK = ("bandits", "job_shop_classical")
+MINIATURES = [pytest.param(one, marks=[] if one in QUICK else pytest.mark.slow) for one in FULL]
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_every_agent_of_the_full_suite_plays_an_instance_of_every_kind(name, tmp_path, capsys):
+    assert run(miniature(FULL[name]), str(tmp_path / "out"), False, True, workers=1) == 0
 
 
 def test_quick_and_full_are_of_the_same_problems():
