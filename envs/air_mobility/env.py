@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ..core.env import SchedulingEnv, SchedulingVectorEnv
-from ..core.errors import FieldError, UnknownNameError
+from ..core.options import read_room, split_options
 from .card import DEFAULT_INSTANCE, ROOM
 from .engine import AirEngine
 from .instance import AirInstance
@@ -43,22 +43,11 @@ def make_engine(
     Raises:
         UserError: an option or an instance is not what it should be.
     """
-    known = option_names()
-    needed = dict.fromkeys(ROOM)
-    for key in list(options):
-        if key in needed:
-            needed[key] = options.pop(key)
-        elif key not in known:
-            raise UnknownNameError(f"option of {ENV_ID}", key, [*known, "instance", "on_illegal", "render_mode", *ROOM])
-    made = AirOptions(**options)
+    own, needed = split_options(ENV_ID, options, option_names(), ROOM)
+    made = AirOptions(**own)
     source = InstanceSource.parse(instance, made)
-    least = most_room(source.fixed)
-    room = []
-    for (name, value), low in zip(needed.items(), least, strict=True):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
-            raise FieldError(f"option {name}", value, f"an integer of at least {low}, as the instances need")
-        room.append(low if value is None else value)
-    return AirEngine(num_copies, source, made, record, Room(*room), threads)
+    room = Room(*read_room(needed, most_room(source.fixed)))
+    return AirEngine(num_copies, source, made, record, room, threads)
 
 
 class AirMobilityEnv(SchedulingEnv):

@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ..core.env import SchedulingEnv, SchedulingVectorEnv
-from ..core.errors import FieldError, UnknownNameError
+from ..core.options import read_room, split_options
 from .card import DEFAULT_INSTANCE
 from .engine import JobShopEngine
 from .generator import instance_names, resolve
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..core.chart import Chart
-
-_ROOM = ("max_jobs", "max_machines", "max_operations")
 
 
 def make_engine(
@@ -51,18 +49,12 @@ def make_engine(
     Raises:
         UserError: an option or an instance is not what it should be.
     """
+    given = {"max_jobs": max_jobs, "max_machines": max_machines, "max_operations": max_operations}
     known = [field.name for field in fields(JobShopOptions)]
-    for key in options:
-        if key not in known:
-            others = ("instance", "on_illegal", "render_mode", *_ROOM)
-            raise UnknownNameError("option of makespan/JobShop-v0", key, [*known, *others])
+    own, needed = split_options("makespan/JobShop-v0", {**options, **given}, known, tuple(given))
     source = InstanceSource.parse(instance)
-    room = []
-    for name, given, needed in zip(_ROOM, (max_jobs, max_machines, max_operations), source.room, strict=True):
-        if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < needed):
-            raise FieldError(f"option {name}", given, f"an integer of at least {needed}, as the instances need")
-        room.append(needed if given is None else given)
-    return JobShopEngine(num_copies, source, JobShopOptions(**options), record, (room[0], room[1], room[2]), threads)
+    jobs, machines, operations = read_room(needed, source.room)
+    return JobShopEngine(num_copies, source, JobShopOptions(**own), record, (jobs, machines, operations), threads)
 
 
 class JobShopEnv(SchedulingEnv):

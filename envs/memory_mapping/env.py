@@ -10,7 +10,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ..core.env import SchedulingEnv, SchedulingVectorEnv
-from ..core.errors import FieldError, UnknownNameError
+from ..core.options import read_room, split_options
 from .card import DEFAULT_INSTANCE
 from .catalogue import names
 from .engine import MemoryEngine
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from ..core.chart import Chart
     from .known import Bounds
-
-_ROOM = ("max_instructions", "max_tensors", "max_accesses")
 
 
 def make_engine(
@@ -53,19 +51,12 @@ def make_engine(
     Raises:
         UserError: an option or an instance is not what it should be.
     """
+    given = {"max_instructions": max_instructions, "max_tensors": max_tensors, "max_accesses": max_accesses}
     known = [field.name for field in fields(MemoryOptions)]
-    for key in options:
-        if key not in known:
-            others = ("instance", "on_illegal", "render_mode", *_ROOM)
-            raise UnknownNameError("option of makespan/MemoryMapping-v0", key, [*known, *others])
+    own, needed = split_options("makespan/MemoryMapping-v0", {**options, **given}, known, tuple(given))
     source = InstanceSource.parse(instance)
-    room = []
-    given_room = (max_instructions, max_tensors, max_accesses)
-    for name, given, needed in zip(_ROOM, given_room, source.room, strict=True):
-        if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < needed):
-            raise FieldError(f"option {name}", given, f"an integer of at least {needed}, as the instances need")
-        room.append(needed if given is None else given)
-    return MemoryEngine(num_copies, source, MemoryOptions(**options), (room[0], room[1], room[2]), threads)
+    instructions, tensors, accesses = read_room(needed, source.room)
+    return MemoryEngine(num_copies, source, MemoryOptions(**own), (instructions, tensors, accesses), threads)
 
 
 class MemoryMappingEnv(SchedulingEnv):

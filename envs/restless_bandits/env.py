@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ..core.env import SchedulingEnv, SchedulingVectorEnv
-from ..core.errors import UnknownNameError
+from ..core.options import split_options
 from .card import DEFAULT_INSTANCE
 from .engine import BanditEngine
 from .instance import BanditInstance
@@ -51,11 +51,8 @@ def make_engine(
         UserError: an option or an instance is not what it should be.
     """
     known = [field.name for field in fields(BanditOptions)]
-    for key in options:
-        if key not in known:
-            others = ("instance", "on_illegal", "render_mode")
-            raise UnknownNameError("option of makespan/RestlessBandits-v0", key, [*known, *others])
-    return BanditEngine(num_copies, InstanceSource.parse(instance), BanditOptions(**options), record, None, threads)
+    own, _ = split_options("makespan/RestlessBandits-v0", options, known)
+    return BanditEngine(num_copies, InstanceSource.parse(instance), BanditOptions(**own), record, None, threads)
 
 
 def _action_space(engine: BanditEngine) -> spaces.Space[Any]:

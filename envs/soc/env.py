@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ..core.env import SchedulingEnv, SchedulingVectorEnv
-from ..core.errors import FieldError, UnknownNameError
+from ..core.options import read_room, split_options
 from .card import ROOM, STATIC_INSTANCE, STREAM_INSTANCE
 from .engine import SocEngine, StaticEngine
 from .instance import SocInstance
@@ -38,22 +38,11 @@ def _make(
 ) -> SocEngine:
     """Make an engine from the options of a registered id."""
     static = kind is StaticEngine
-    known = option_names(static)
-    needed = dict.fromkeys(ROOM)
-    for key in list(options):
-        if key in needed:
-            needed[key] = options.pop(key)
-        elif key not in known:
-            raise UnknownNameError(f"option of {env_id}", key, [*known, "instance", "on_illegal", "render_mode", *ROOM])
+    own, needed = split_options(env_id, options, option_names(static), ROOM)
     source = InstanceSource.parse(given)
-    made = SocOptions(**{**(STATIC_DEFAULTS if static else {}), **options})
-    least = most_room(source.fixed, made)
-    room = []
-    for (name, value), low in zip(needed.items(), least, strict=True):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < low):
-            raise FieldError(f"option {name}", value, f"an integer of at least {low}, as the instances need")
-        room.append(low if value is None else value)
-    return kind(num_copies, source, made, record, Room(*room), threads)
+    made = SocOptions(**{**(STATIC_DEFAULTS if static else {}), **own})
+    room = Room(*read_room(needed, most_room(source.fixed, made)))
+    return kind(num_copies, source, made, record, room, threads)
 
 
 def make_stream(
