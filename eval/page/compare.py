@@ -21,6 +21,7 @@ _MOST_DOTS = 400
 _STEPS = 200
 _ROW = 52  # pixels per agent
 _SPREAD = 0.22  # of a row, over which dots lie
+_FAR_BEHIND = 2.0  # times the distance of the last but one
 
 Rows = Sequence[dict[str, Any]]
 
@@ -173,8 +174,19 @@ def profile_figure(table: Table, blocks: Sequence[Rows]) -> tuple[dict[str, Any]
         x, y = (found.factor * levels).tolist(), (100 * profile.shares[::-1]).tolist()
         data.append(_profile(number, line.agent, x, y, ends, told, "hv"))
     horizontal = axis(f"gap to the {found.target} ({plot_text(found.unit)})", rangemode="tozero", zeroline=False)
+    if (end := end_of_view([found.factor * float(values.max()) for values in found.values])) is not None:
+        horizontal["range"] = [0.0, end]
     vertical = axis("worlds within that gap (%)", range=[-3, 103], zeroline=False, fixedrange=True)
     return {"data": data, "layout": layout(380, xaxis=horizontal, yaxis=vertical)}, found.target
+
+
+def end_of_view(most: Sequence[float]) -> float | None:
+    """Where a profile is cut off at first, given each agent's largest distance; None where all of it is shown.
+
+    One agent that is far behind (random play, often) would squeeze all others into a corner.
+    """
+    *_, second, last = [0.0, *sorted(most)]
+    return 1.1 * second if len(most) > 2 and 0.0 < second < last / _FAR_BEHIND else None
 
 
 def _profile(

@@ -103,6 +103,8 @@ def _comparisons(document: Document, evaluation: Evaluation, table: Table, block
     said = (
         f"The share of worlds in which an agent comes within a gap to the {target}. Higher and further left is better."
     )
+    if "range" in profile["layout"]["xaxis"]:
+        said += " One agent is far behind the others; a double click shows all of its line."
     return [
         *parts,
         tag("p", said, class_="hint"),

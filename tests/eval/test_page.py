@@ -13,6 +13,7 @@ import makespan
 import pytest
 from makespan.cli.main import main
 from makespan.eval.page import charts, document
+from makespan.eval.page.compare import end_of_view
 from support.pages import Page, without_tokens
 
 SHOP = "makespan/JobShop-v0:law=bernoulli:p=0.01"
@@ -116,6 +117,13 @@ def test_a_profile_is_the_share_of_worlds_within_a_gap(results, page):
         assert trace["y"][-1] == 100
     assert len({trace["line"]["dash"] for trace in figure["data"]}) == 3
     assert len({trace["marker"]["symbol"] for trace in figure["data"]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("most", "end"), [([1.0, 30.0, 2.0], 2.2), ([1.0, 3.0, 2.0], None), ([1.0, 30.0], None), ([0.0, 0.0, 5.0], None)]
+)
+def test_one_agent_far_behind_does_not_squeeze_a_profile(most, end):
+    assert end_of_view(most) == (None if end is None else pytest.approx(end))
 
 
 def test_a_schedule_tells_task_start_end_and_machine(results, page):
