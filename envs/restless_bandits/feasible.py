@@ -210,7 +210,7 @@ class FeasibleSet(ABC):
 
     def repair(self, action: ArrayLike) -> Action:
         """The feasible action that differs in the fewest elements; of a down-closed set it is a part of the action."""
-        return self.maximise(2.0 * (_bits(action, self.size) != 0) - 1.0)
+        return self.maximise(2.0 * (self.bits(action) != 0) - 1.0)
 
     def admits(self, action: Action, element: int) -> bool:
         """Whether an element that is not in a partial action may join it, so that it can still be completed."""
@@ -222,12 +222,23 @@ class FeasibleSet(ABC):
 
     def extendable(self, action: ArrayLike) -> NDArray[np.bool_]:
         """bool [N]: which elements may join a partial action, so that it can still be completed."""
-        bits = _bits(action, self.size)
+        bits = self.bits(action)
         return np.array([self.admits(bits, j) for j in range(self.size)], dtype=np.bool_)
 
     def may_stop(self, action: ArrayLike) -> bool:
         """Whether a partial action may be played as it is."""
         return self.contains(action)
+
+    def bits(self, action: ArrayLike) -> Action:
+        """The action as int8 [N].
+
+        Raises:
+            FieldError: it has another shape.
+        """
+        bits = np.asarray(action)
+        if bits.shape != (self.size,):
+            raise FieldError("action: shape", bits.shape, f"({self.size},)")
+        return bits.astype(np.int8)
 
     def check_weights(self, weights: ArrayLike) -> NDArray[np.float64]:
         """The weights as float64 [N].
@@ -259,13 +270,6 @@ class FeasibleSet(ABC):
         if not wrong and (count := int(np.sum(action))) > self.budget:
             wrong = [f"{count} elements are chosen, the budget is {self.budget}"]
         return wrong
-
-
-def _bits(action: ArrayLike, size: int) -> Action:
-    bits = np.asarray(action)
-    if bits.shape != (size,):
-        raise FieldError("action: shape", bits.shape, f"({size},)")
-    return bits.astype(np.int8)
 
 
 def chosen(action: ArrayLike) -> list[int]:
@@ -327,7 +331,7 @@ class Cardinality(FeasibleSet):
         return not action[element] and int(action.sum()) < self.budget
 
     def extendable(self, action: ArrayLike) -> NDArray[np.bool_]:
-        bits = _bits(action, self.size)
+        bits = self.bits(action)
         return (bits == 0) & bool(bits.sum() < self.budget)
 
     def to_dict(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .feasible import MAX_SIZE, Action, Best, FeasibleSet, chosen, read_size
 from .program import FREE, NoSolutionError, RowBuilder, Rows, solve_program
 
 if TYPE_CHECKING:
-    from .walk_draws import WalkDraws
+    from .walk_growth import WalkGrowth
 
 MAX_LENGTH = 10_000
 _MOST_EXACT = 12  # stops up to which a shortest tour is found by dynamic programming (Held and Karp 1962)
@@ -316,13 +316,18 @@ class Walks(FeasibleSet):
     def sample(self, rng: np.random.Generator) -> Action:
         """A random feasible action: nodes join in random order while they fit. It is maximal to 13 nodes; above, a walk
         through more may be missed."""
-        return self._draws.draw(rng)
+        return self._growth.draw(rng)
+
+    def extendable(self, action: ArrayLike) -> NDArray[np.bool_]:
+        """bool [N]: which nodes may join an action. Exact to 13 nodes; above, a walk through more may be missed."""
+        able = self._growth.extendable(self.bits(action))
+        return super().extendable(action) if able is None else able
 
     @cached_property
-    def _draws(self) -> WalkDraws:
-        from .walk_draws import WalkDraws  # only here: it is compiled
+    def _growth(self) -> WalkGrowth:
+        from .walk_growth import WalkGrowth  # only here: it is compiled
 
-        return WalkDraws(self.distance, self.depot, self.length, self.budget)
+        return WalkGrowth(self.distance, self.depot, self.length, self.budget)
 
     def quick(self, weights: ArrayLike) -> Action:
         worth = self.check_weights(weights)

@@ -265,6 +265,10 @@ def test_drawn_walks_are_maximal_and_those_that_growing_node_by_node_gives() -> 
         assert np.array_equal(feasible.sample(order), grown)
         assert feasible.contains(grown)
         assert not feasible.extendable(grown).any()
+        part = grown * order.integers(0, 2, feasible.size).astype(np.int8)
+        assert np.array_equal(feasible.extendable(part), FeasibleSet.extendable(feasible, part))
+        beyond = np.ones(feasible.size, dtype=np.int8)
+        assert np.array_equal(feasible.extendable(beyond), FeasibleSet.extendable(feasible, beyond))
 
 
 def test_long_walks_are_drawn_within_their_length_and_copied_sets_draw_the_same() -> None:

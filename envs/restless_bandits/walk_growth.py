@@ -1,4 +1,4 @@
-"""Random walks, by the compiled code that says which stops fit a walk, see `walks.Walks.sample`."""
+"""Walks that grow node by node, by the compiled code that says which stops fit a walk, see `walks.Walks`."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Tour(NamedTuple):
     best: NDArray[np.int16]  # [1, 2**exact, exact]
 
 
-class WalkDraws:
-    """Draws from one set of walks.
+class WalkGrowth:
+    """What may join walks of one set.
 
     Args:
         distance: int [N, N] between nodes.
@@ -57,7 +57,7 @@ class WalkDraws:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:  # packs hold addresses, which mean nothing elsewhere
-        return WalkDraws, self._set
+        return WalkGrowth, self._set
 
     def draw(self, rng: np.random.Generator) -> Action:
         """A random action, int8 [N]."""
@@ -65,6 +65,30 @@ class WalkDraws:
         action = np.zeros(len(order), dtype=np.int8)
         _join(self._graph, self._tour, order, action)
         return action
+
+    def extendable(self, action: Action) -> NDArray[np.bool_] | None:
+        """bool [N]: which nodes may join an action; None where no walk through it is found that is short enough."""
+        able = np.zeros(len(action), dtype=np.bool_)
+        if int((action == 1).sum()) > self._set[3]:  # more than there is room for, in any walk
+            return able
+        return able if _mark(self._graph, self._tour, action, able) else None
+
+
+@compiled
+def _mark(problem, state, action, able):
+    """Write which nodes may join an action. Returns whether a walk through the action was found."""
+    clear_tour(problem, state, 0)
+    row = state.clock[0, INSTANCE]
+    left = np.int64(problem.dims[row, BUDGET])
+    for j in range(len(action)):
+        if action[j] == 1:
+            add_stop(problem, state, 0, j)
+            left -= 1
+    if state.edges[0, 0] > problem.dims[row, LENGTH]:
+        return False
+    for j in range(len(action)):
+        able[j] = left > 0 and action[j] == 0 and walk_with(problem, state, 0, j) >= 0
+    return True
 
 
 @compiled
