@@ -21,19 +21,26 @@ from makespan.eval.statistics import Bootstrap
 from results import rewrite
 
 Rows = list[dict[str, Any]]
-NAMES = {"sampled": "DQN on sampled actions", "iterative": "iterative DQN", "noindex": "SEQUOIA without the index"}
+NAMES = {
+    "sampled": "DQN on sampled actions",
+    "iterative": "iterative DQN",
+    "noindex": "SEQUOIA without the index",
+    "sequoia": "SEQUOIA",
+    "ppo": "PPO on the sequential view",
+    "muzero": "MuZero-lite on the sequential view",
+}
 PAPER = ("null", "random-feasible", "sampled-best", "myopic-exact", NAMES["iterative"], NAMES["sampled"])
-UNTRAINED, TRAINED = "index-milp", "SEQUOIA"
+UNTRAINED, TRAINED = "index-milp", NAMES["sequoia"]
 
 
 def called(agent: str) -> str:
     """How tables call an agent."""
     found = re.match(r"runs/[a-z]+-([a-z]+)", agent)
     if found:
-        return NAMES.get(found[1], {"sequoia": TRAINED, "scorer": "scorer"}.get(found[1], found[1]))
+        return NAMES.get(found[1], found[1]) + (", without search" if agent.endswith(":simulations=0") else "")
     if agent.startswith("checkpoints/"):
         return TRAINED if "sequoia" in agent else "scorer"
-    return agent
+    return agent.removesuffix(":time=1")  # of programs on long walks
 
 
 def read(folder: Path) -> dict[str, Rows]:

@@ -5,10 +5,13 @@ Each table stands between the marks ``<!-- NAME:begin -->`` and ``<!-- NAME:end 
 
 from __future__ import annotations
 
+import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import air_mobility_meanings
 import bandit_meanings
@@ -40,6 +43,7 @@ from makespan.envs.soc.options import SocOptions
 Meanings = Mapping[tuple[str, str], str]
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -150,6 +154,43 @@ def rules(listed: Sequence[Rule]) -> str:
     return table(("rule", "smallest first", "what it is, and where described"), rows)
 
 
+_RECORDS = {
+    "job_shop/swap": "blocking job shop with swaps",
+    "job_shop/none": "classical job shop",
+    "memory_mapping/judge": "memory mapping, by the judge",
+    "soc/makespan": "one DAG on a heterogeneous chip",
+}
+
+
+def records() -> str:
+    """What the records come to: how many are proved optimal, and how far the others are from their bounds."""
+    rows = []
+    for folder, title in _RECORDS.items():
+        held = [
+            json.loads(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "records" / folder).glob("*.json"))
+        ]
+        gaps = [abs(one["objective"] - one["bound"]["value"]) / one["bound"]["value"] for one in held]
+        open_ = [gap for gap in gaps if gap > 0]
+        kinds = Counter(one["bound"]["kind"] for one in held)
+        rows.append([
+            title,
+            str(len(held)),
+            str(len(held) - len(open_)),
+            f"{100 * sum(gaps) / len(gaps):.2f} %",
+            f"{100 * median(open_):.2f} %, {100 * max(open_):.1f} %" if open_ else "–",
+            ", ".join(f"{kind} ({count})" for kind, count in kinds.most_common()),
+        ])  # fmt: skip
+    head = (
+        "problem",
+        "solutions",
+        "proved optimal",
+        "mean gap to the bound",
+        "of the open ones: median, largest",
+        "bounds",
+    )
+    return table(head, rows)
+
+
 PAGES: dict[str, dict[str, Callable[[], str]]] = {
     "environments/job_shop.md": {
         "options": partial(options, JobShopOptions),
@@ -178,6 +219,8 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "rules": partial(rules, BANDIT_RULES),
     },
     "agents.md": {"rules": partial(rules, RULES)},
+    "records.md": {"records": records},
+    "../README.md": {"records": records},
 }
 
 
@@ -210,7 +253,7 @@ def main(arguments: Sequence[str]) -> int:
                 path.write_text(new, encoding="utf-8")
     said = "differs from the code: run python docs/tables.py" if "--check" in arguments else "written"
     for name in stale:
-        print(f"docs/{name} {said}")
+        print(f"{(HERE / name).resolve().relative_to(ROOT)} {said}")
     return 1 if stale and "--check" in arguments else 0
 
 
