@@ -68,11 +68,17 @@ def relative(mine: Rows, yours: Rows) -> str:
     return f"{found.mean:+.1f} % [{found.low:+.1f}, {found.high:+.1f}]"
 
 
+def _title(folder: Path) -> str:
+    """What a folder holds: ``ban-capacity-20`` is "capacity, J = 20"."""
+    _, family, *rest = folder.name.split("-")
+    return f"{family}, J = {rest[0]}" if rest and rest[0].isdecimal() else family
+
+
 def by_agent(folders: list[Path], reference: str) -> list[str]:
     """A row per agent, a column per folder."""
     read_all = {folder: read(folder) for folder in folders}
     names = list(dict.fromkeys(name for agents in read_all.values() for name in agents))
-    head = [folder.name.split("-", 1)[1].replace("-", ", J = ") for folder in folders]
+    head = [_title(folder) for folder in folders]
     lines = ["| agent | " + " | ".join(head) + " |", "| --- |" + " --- |" * len(folders)]
     for name in names:
         cells = []
@@ -112,7 +118,7 @@ def claims(folders: list[Path]) -> list[str]:
         gains.append(returns(mine).mean() / returns(agents[best]).mean() - 1)
         over_plain.append(returns(mine).mean() / returns(agents[plain]).mean() - 1)
         lines.append(
-            f"| {folder.name.split('-', 1)[1].replace('-', ', J = ')} | {best} | {relative(mine, agents[best])} | "
+            f"| {_title(folder)} | {best} | {relative(mine, agents[best])} | "
             f"{relative(mine, agents[plain])} ({plain}) | {relative(mine, index)} | "
             f"{'–' if without is None else relative(without, index)} |"
         )
