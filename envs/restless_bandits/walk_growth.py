@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,10 +10,13 @@ from numpy.typing import NDArray
 
 from ..core.compile import compiled
 from ..core.pack import Pack
+from ..core.random import uniform
 from .feasible import Action
 from .state import BUDGET, DEPOT, INSTANCE, LENGTH, NUM_CLOCK, NUM_DIMS
 from .tables import MOST_EXACT_STOPS
 from .tours import add_stop, clear_tour, walk_with
+
+_STREAM_SHUFFLE = 1
 
 
 class Graph(NamedTuple):
@@ -45,19 +49,24 @@ class WalkGrowth:
         self._set = distance, depot, length, budget
         dims = np.zeros((1, NUM_DIMS), dtype=np.int32)
         dims[0, [DEPOT, LENGTH, BUDGET]] = depot, length, budget
-        exact = min(budget, MOST_EXACT_STOPS)
         self._graph = Pack(Graph(dims, np.ascontiguousarray(distance[None], dtype=np.int16)))
-        self._tour = Pack(
-            Tour(
-                np.zeros((1, NUM_CLOCK), dtype=np.int64),
-                np.zeros((1, 1 + 2 * budget), dtype=np.int32),
-                np.zeros((1, 1), dtype=np.int32),
-                np.zeros((1, 2**exact, exact), dtype=np.int16),
-            )
-        )
+        self._tour = _room(budget, min(budget, MOST_EXACT_STOPS))
+        self._loose = _room(budget, 0)  # for tours that are nowhere exact
 
     def __reduce__(self) -> tuple[Any, ...]:  # packs hold addresses, which mean nothing elsewhere
         return WalkGrowth, self._set
+
+    def tour(self, stops: Sequence[int], tries: int) -> list[int] | None:
+        """The stops in the order of a tour that is short enough; None where none is found.
+
+        Args:
+            stops: at most as many as an action has.
+            tries: orders in which they are inserted, each where it adds fewest edges, and improved by reversals.
+        """
+        order = np.array(stops, dtype=np.int64)
+        if not _find(self._graph, self._loose, order, tries):
+            return None
+        return self._loose.stop[0, 1 : len(order) + 1].tolist()
 
     def draw(self, rng: np.random.Generator) -> Action:
         """A random action, int8 [N]."""
@@ -72,6 +81,34 @@ class WalkGrowth:
         if int((action == 1).sum()) > self._set[3]:  # more than there is room for, in any walk
             return able
         return able if _mark(self._graph, self._tour, action, able) else None
+
+
+def _room(budget: int, exact: int) -> Pack:
+    """Room for a walk of so many stops, of which so many at most are put in the best order."""
+    return Pack(
+        Tour(
+            np.zeros((1, NUM_CLOCK), dtype=np.int64),
+            np.zeros((1, 1 + 2 * budget), dtype=np.int32),
+            np.zeros((1, 1), dtype=np.int32),
+            np.zeros((1, 2**exact, exact), dtype=np.int16),
+        )
+    )
+
+
+@compiled
+def _find(problem, state, stops, tries):
+    """Insert stops in one shuffled order after the other. Returns whether a tour became short enough."""
+    length = problem.dims[state.clock[0, INSTANCE], LENGTH]
+    for turn in range(tries):
+        for k in range(len(stops) - 1, 0, -1):
+            other = np.int64(uniform(turn, _STREAM_SHUFFLE, k) * (k + 1))
+            stops[k], stops[other] = stops[other], stops[k]
+        clear_tour(problem, state, 0)
+        for j in stops:
+            add_stop(problem, state, 0, j)
+        if state.edges[0, 0] <= length:
+            return True
+    return False
 
 
 @compiled

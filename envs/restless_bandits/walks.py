@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MAX_LENGTH = 10_000
 _MOST_EXACT = 12  # stops up to which a shortest tour is found by dynamic programming (Held and Karp 1962)
 _QUICK_RESTARTS = 3
+_TRIES = 1000  # orders in which a tour is built
 _MOST_BY_PROGRAM = 12  # nodes up to which the program begins with nothing
 _FAR = 30_000  # above any walk's length
 _LENGTH_ROW = "length of the walk"
@@ -143,7 +144,8 @@ class Walks(FeasibleSet):
         return total + hops[at][self.depot]
 
     def _good_tour(self, stops: list[int]) -> list[int]:
-        """A short tour: cheapest insertion in several orders, each improved as long as it is longer than allowed."""
+        """A short tour: cheapest insertion in several orders, each improved as long as it is longer than allowed; then
+        in many more, before anybody solves a program."""
         far_first = sorted(stops, key=lambda j: -self._hops[self.depot][j])
         best: list[int] = []
         for queue in (far_first, far_first[::-1], stops, stops[::-1]):
@@ -155,8 +157,8 @@ class Walks(FeasibleSet):
             if not best or self._length_of(order) < self._length_of(best):
                 best = order
             if self._length_of(best) <= self.length:
-                break
-        return best
+                return best
+        return best if len(stops) > self.budget else self._growth.tour(stops, _TRIES) or best
 
     def _improved(self, order: list[int]) -> list[int]:
         """Stretches are reversed or moved elsewhere (Or 1976) as long as that shortens a tour that is too long."""
