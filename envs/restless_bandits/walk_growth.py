@@ -47,6 +47,7 @@ class WalkGrowth:
 
     def __init__(self, distance: NDArray[np.int64], depot: int, length: int, budget: int) -> None:
         self._set = distance, depot, length, budget
+        self._depot, self._budget = depot, budget
         dims = np.zeros((1, NUM_DIMS), dtype=np.int32)
         dims[0, [DEPOT, LENGTH, BUDGET]] = depot, length, budget
         self._graph = Pack(Graph(dims, np.ascontiguousarray(distance[None], dtype=np.int16)))
@@ -75,12 +76,23 @@ class WalkGrowth:
         _join(self._graph, self._tour, order, action)
         return action
 
-    def extendable(self, action: Action) -> NDArray[np.bool_] | None:
-        """bool [N]: which nodes may join an action; None where no walk through it is found that is short enough."""
+    def extendable(self, action: Action, tries: int) -> NDArray[np.bool_] | None:
+        """bool [N]: which nodes may join an action; None where no walk through it is found that is short enough.
+
+        Args:
+            action: int8 [N].
+            tries: see `tour`; where nodes that are inserted one after the other make too long a walk.
+        """
         able = np.zeros(len(action), dtype=np.bool_)
-        if int((action == 1).sum()) > self._set[3]:  # more than there is room for, in any walk
+        if int((action == 1).sum()) > self._budget:  # more than there is room for, in any walk
             return able
-        return able if _mark(self._graph, self._tour, action, able) else None
+        tour = self._tour
+        if not _insert(self._graph, tour, action):
+            if self.tour([j for j in np.flatnonzero(action).tolist() if j != self._depot], tries) is None:
+                return None
+            tour = self._loose
+        _mark(self._graph, tour, action, able)
+        return able
 
 
 def _room(budget: int, exact: int) -> Pack:
@@ -112,20 +124,23 @@ def _find(problem, state, stops, tries):
 
 
 @compiled
-def _mark(problem, state, action, able):
-    """Write which nodes may join an action. Returns whether a walk through the action was found."""
+def _insert(problem, state, action):
+    """Make a tour of an action's nodes. Returns whether it is short enough."""
     clear_tour(problem, state, 0)
-    row = state.clock[0, INSTANCE]
-    left = np.int64(problem.dims[row, BUDGET])
     for j in range(len(action)):
         if action[j] == 1:
             add_stop(problem, state, 0, j)
-            left -= 1
-    if state.edges[0, 0] > problem.dims[row, LENGTH]:
-        return False
+    return state.edges[0, 0] <= problem.dims[state.clock[0, INSTANCE], LENGTH]
+
+
+@compiled
+def _mark(problem, state, action, able):
+    """Write which nodes may join an action whose tour the state holds."""
+    left = np.int64(problem.dims[state.clock[0, INSTANCE], BUDGET])
+    for j in range(len(action)):
+        left -= action[j] == 1
     for j in range(len(action)):
         able[j] = left > 0 and action[j] == 0 and walk_with(problem, state, 0, j) >= 0
-    return True
 
 
 @compiled

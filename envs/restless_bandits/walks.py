@@ -322,7 +322,7 @@ class Walks(FeasibleSet):
 
     def extendable(self, action: ArrayLike) -> NDArray[np.bool_]:
         """bool [N]: which nodes may join an action. Exact to 13 nodes; above, a walk through more may be missed."""
-        able = self._growth.extendable(self.bits(action))
+        able = self._growth.extendable(self.bits(action), _TRIES)
         return super().extendable(action) if able is None else able
 
     @cached_property

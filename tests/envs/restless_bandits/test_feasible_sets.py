@@ -278,6 +278,12 @@ def test_long_walks_are_drawn_within_their_length_and_copied_sets_draw_the_same(
         action = feasible.sample(np.random.default_rng(trial))
         assert len(feasible.tour(action)) - 1 <= feasible.length
         assert action.sum() > 5
+        assert not feasible.extendable(action)[action == 1].any()
+        shorter = action.copy()
+        shorter[np.flatnonzero(action)[trial % 3]] = 0
+        joins = feasible.extendable(shorter)
+        assert joins.any()
+        assert all(feasible.contains(shorter + np.eye(60, dtype=np.int8)[j]) for j in np.flatnonzero(joins))
         assert np.array_equal(pickle.loads(pickle.dumps(feasible)).sample(np.random.default_rng(trial)), action)
 
 
