@@ -181,22 +181,24 @@ def _improve(hops, depot, stop):
 
 @compiled
 def walk_with(problem, state, i, j):
-    """Edges of a short closed walk through all stops and j, that fits; -1 where none is found."""
+    """(whether a closed walk through all stops and j is found that fits, edges of it; else of one that is too long)."""
     r = state.clock[i, INSTANCE]
     dims, hops, stop = problem.dims[r], problem.hops[r], state.stop[i]
     length, depot = np.int64(dims[LENGTH]), dims[DEPOT]
     if j == depot:
-        return np.int64(state.edges[i, 0])
+        return True, np.int64(state.edges[i, 0])
     inserted, _ = insertion(problem, state, i, j)
     if inserted <= length:
-        return inserted
+        return True, inserted
     if 2 * np.int64(hops[depot, j]) > length or not is_exact(state, i, np.int64(stop[0])):
-        return np.int64(-1)
+        return False, inserted
     for k in range(1, stop[0] + 1):
         u = stop[k]
         if np.int64(hops[depot, j]) + np.int64(hops[j, u]) + np.int64(hops[u, depot]) > length:
-            return np.int64(-1)
-    return length if _fits_exactly(problem, state, i, j, length) else np.int64(-1)
+            return False, inserted
+    if _fits_exactly(problem, state, i, j, length):
+        return True, length
+    return False, inserted
 
 
 @compiled(when_plain=None)
@@ -206,10 +208,7 @@ def mark_walks(problem, state, i):
     for j in range(dims[ELEMENTS]):
         if state.picked[i, j] == 1:
             continue
-        edges = walk_with(problem, state, i, j)
-        if edges >= 0:
-            state.detour[i, j] = edges
-        else:
-            inserted, _ = insertion(problem, state, i, j)
-            state.detour[i, j] = inserted
+        fits, edges = walk_with(problem, state, i, j)
+        state.detour[i, j] = edges
+        if not fits:
             state.can[i, j] = 0

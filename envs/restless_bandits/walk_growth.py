@@ -140,7 +140,7 @@ def _mark(problem, state, action, able):
     for j in range(len(action)):
         left -= action[j] == 1
     for j in range(len(action)):
-        able[j] = left > 0 and action[j] == 0 and walk_with(problem, state, 0, j) >= 0
+        able[j] = left > 0 and action[j] == 0 and walk_with(problem, state, 0, j)[0]
 
 
 @compiled
@@ -151,7 +151,7 @@ def _join(problem, state, order, action):
     for j in order:
         if left == 0:
             break
-        if walk_with(problem, state, 0, j) >= 0:
+        if walk_with(problem, state, 0, j)[0]:
             add_stop(problem, state, 0, j)
             action[j] = 1
             left -= 1
