@@ -26,8 +26,8 @@ import tyro
 from makespan.agents.soc.lists import Lists
 from makespan.agents.soc.problem import problem_of
 from makespan.envs.soc.instance import Application, Platform, SocInstance
+from peers.layered import SPEEDS, Graph, layered, saga_problem
 
-SPEEDS = (1, 1, 2, 2, 2, 3, 3, 4, 4, 6)
 MOST_PATHS = 200_000  # that `heft` 0.1.1 walks through
 BEGIN, END = "<!-- heft:begin -->\n", "<!-- heft:end -->\n"
 
@@ -45,37 +45,6 @@ class Options:
     tasks: str = "10,100,1000"
     runs: int = 200
     write: Path | None = None
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A graph that all can express: costs [N], edges [(from, to, volume)]."""
-
-    costs: list[int]
-    edges: list[tuple[int, int, int]]
-
-    def paths(self) -> int:
-        """How many paths lead from the entry to the exit."""
-        count = [1] + [0] * (len(self.costs) - 1)
-        for i, j, _ in sorted(self.edges):
-            count[j] += count[i]
-        return count[-1]
-
-
-def layered(tasks: int, seed: int = 0) -> Graph:
-    """Layers of about √N tasks, each with up to three predecessors in the layer before; one entry, one exit."""
-    rng = np.random.default_rng(seed)
-    layers = max(round(math.sqrt(tasks)), 3)
-    layer = [0, *sorted(rng.integers(1, layers - 1, tasks - 2).tolist()), layers - 1]
-    edges: set[tuple[int, int]] = set()
-    for j in range(1, tasks):
-        before = max(layer[i] for i in range(j) if layer[i] < layer[j])
-        candidates = [i for i in range(j) if layer[i] == before]
-        edges |= {(int(i), j) for i in rng.choice(candidates, min(3, len(candidates)), replace=False)}
-    edges |= {(i, tasks - 1) for i in range(tasks - 1) if all(a != i for a, _ in edges)}
-    unit = math.lcm(*SPEEDS)
-    costs = (unit * rng.integers(1, 100, tasks)).tolist()
-    return Graph(costs, [(i, j, int(rng.integers(0, unit * 50))) for i, j in sorted(edges)])
 
 
 def least_time(run: Callable[[], Any], runs: int, seconds: float = 5.0) -> float:
@@ -110,20 +79,10 @@ def measure_ours(graph: Graph, runs: int) -> dict[str, float]:
 
 
 def measure_saga(graph: Graph, runs: int) -> dict[str, float]:
-    saga = importlib.import_module("saga")
     heft = importlib.import_module("saga.schedulers.heft")
-    pes = [f"p{p}" for p in range(len(SPEEDS))]
 
     def build() -> tuple[Any, Any]:
-        network = saga.Network.create(
-            nodes=[(pe, float(speed)) for pe, speed in zip(pes, SPEEDS, strict=True)],
-            edges=[(p, q, 1.0) for k, p in enumerate(pes) for q in pes[k + 1 :]] + [(p, p, math.inf) for p in pes],
-        )
-        tasks = saga.TaskGraph.create(
-            tasks=[(f"t{i}", float(cost)) for i, cost in enumerate(graph.costs)],
-            dependencies=[(f"t{i}", f"t{j}", float(volume)) for i, j, volume in graph.edges],
-        )
-        return network, tasks
+        return saga_problem(graph, SPEEDS)
 
     network, tasks = build()
     scheduler = heft.HeftScheduler()

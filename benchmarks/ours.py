@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -13,11 +15,22 @@ from makespan.envs.job_shop.env import make_engine
 from peers.worker import Chunk, Count, serve
 
 STEPS = 200
+EXAMPLES = Path(makespan.__file__).resolve().parent / "examples"
 # Every decision of a shop in which nobody may wait puts an operation on a machine, as in the peers' shops.
 SHOPS: dict[str, dict[str, Any]] = {
     "blocking with swaps": {"blocking": "swap"},
     "classical, no waiting": {"blocking": "none", "allow_wait": False},
     "blocking with swaps, breakdowns": {"blocking": "swap", "law": "bernoulli", "p": 0.005},
+}
+# The others, as their own pages measure them: what the case is called, the id, and the options.
+OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "memory mapping": ("makespan/MemoryMapping-v0", {}),
+    "stream": ("makespan/SocDag-v0", {"instance": "ds3-six", "scale": 60.0, "horizon": 5000}),
+    "dag": ("makespan/StaticDag-v0", {"instance": "random:tasks=50:pes=8:count=100"}),
+    "air mobility": ("makespan/AirMobility-v0", {"instance": "la8-medium"}),
+    "restless bandits": ("makespan/RestlessBandits-v0", {"instance": "random:size=cardinality-j20"}),
+    "tardiness": ("total-tardiness/TotalTardiness-v0", {"instance": "random:jobs=50"}),
+    "tardiness, a list": ("total-tardiness/TotalTardiness-v0", {"instance": "random:jobs=50:count=100"}),
 }
 
 
@@ -69,9 +82,23 @@ def engine_chunk(shop: str, size: str, batch: int, threads: int) -> Chunk:
     return chunk
 
 
-def vector_chunk(shop: str, size: str, batch: int) -> Chunk:
+def setting(name: str, size: str = "") -> tuple[str, dict[str, Any]]:
+    """The id and the options of what is played: a shop of a size, or one of the others."""
+    if name in SHOPS:
+        return "makespan/JobShop-v0", {"instance": f"random:size={size}", **SHOPS[name]}
+    if name.startswith("tardiness"):  # a package of its own, which need not be installed for this
+        sys.path.insert(0, str(EXAMPLES / "total_tardiness"))
+        from total_tardiness import plugin  # pyright: ignore[reportMissingImports]
+
+        if plugin.ENV_ID not in gymnasium.registry:
+            plugin.register()
+    return OTHERS[name]
+
+
+def vector_chunk(name: str, size: str, batch: int) -> Chunk:
     """`VectorEnv.step` of recorded random actions: nothing else is timed but the reset at the begin."""
-    vector = gymnasium.make_vec("makespan/JobShop-v0", num_envs=batch, instance=f"random:size={size}", **SHOPS[shop])
+    env_id, options = setting(name, size)
+    vector = gymnasium.make_vec(env_id, num_envs=batch, **options)
     _, info = vector.reset(seed=0)
     states = np.arange(batch, dtype=np.uint64)
     recorded = np.zeros((STEPS, batch), dtype=np.int64)
@@ -84,14 +111,15 @@ def vector_chunk(shop: str, size: str, batch: int) -> Chunk:
         vector.reset(seed=0)
         for actions in recorded:
             vector.step(actions)
-        return Count(recorded.size, recorded.size, recorded.size - waits)
+        return Count(recorded.size, recorded.size, recorded.size - (waits if name in SHOPS else 0))
 
     return chunk
 
 
-def env_chunk(shop: str, size: str) -> Chunk:
+def env_chunk(name: str, size: str) -> Chunk:
     """`Env.step` of one recorded random episode."""
-    env = gymnasium.make("makespan/JobShop-v0", instance=f"random:size={size}", **SHOPS[shop]).unwrapped
+    env_id, options = setting(name, size)
+    env = gymnasium.make(env_id, **options).unwrapped
     _, info = env.reset(seed=0)
     states, chosen = np.zeros(1, dtype=np.uint64), np.zeros(1, dtype=np.int64)
     recorded: list[int] = []
@@ -106,7 +134,22 @@ def env_chunk(shop: str, size: str) -> Chunk:
         env.reset(seed=0)
         for action in recorded:
             env.step(action)
-        return Count(len(recorded), len(recorded), len(recorded) - waits)
+        return Count(len(recorded), len(recorded), len(recorded) - (waits if name in SHOPS else 0))
+
+    return chunk
+
+
+def heft_chunk(tasks: int) -> Chunk:
+    """HEFT's schedule of a graph, as often as a chunk takes milliseconds."""
+    from heft import layered, ours
+
+    _, lists = ours(layered(tasks))
+    often = max(1, 10_000 // tasks)
+
+    def chunk() -> Count:
+        for _ in range(often):
+            lists.plan("heft")
+        return Count(often * tasks, often * tasks, often * tasks)
 
     return chunk
 
@@ -135,13 +178,18 @@ def rules_chunk(shop: str, instances: str) -> Chunk:
 
 
 def make(case: str) -> Chunk:
-    """Case "engine:SHOP:SIZE:BATCH:THREADS", "vector:SHOP:SIZE:BATCH", "env:SHOP:SIZE" or "rules:SHOP:INSTANCES"."""
-    kind, shop, *rest = case.split(":")
+    """Case "engine:SHOP:SIZE:BATCH:THREADS", "vector:WHAT:SIZE:BATCH", "env:WHAT:SIZE", "rules:SHOP:LIST" or "heft:N".
+
+    WHAT is a shop, or one of the others, whose SIZE is empty.
+    """
+    kind, what, *rest = case.split(":")
     if kind == "engine":
-        return engine_chunk(shop, rest[0], int(rest[1]), int(rest[2]))
+        return engine_chunk(what, rest[0], int(rest[1]), int(rest[2]))
     if kind == "vector":
-        return vector_chunk(shop, rest[0], int(rest[1]))
-    return env_chunk(shop, rest[0]) if kind == "env" else rules_chunk(shop, rest[0])
+        return vector_chunk(what, rest[0], int(rest[1]))
+    if kind == "heft":
+        return heft_chunk(int(what))
+    return env_chunk(what, rest[0]) if kind == "env" else rules_chunk(what, rest[0])
 
 
 if __name__ == "__main__":

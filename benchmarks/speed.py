@@ -1,4 +1,4 @@
-"""How fast makespan is, beside other job shop environments, all measured in turn in one run.
+"""How fast makespan is, every environment beside what else can be installed for it, all measured in turn in one run.
 
     python benchmarks/speed.py                     # a table, and benchmarks/results/speed.json
     python benchmarks/speed.py --write docs/benchmarks.md
@@ -18,13 +18,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import makespan
 import tyro
+from makespan.envs.registry import contract_ids
 from rich.console import Console
 
 HERE = Path(__file__).resolve().parent
@@ -43,6 +44,8 @@ class Case:
         batch: copies per step.
         threads: threads that may work on it.
         step: what one step is.
+        problem: one of `PROBLEMS`.
+        compared: whether its rate is set against the other programs'.
     """
 
     program: str
@@ -51,6 +54,8 @@ class Case:
     batch: int
     threads: int = 1
     step: str = "a decision"
+    problem: str = "Job shop"
+    compared: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,9 +68,24 @@ class Peer:
 
 PEERS = {
     "Jumanji": Peer("peer_jumanji.py", ("jumanji>=1.1,<1.2", "jax")),
+    "RL4CO": Peer("peer_rl4co.py", ("rl4co>=0.7,<0.8", "torch>=2.6,<2.14")),
     "JSSEnv": Peer("peer_jssenv.py", ("JSSEnv>=1.1,<1.2",)),
     "job-shop-lib": Peer("peer_job_shop_lib.py", ("job-shop-lib>=1.7,<1.8",)),
+    # It asks matplotlib for what 3.9 no longer has.
+    "graph-jsp-env": Peer("peer_graph_jsp_env.py", ("graph-jsp-env>=1.1,<1.2", "matplotlib<3.9")),
+    "SAGA": Peer("peer_saga.py", ("anrg-saga>=2,<2.1",)),
+    "ride-gym": Peer("peer_ride_gym.py", ("ride-gym==0.1.0",)),
 }
+
+PROBLEMS = {
+    "Job shop": "operations",
+    "DAG scheduling": "tasks placed",
+    "Memory mapping": "decisions of the game",
+    "Fleets": "dispatches",
+    "Restless bandits": "picks",
+    "One machine, tardiness": "jobs placed",
+}
+"""What is done in each, in the unit that the programs share."""
 
 _SWAP, _CLASSICAL, _DOWN = "blocking with swaps", "classical, no waiting", "blocking with swaps, breakdowns"
 _TICK = "a clock tick"
@@ -73,7 +93,17 @@ _TICK = "a clock tick"
 
 def _engine(shop: str, batch: int, threads: int = 1) -> Case:
     program = "makespan" if threads == 1 else "makespan, threads"
-    return Case(program, f"engine:{shop}:{SIZE}:{batch}:{threads}", f"engine, {shop}", batch, threads)
+    case = f"engine:{shop}:{SIZE}:{batch}:{threads}"
+    return Case(program, case, f"engine, {shop}", batch, threads, compared=shop == _CLASSICAL and threads == 1)
+
+
+def _doors(problem: str, what: str, told: str, batches: tuple[int, ...] = (64, 256)) -> tuple[Case, ...]:
+    """Both doors of an environment of ours."""
+    vector = (
+        Case("makespan", f"vector:{what}::{batch}", f"{told}, VectorEnv.step", batch, problem=problem, compared=True)
+        for batch in batches
+    )
+    return *vector, Case("makespan", f"env:{what}:", f"{told}, Env.step", 1, problem=problem)
 
 
 OURS = (
@@ -84,13 +114,37 @@ OURS = (
     _engine(_SWAP, 1024, 2),
     *(Case("makespan", f"vector:{_SWAP}:{SIZE}:{batch}", "VectorEnv.step", batch) for batch in (64, 1024)),
     Case("makespan", f"env:{_SWAP}:{SIZE}", "Env.step", 1),
+    Case("makespan", "heft:100", "HEFT, 100 tasks on 10 PEs", 1, problem="DAG scheduling", compared=True),
+    *(
+        replace(case, compared=False)
+        for told in (("dag", "StaticDag, 50 tasks on 8 PEs"), ("stream", "SocDag, DS3's six applications"))
+        for case in _doors("DAG scheduling", *told)
+    ),
+    *_doors("Memory mapping", "memory mapping", "MemoryMapping"),
+    *_doors("Fleets", "air mobility", "AirMobility, 8 vertiports, 40 aircraft"),
+    *_doors("Restless bandits", "restless bandits", "RestlessBandits, 20 arms", (64, 1024)),
+    *_doors("One machine, tardiness", "tardiness", "TotalTardiness (the tutorial's), 50 jobs", (64, 1024)),
+    Case(
+        "makespan",
+        "vector:tardiness, a list::1024",
+        "the same, 100 instances again and again",
+        1024,
+        problem="One machine, tardiness",
+        compared=True,
+    ),
 )
 RULES = Case("makespan", f"rules:{_SWAP}:la01-la40", "all rules on la01-la40", 40)
+_HEFT, _FLEET, _TARDY = "DAG scheduling", "Fleets", "One machine, tardiness"
 THEIRS = (
     *(Case("Jumanji", f"{SIZE}:99:{batch}", f"JobShop, {LAW}", batch, step=_TICK) for batch in (1, 64, 1024)),
     *(Case("Jumanji", f"{SIZE}:6:{batch}", "JobShop, times 1..6", batch, step=_TICK) for batch in (1, 64, 1024)),
+    Case("RL4CO", f"job-shop:{SIZE}:99:64", f"JSSPEnv, {LAW}", 64),
     Case("JSSEnv", f"{SIZE}:99", f"JssEnv, {LAW}", 1),
     Case("job-shop-lib", f"{SIZE}:99", f"SingleJobShopGraphEnv, {LAW}", 1),
+    Case("graph-jsp-env", f"{SIZE}:99", f"DisjunctiveGraphJspEnv, {LAW}", 1),
+    Case("SAGA", "100", "HeftScheduler, 100 tasks on 10 PEs", 1, step="a schedule", problem=_HEFT),
+    Case("ride-gym", "40", "RidePoolEnv, 40 cars: another problem", 1, step="a minute", problem=_FLEET),
+    *(Case("RL4CO", f"tardiness:50:{batch}", "SMTWTPEnv, 50 jobs", batch, problem=_TARDY) for batch in (64, 1024)),
 )
 
 
@@ -259,23 +313,23 @@ def _measure_once(worker: Worker, row: Row, seconds: float) -> None:
 
 # What a fresh process does that has imported nothing yet.
 _FIRST_STEP = """
-import json, time
+import json, sys, time
 wall, cpu = time.perf_counter(), time.process_time()
 import gymnasium, makespan
-env = gymnasium.make("makespan/JobShop-v0")
-env.reset(seed=0)
-env.step(0)
+env = gymnasium.make(sys.argv[1])
+_, info = env.reset(seed=0)
+env.step(int(info["action_mask"].argmax()))
 print(json.dumps({"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}))
 """
 
 
-def first_steps() -> dict[str, dict[str, float]]:
+def first_steps(env_id: str) -> dict[str, dict[str, float]]:
     """Seconds of imports, make, reset and first step: "cold", with an empty cache of compiled code, and "warm"."""
     seconds = {}
     with tempfile.TemporaryDirectory() as cache:
         for state in ("cold", "warm"):
             environment = os.environ | {"MAKESPAN_CACHE": cache}
-            command = [sys.executable, "-c", _FIRST_STEP]
+            command = [sys.executable, "-c", _FIRST_STEP, env_id]
             done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
             seconds[state] = json.loads(done.stdout)
     return seconds
@@ -294,30 +348,24 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} CPUs, {platform.system()}, Python {platform.python_version()}"
 
 
-def fastest(rows: list[Row]) -> tuple[Row, Row] | None:
-    """Our and the fastest peer's row by operations per CPU second on one core in the classical shop, if measured."""
-    ours = [row for row in rows if row.rounds and row.case.what == f"engine, {_CLASSICAL}" and row.case.threads == 1]
-    theirs = [row for row in rows if row.rounds and row.case.program in PEERS]
+def fastest(rows: list[Row], problem: str) -> tuple[Row, Row] | None:
+    """Our and the fastest peer's row of a problem, by what is done per CPU second on one core, if both are measured."""
+    measured = [row for row in rows if row.rounds and row.case.problem == problem]
+    ours = [row for row in measured if row.case.compared]
+    theirs = [row for row in measured if row.case.program in PEERS]
     if not ours or not theirs:
         return None
     return tuple(max(group, key=lambda row: row.rate("operations", "cpu")) for group in (ours, theirs))  # type: ignore[return-value]
 
 
-def tables(arguments: Arguments, rows: list[Row], starts: dict[str, dict[str, float]]) -> str:
-    """The report as Markdown."""
+def table(rows: list[Row], unit: str) -> list[str]:
+    """The rows of a problem as Markdown."""
     lines = [
-        f"{machine()}. {SIZE} shops with {LAW} unless said otherwise; {arguments.rounds} rounds of at least "
-        f"{arguments.seconds} s in turn, medians. Rates are per CPU second; where several threads work, read the rate "
-        "of the wall clock. A decision is a choice of the agent, waiting included where there is a choice; an "
-        "operation is one put on a machine, the only unit that all programs share.",
-        "",
-        "| program | what | batch | threads | one step is | steps / CPU s | decisions / CPU s | operations / CPU s | "
+        f"| program | what | batch | threads | one step is | steps / CPU s | decisions / CPU s | {unit} / CPU s | "
         "decisions / s |",
         "|---|---|---:|---:|---|---:|---:|---:|---:|",
     ]
     for row in rows:
-        if row.case is RULES:
-            continue
         case = row.case
         head = f"| {row.program} | {case.what} | {case.batch} | {case.threads} | {case.step} |"
         if row.error:
@@ -325,15 +373,30 @@ def tables(arguments: Arguments, rows: list[Row], starts: dict[str, dict[str, fl
             continue
         rates = [row.rate(unit, "cpu") for unit in ("steps", "decisions", "operations")]
         lines.append(f"{head} {' | '.join(f'{rate:,.0f}' for rate in (*rates, row.rate('decisions', 'wall')))} |")
-    lines.append("")
-    pair = fastest(rows)
-    if pair is not None:
+    return lines
+
+
+def tables(arguments: Arguments, rows: list[Row], starts: dict[str, dict[str, dict[str, float]]]) -> str:
+    """The report as Markdown."""
+    lines = [
+        f"{machine()}. Shops are {SIZE} with {LAW} unless said otherwise; {arguments.rounds} rounds of at least "
+        f"{arguments.seconds} s in turn, medians. Rates are per CPU second; where several threads work, read the rate "
+        "of the wall clock.",
+    ]
+    for problem, unit in PROBLEMS.items():
+        of_it = [row for row in rows if row.case.problem == problem and row.case is not RULES]
+        lines += ["", f"### {problem}", "", *table(of_it, unit), ""]
+        pair = fastest(rows, problem)
+        if pair is None:
+            lines.append("Nothing else that plays this was found to install.")
+            continue
         ours, theirs = pair
         factor = ours.rate("operations", "cpu") / theirs.rate("operations", "cpu")
         lines.append(
-            f"Operations per CPU second, the best batch of each: {factor:,.1f} times the fastest peer "
+            f"The best batch of each: {factor:,.1f} times as many {unit} per CPU second as the fastest other "
             f"({theirs.program}, {theirs.case.what}, batch {theirs.case.batch})."
         )
+    lines += ["", "### Rules and first steps", ""]
     (rules,) = (row for row in rows if row.case is RULES)
     if rules.error:
         lines.append(f"All rules on la01-la40: not measured: {rules.error}.")
@@ -343,12 +406,15 @@ def tables(arguments: Arguments, rows: list[Row], starts: dict[str, dict[str, fl
             f"All rules on la01-la40 ({_SWAP}), from the reset to the schedules: {once['wall']:.2f} s "
             f"({once['cpu']:.2f} CPU s)."
         )
-    cold, warm = starts["cold"], starts["warm"]
-    lines.append(
-        f"Imports, `gymnasium.make`, `reset` and the first `step` of a fresh process: {cold['wall']:.1f} s "
-        f"({cold['cpu']:.1f} CPU s) when everything has to be compiled, {warm['wall']:.2f} s ({warm['cpu']:.2f} CPU s) "
-        "with the cache."
-    )
+    lines += [
+        "Imports, `gymnasium.make`, `reset` and the first `step` of a fresh process, in seconds (CPU seconds):",
+        "",
+        "| environment | everything has to be compiled | with the cache |",
+        "|---|---:|---:|",
+    ]
+    for env_id, times in starts.items():
+        cells = [f"{times[state]['wall']:.1f} ({times[state]['cpu']:.1f})" for state in ("cold", "warm")]
+        lines.append(f"| `{env_id}` | {cells[0]} | {cells[1]} |")
     return "\n".join(lines) + "\n"
 
 
@@ -368,7 +434,10 @@ def write_between_marks(path: Path, text: str, name: str = "speed") -> None:
 
 def main(arguments: Arguments) -> None:
     console = Console(stderr=True)
-    starts = first_steps()
+    starts = {}
+    for env_id in (each for each in contract_ids() if each.startswith("makespan/")):
+        console.print(f"first steps of {env_id}")
+        starts[env_id] = first_steps(env_id)
     rows = measure(arguments, console)
     report = tables(arguments, rows, starts)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)

@@ -95,27 +95,7 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
             update_observation(problem, state, view, i)
 
 
-@compiled
-def first_illegal(problem, state, actions):
-    """The first running copy whose action is illegal; -1 for none."""
-    for i in range(len(actions)):
-        if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(problem, state, i, actions[i]):
-            return i
-    return -1
-
-
-@compiled
-def redraw_hidden(problem, state, keys):
-    """Draw anew, for each copy by its key, what decision makers cannot know."""
-    for i in range(len(keys)):
-        imagine(problem, state, i, keys[i])
-
-
-@compiled
-def all_objectives(problem, state, values):
-    """Write the objective of every copy."""
-    for i in range(len(values)):
-        values[i] = objective(problem, state, i)
+KERNELS = Kernels("air-mobility", is_running, advance, write_actions, episode_seed, objective, imagine)
 
 
 class AirEngine(OrderedEngine):
@@ -132,7 +112,7 @@ class AirEngine(OrderedEngine):
 
     spec = SPEC
     objective = OBJECTIVE
-    kernels = Kernels("air-mobility", is_running, advance, write_actions, episode_seed)
+    kernels = KERNELS
     shared_fields = Problem._fields
     recorded_fields = ("log", "charge")
     imagines_typical = True
@@ -241,22 +221,11 @@ class AirEngine(OrderedEngine):
     def room_of(instance: AirInstance) -> tuple[int, ...]:
         return room_of(instance)
 
-    def _first_illegal(self, actions: NDArray[np.int64]) -> int:
-        return int(first_illegal(self.problem, self.state, actions))
-
-    def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
-        redraw_hidden(self.problem, self.state, keys)
-
     def _empty_like(self, num_copies: int) -> AirEngine:
         return type(self)(num_copies, self.source, self.options, False, self.room, 1, self._tables)
 
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
-
-    def objectives(self) -> NDArray[np.int64]:
-        values = np.zeros(self.num_copies, dtype=np.int64)
-        all_objectives(self.problem, self.state, values)
-        return values
 
     def known_instance(self, copy: int) -> AirInstance:
         return without_day(self.instance(copy))

@@ -38,6 +38,10 @@ class Kernels:
         write_actions: (problem, state, view, i): mask, references and features of the action slots, and the globals;
             needs nothing else of the observation to be up to date.
         episode_seed: (state, i) -> the world's key.
+        objective: (problem, state, i) -> the objective as it stands; after an illegal action worse than that of any
+            episode of legal ones.
+        imagine: (problem, state, i, key): draw anew, from `key`, what decision makers cannot know of the copy, given
+            what it has seen; None: nothing is hidden.
         lower_bound: (problem, state, i) -> a bound on the cost (the objective, or minus it where it is to be large)
             that this copy can still reach, exact once its episode has ended; None: no search by bounds.
         signature: (problem, state, i) -> uint64, equal for two states of one instance that have the same future and the
@@ -53,6 +57,8 @@ class Kernels:
     advance: Callable[..., Any]
     write_actions: Callable[..., Any]
     episode_seed: Callable[..., Any]
+    objective: Callable[..., Any]
+    imagine: Callable[..., Any] | None = None
     lower_bound: Callable[..., Any] | None = None
     signature: Callable[..., Any] | None = None
     plan_size: Callable[..., int] | None = None

@@ -16,6 +16,7 @@ from .arena import Arena
 from .compile import entry
 from .engine import BatchEngine
 from .errors import UserError
+from .loops import make_loops
 from .pack import Pack
 
 STEP, LEAVE, BEGIN, REWRITE, GO_ON = range(5)
@@ -34,6 +35,7 @@ class OrderedEngine(BatchEngine):
     carry_out: ClassVar[Callable[..., Any]]
     """The compiled loop: (problem, state, view, outcome, orders, actions, low, high)."""
     room_names: ClassVar[tuple[str, ...]]
+    objective_type: ClassVar[type[Any]] = np.int64
 
     source: Any  # an `InstanceSource`; problems narrow it
     room: Any  # a tuple of integers
@@ -72,6 +74,19 @@ class OrderedEngine(BatchEngine):
 
     def _write_all(self) -> None:
         self._order(np.arange(self.num_copies, dtype=np.int64), REWRITE)
+
+    def _first_illegal(self, actions: NDArray[np.int64]) -> int:
+        return int(make_loops(self.kernels).first_illegal(self.problem, self.state, self.masks, actions))
+
+    def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
+        redraw = make_loops(self.kernels).redraw_hidden
+        if redraw is not None:
+            redraw(self.problem, self.state, keys)
+
+    def objectives(self) -> NDArray[Any]:
+        values = np.zeros(self.num_copies, dtype=self.objective_type)
+        make_loops(self.kernels).write_objectives(self.problem, self.state, values)
+        return values
 
     # --- instances ----------------------------------------------------------------------------------------------------
 

@@ -135,27 +135,20 @@ def look_ahead(state, view, i, items):
     prefetch(view.floats, i, offsets[K_WANTS], view.floats.shape[1])
 
 
-@compiled
-def first_illegal(state, view, actions):
-    """The first running copy whose action is illegal; -1 for none."""
-    for i in range(len(actions)):
-        if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(state, view, i, actions[i]):
-            return i
-    return -1
-
-
-@compiled
-def redraw_hidden(problem, state, keys):
-    """Draw anew, for each copy by its key, what decision makers cannot know."""
-    for i in range(len(keys)):
-        imagine(problem, state, i, keys[i])
-
-
-@compiled
-def all_objectives(problem, state, values):
-    """Write the objective of every copy."""
-    for i in range(len(values)):
-        values[i] = objective(problem, state, i)
+KERNELS = Kernels(
+    "job_shop",
+    is_running,
+    advance,
+    write_actions,
+    world_seed,
+    objective,
+    imagine,
+    lower_bound,
+    signature,
+    plan_size,
+    note_plan,
+    follow_plan,
+)
 
 
 class JobShopEngine(OrderedEngine):
@@ -172,18 +165,7 @@ class JobShopEngine(OrderedEngine):
 
     spec = SPEC
     objective = OBJECTIVE
-    kernels = Kernels(
-        "job_shop",
-        is_running,
-        advance,
-        write_actions,
-        world_seed,
-        lower_bound,
-        signature,
-        plan_size,
-        note_plan,
-        follow_plan,
-    )
+    kernels = KERNELS
     shared_fields = ("options", "law")
     recorded_fields = ("log",)
     imagines_typical = True
@@ -284,23 +266,12 @@ class JobShopEngine(OrderedEngine):
             place(self.problem, self.state, copies[chosen == index], self.source.instance(index), self.options)
         self._order(copies[np.isin(chosen, begun)], GO_ON)
 
-    def _first_illegal(self, actions: NDArray[np.int64]) -> int:
-        return int(first_illegal(self.state, self.view, actions))
-
-    def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
-        redraw_hidden(self.problem, self.state, keys)
-
     def _empty_like(self, num_copies: int) -> JobShopEngine:
         source = self.source.without_windows() if self.options.hides_windows else self.source
         return JobShopEngine(num_copies, source, self.options, False, self.room)
 
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
-
-    def objectives(self) -> NDArray[np.int64]:
-        values = np.zeros(self.num_copies, dtype=np.int64)
-        all_objectives(self.problem, self.state, values)
-        return values
 
     @property
     def stochastic(self) -> bool:

@@ -123,20 +123,20 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
             update_observation(problem, state, view, i)
 
 
-@compiled
-def first_illegal(state, actions):
-    """The first running copy whose action is illegal; -1 for none."""
-    for i in range(len(actions)):
-        if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(state, i, actions[i]):
-            return i
-    return -1
-
-
-@compiled
-def all_objectives(problem, state, values):
-    """Write the objective of every copy."""
-    for i in range(len(values)):
-        values[i] = objective(problem, state, i)
+KERNELS = Kernels(
+    "memory_mapping",
+    is_running,
+    advance,
+    write_actions,
+    episode_seed,
+    objective,
+    None,
+    lower_bound,
+    signature,
+    plan_size,
+    note_plan,
+    follow_plan,
+)
 
 
 class MemoryEngine(OrderedEngine):
@@ -152,18 +152,7 @@ class MemoryEngine(OrderedEngine):
 
     spec = SPEC
     objective = OBJECTIVE
-    kernels = Kernels(
-        "memory_mapping",
-        is_running,
-        advance,
-        write_actions,
-        episode_seed,
-        lower_bound,
-        signature,
-        plan_size,
-        note_plan,
-        follow_plan,
-    )
+    kernels = KERNELS
     shared_fields = ("options", "logs")
     carry_out = carry_out
     room_names = ("instructions", "tensors", "accesses")
@@ -260,22 +249,11 @@ class MemoryEngine(OrderedEngine):
     def _check_instance(self, instance: MemoryInstance) -> None:
         self.source.tables(self.source.index(instance))
 
-    def _first_illegal(self, actions: NDArray[np.int64]) -> int:
-        return int(first_illegal(self.state, actions))
-
-    def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
-        """Nothing is hidden."""
-
     def _empty_like(self, num_copies: int) -> MemoryEngine:
         return MemoryEngine(num_copies, self.source, self.options, self.room)
 
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
-
-    def objectives(self) -> NDArray[np.int64]:
-        values = np.zeros(self.num_copies, dtype=np.int64)
-        all_objectives(self.problem, self.state, values)
-        return values
 
     def training_instances(self) -> str:
         """The suite's programs for training where some of the suite are at hand, else random ones about as large."""

@@ -132,27 +132,7 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
             update_observation(problem, state, view, i)
 
 
-@compiled
-def first_illegal(problem, state, actions):
-    """The first running copy whose action is illegal; -1 for none."""
-    for i in range(len(actions)):
-        if state.clock[i, d.STATUS] == d.RUNNING and not is_legal(problem, state, i, actions[i]):
-            return i
-    return -1
-
-
-@compiled
-def redraw_hidden(problem, state, keys):
-    """Draw anew, for each copy by its key, what decision makers cannot know."""
-    for i in range(len(keys)):
-        imagine(problem, state, i, keys[i])
-
-
-@compiled
-def all_objectives(problem, state, values):
-    """Write the objective of every copy."""
-    for i in range(len(values)):
-        values[i] = objective(problem, state, i)
+KERNELS = Kernels("restless_bandits", is_running, advance, write_actions, episode_seed, objective, imagine)
 
 
 class BanditEngine(OrderedEngine):
@@ -170,10 +150,11 @@ class BanditEngine(OrderedEngine):
 
     spec = SPEC
     objective = OBJECTIVE
-    kernels = Kernels("restless_bandits", is_running, advance, write_actions, episode_seed)
+    kernels = KERNELS
     shared_fields = d.Problem._fields
     recorded_fields = ("seen", "done")
     carry_out = carry_out
+    objective_type = np.float64
     room_names: ClassVar[tuple[str, ...]] = Room._fields
 
     source: InstanceSource
@@ -387,19 +368,8 @@ class BanditEngine(OrderedEngine):
 
     # --- outcomes -----------------------------------------------------------------------------------------------------
 
-    def _first_illegal(self, actions: NDArray[np.int64]) -> int:
-        return int(first_illegal(self.problem, self.state, actions))
-
-    def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
-        redraw_hidden(self.problem, self.state, keys)
-
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
-
-    def objectives(self) -> NDArray[np.float64]:
-        values = np.zeros(self.num_copies)
-        all_objectives(self.problem, self.state, values)
-        return values
 
     def training_instances(self) -> str:
         """Random instances of the families and sizes at hand."""

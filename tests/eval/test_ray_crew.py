@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from makespan.cli.suite import run as run_suite
 from makespan.envs.core.errors import FieldError, MissingExtraError, UserError
 from makespan.eval import ray_crew
 from makespan.eval.judge import ImpossibleResultError
 from makespan.eval.parallel import Job, play_jobs
 from makespan.eval.plan import Request, make_plan
 from makespan.eval.ray_crew import RayCrew
+from makespan.eval.show import read_rows
 from makespan.eval.store import Store, open_store
 from makespan.eval.workers import work_through
 from support.ray_nodes import Nodes, nodes
@@ -147,6 +149,48 @@ def test_a_node_that_is_killed_costs_no_row_and_doubles_none(
     assert killer.left == 0, "a node was killed"
     assert killer.rows == len(expected), "each row came once"
     assert timeless(rows) == timeless(expected)
+
+
+SUITE = """
+title = "Two problems"
+reference = "rule"
+roles = ["rule", "search"]
+
+[[problem]]
+name = "shop"
+title = "Shop"
+env = "makespan/JobShop-v0"
+instances = "ft06,la01"
+seeds = "0-1"
+sweep = ["p=0,0.01"]
+batch = 2
+baseline = "random"
+[problem.roles]
+rule = "spt"
+search = "random:samples=2"
+
+[[problem]]
+name = "dag"
+title = "DAGs"
+env = "makespan/StaticDag-v0"
+instances = "random:tasks=8:pes=2:count=2:seed=3"
+seeds = "0"
+batch = 1
+baseline = "random"
+[problem.roles]
+rule = "heft"
+search = "beam"
+"""
+
+
+def test_a_suite_on_a_cluster_is_that_of_one_process(cluster: Nodes, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(SUITE)
+    for name, ray in (("alone", None), ("cluster", cluster.address)):
+        assert run_suite(str(tmp_path / "mine.toml"), Request("", ""), str(tmp_path / name), False, True, 1, ray) == 0
+    for problem in ("shop", "dag"):
+        alone, shared = (timeless(read_rows(tmp_path / name / problem)) for name in ("alone", "cluster"))
+        assert len(alone) == {"shop": 24, "dag": 6}[problem]
+        assert shared == alone
 
 
 @pytest.mark.slow

@@ -66,7 +66,8 @@ def trained(out: Path) -> tuple[int, float]:
 
 def check_training(name: str, out: Path, kills: int, seed: int) -> None:
     words = ["train", *RUNS[name], "--out", str(out)]
-    found = kill_again(words, out, kills, trained, lambda folder: (folder / STATE).exists(), 1.0, random.Random(seed))
+    begun = (out / STATE).exists
+    found = kill_again(words, out, kills, trained, lambda _: begun(), 1.0, random.Random(seed), grow=1.5)
     assert found.ended is None, found.said
     assert found.kills == kills
     steps = [steps for steps, _ in found.reached]

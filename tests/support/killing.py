@@ -49,6 +49,7 @@ def kill_again(
     wait: float,
     rng: random.Random,
     patience: float = float("inf"),
+    grow: float = 1.0,
 ) -> Killing:
     """Kill a command at random moments, give it again, and look into its folder each time.
 
@@ -60,6 +61,8 @@ def kill_again(
         wait: seconds that are waited at most, from then.
         patience: seconds after which the moment is drawn also where nothing was written: a search that finds nothing
             better writes nothing.
+        grow: what `wait` is multiplied by whenever a kill came before anything more was stored, so that a command that
+            is slow to begin gets on on any machine.
     """
     found = Killing()
     while found.kills < kills:
@@ -82,6 +85,8 @@ def kill_again(
         ]  # what was being written, which is no one's
         assert not broken, f"after kill {found.kills}: not whole: {broken}"
         found.reached.append(measure(out))
+        if found.reached[-2:-1] == found.reached[-1:]:
+            wait *= grow
     return found
 
 

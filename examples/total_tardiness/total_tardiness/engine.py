@@ -43,20 +43,6 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
             write_observation(problem, state, view, i)
 
 
-@compiled
-def first_illegal(problem, state, actions):
-    for i in range(len(actions)):
-        if d.is_running(problem, state, i) and not d.is_legal(problem, state, i, actions[i]):
-            return i
-    return -1
-
-
-@compiled
-def all_objectives(problem, state, values):
-    for i in range(len(values)):
-        values[i] = d.objective(problem, state, i)
-
-
 class TotalTardinessEngine(OrderedEngine):
     """n copies of the problem.
 
@@ -70,7 +56,14 @@ class TotalTardinessEngine(OrderedEngine):
     spec = SPEC
     objective = OBJECTIVE
     kernels = Kernels(
-        "total_tardiness", d.is_running, d.advance, write_actions, d.episode_seed, d.lower_bound, d.signature
+        "total_tardiness",
+        d.is_running,
+        d.advance,
+        write_actions,
+        d.episode_seed,
+        d.objective,
+        lower_bound=d.lower_bound,
+        signature=d.signature,
     )
     carry_out = carry_out
     room_names = ("jobs",)
@@ -118,12 +111,6 @@ class TotalTardinessEngine(OrderedEngine):
     def room_of(instance: TotalTardinessInstance) -> tuple[int, ...]:
         return (len(instance.times),)
 
-    def _first_illegal(self, actions: NDArray[np.int64]) -> int:
-        return int(first_illegal(self.problem, self.state, actions))
-
-    def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
-        """Nothing is hidden: all that happens can be foreseen."""
-
     def _empty_like(self, num_copies: int) -> TotalTardinessEngine:
         return TotalTardinessEngine(num_copies, self.source, self.room[0])
 
@@ -133,11 +120,6 @@ class TotalTardinessEngine(OrderedEngine):
 
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
-
-    def objectives(self) -> NDArray[np.int64]:
-        values = np.zeros(self.num_copies, dtype=np.int64)
-        all_objectives(self.problem, self.state, values)
-        return values
 
     def metrics(self, copy: int) -> dict[str, Any]:
         clock = self.state.clock[copy]
