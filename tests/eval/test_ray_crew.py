@@ -24,7 +24,7 @@ from makespan.eval.ray_crew import RayCrew
 from makespan.eval.show import read_rows
 from makespan.eval.store import Store, open_store
 from makespan.eval.workers import work_through
-from support.ray_nodes import Nodes, nodes
+from support.ray_nodes import Nodes, nodes, started_head
 
 SHOP = "makespan/JobShop-v0"
 
@@ -322,25 +322,26 @@ def _free_port() -> int:
 
 
 @pytest.mark.slow
-def test_a_cluster_is_joined_from_elsewhere_and_left_by_ctrl_c(tmp_path: Path) -> None:
+def test_a_cluster_is_joined_from_elsewhere(tmp_path: Path) -> None:
+    """By the server that ``ray start`` serves."""
     pytest.importorskip("ray")
     port = _free_port()
-    words = ["-m", "ray.util.client.server", "--host", "127.0.0.1", "--port", str(port), "--mode", "legacy"]
+    with started_head(_free_port(), port):
+        until = time.monotonic() + 120
+        while time.monotonic() < until:
+            with socket.socket() as door:
+                if door.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.2)
+        done = _played("--instances", "ft06", "--ray", f"ray://127.0.0.1:{port}", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["rows"]) == 2
+
+
+@pytest.mark.slow
+def test_a_cluster_is_left_by_ctrl_c(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
     with nodes(head_cpus=1, count=0) as made:
-        server = subprocess.Popen([sys.executable, *words, "--address", made.address], stderr=subprocess.DEVNULL)
-        try:
-            until = time.monotonic() + 120
-            while time.monotonic() < until:
-                with socket.socket() as door:
-                    if door.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.2)
-            done = _played("--instances", "ft06", "--ray", f"ray://127.0.0.1:{port}", "--json", cwd=tmp_path)
-            assert done.returncode == 0, done.stderr
-            assert len(json.loads(done.stdout)["rows"]) == 2
-        finally:
-            server.kill()
-            server.wait()
         out = tmp_path / "x"
         command = [sys.executable, "-m", "makespan.cli.main", "evaluate", SHOP, "--agents", "rollout:worlds=8"]
         command += [

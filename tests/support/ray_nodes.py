@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -57,3 +60,29 @@ def nodes(head_cpus: int, count: int) -> Iterator[Nodes]:
             del os.environ[name]
         os.environ.update(before)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def started_head(port: int, client_port: int) -> Iterator[None]:
+    """A head as a user starts it, by ``ray start``, with the server for those who come from elsewhere."""
+    folder = tempfile.mkdtemp(prefix="r")
+    words = ["start", "--head", "--block", "--port", str(port), "--ray-client-server-port", str(client_port)]
+    words += ["--num-cpus", "1", "--include-dashboard", "false", "--disable-usage-stats", "--temp-dir", folder]
+    words += ["--object-store-memory", str(_NODE["object_store_memory"])]
+    head = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", *words],
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # so that no other cluster of this machine is stopped with it
+    )
+    try:
+        yield
+    finally:
+        head.send_signal(signal.SIGTERM)
+        try:
+            head.wait(60)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(head.pid, signal.SIGKILL)
+            shutil.rmtree(folder, ignore_errors=True)
