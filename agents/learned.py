@@ -11,6 +11,7 @@ import numpy as np
 
 from ..envs.core.errors import FieldError, UserError
 from ..envs.core.extras import optional
+from ..envs.core.files import user_path
 from ..envs.core.names import Name, check_options
 from ..envs.core.spec import ObservationSpec
 from .agent import Agent, Setting
@@ -35,7 +36,7 @@ def find_checkpoint(name: str) -> Path:
     Raises:
         UserError: there is none of this name, or there are two.
     """
-    path = Path(os.path.expanduser(name))
+    path = user_path(name)
     if "\0" not in name:
         for folder in (path, path / "best", path / "last"):
             if os.path.isfile(checkpoint_place(folder) / CARD):

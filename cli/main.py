@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..envs.core.errors import UnknownNameError, UserError
+from ..envs.core.files import cache_folder
 
 COMMANDS = ("train", "sweep", "evaluate", "optimise", "show", "report", "envs", "check", "trace", "certify", "new")
 _LONGEST_LINE = 400  # a word out of place may make every option after it unknown, and each is told of
@@ -59,7 +60,23 @@ def _run(arguments: list[str]) -> int:
         return 0
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
         raise UnknownNameError("command", arguments[0], COMMANDS)
+    _keep_caches_together()
     return _parse(arguments)()
+
+
+def _keep_caches_together() -> None:
+    """Give libraries a place in our cache folder for what they write unasked, where their users chose none.
+
+    PyTorch makes a folder among the temporary ones as soon as an optimiser is made; Matplotlib keeps a list of fonts,
+    by default where its users expect it, so that it is moved only if ``MAKESPAN_CACHE`` is set.
+    """
+    cache = cache_folder()
+    there = next(folder for folder in (cache, *cache.absolute().parents) if folder.is_dir())
+    if not os.access(there, os.W_OK):
+        return
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "torch"))
+    if os.environ.get("MAKESPAN_CACHE"):
+        os.environ.setdefault("MPLCONFIGDIR", str(cache / "matplotlib"))
 
 
 def _parse(arguments: list[str]) -> Callable[[], int]:

@@ -14,6 +14,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from ..envs.core.errors import FieldError, UserError
+from ..envs.core.files import user_path
 
 # What the skeleton calls itself: as a package, in ids and file formats, and as the beginning of class names.
 _PACKAGE, _NAMESPACE, _CLASS = "my_problem", "my-problem", "MyProblem"
@@ -34,7 +35,7 @@ def run(name: str, out: str | None) -> int:
         UserError: the name cannot be a package's, or the folder is there already or cannot be written.
     """
     check_name(name)
-    folder = Path(name if out is None else os.path.expanduser(out))
+    folder = Path(name) if out is None else user_path(out)
     _refuse_taken(folder)
     _refuse_installed(name)
     write_package(name, folder)

@@ -13,8 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..envs.core.compile import cache_folder
 from ..envs.core.errors import FieldError, MissingExtraError, UserError
+from ..envs.core.files import cache_folder
 
 LOCAL, AUTO, _CLIENT = "local", "auto", "ray://"
 _CONNECT_SECONDS = 5.0

@@ -11,9 +11,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..envs.core.compile import cache_folder
 from ..envs.core.errors import UserError
-from ..envs.core.files import read_bounded
+from ..envs.core.files import cache_folder, read_bounded
 
 Files = Mapping[str, bytes]
 """Contents by paths below the folder in which a command runs, in slashes."""

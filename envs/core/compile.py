@@ -22,6 +22,7 @@ from typing import Any
 import numba
 from numba.core import caching
 
+from .files import cache_folder
 from .part import Compiled, rebuild_part
 
 # No reference counts, no wrapper for C, and divisions by zero that do not raise: compiled code has no exceptions.
@@ -31,20 +32,6 @@ _OPTIONS = {"_nrt": False, "no_cfunc_wrapper": True, "error_model": "numpy"}
 _CORE = Path(__file__).resolve().parent
 _ENVS = _CORE.parent
 _PACKAGE = _ENVS.parent
-
-
-def cache_folder() -> Path:
-    """Folder of everything that is cached: ``$MAKESPAN_CACHE``, else the user's cache folder."""
-    chosen = os.environ.get("MAKESPAN_CACHE")
-    if chosen:
-        return Path(os.path.expanduser(chosen))
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA")
-        return (Path(base) if base else Path.home() / "AppData" / "Local") / "makespan"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "makespan"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "makespan"
 
 
 def compiled(

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,20 @@ from .errors import UserError
 MAX_BYTES = 64 * 2**20
 _UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
 _LEAST_READ = 2**16  # of files that do not state their size, as those of /proc
+
+
+def cache_folder() -> Path:
+    """Folder of everything that is cached: ``$MAKESPAN_CACHE``, else the user's cache folder."""
+    chosen = os.environ.get("MAKESPAN_CACHE")
+    if chosen:
+        return Path(os.path.expanduser(chosen))
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA")
+        return (Path(base) if base else Path.home() / "AppData" / "Local") / "makespan"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "makespan"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "makespan"
 
 
 def atomic_write(path: str | Path, data: bytes | str) -> None:
@@ -83,7 +98,10 @@ def refuse_links(folder: Path, names: Iterable[str]) -> None:
 
 def user_path(given: str | os.PathLike[str]) -> Path:
     """A path as users write it: ``~`` is their home; where nobody has the name behind it, a name as any other."""
-    return Path(os.path.expanduser(given))
+    try:
+        return Path(os.path.expanduser(given))
+    except ValueError:  # what no user's name holds: a null byte, half a character
+        return Path(given)
 
 
 def named_files(given: str) -> list[Path]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from makespan.envs.core.files import atomic_write
+from makespan.envs.core.files import atomic_write, cache_folder
 from support.confinement import Escaped, confined
 
 ATTEMPTS: dict[str, Callable[[Path, Path], object]] = {
@@ -68,3 +70,31 @@ def test_everything_inside_may_change(tmp_path: Path, monkeypatch: pytest.Monkey
             nowhere.write("x")
     assert os.listdir(tmp_path) == ["b.txt"]
     (tmp_path.parent / "free again").write_text("")
+
+
+TINY = (
+    "--instances random:size=3x3 --steps 8 --copies 2 --rollout 4 --batch 8 --epochs 1 --width 4 --layers 1 "
+    "--validation-worlds 2 --device cpu --out run"
+)
+COMMANDS = (
+    f"train makespan/JobShop-v0 --agent graph-ppo {TINY}",
+    "evaluate makespan/JobShop-v0 --agents spt,run/best --instances ft06 --seeds 0 --out results",
+    "report results",
+    "show results --row 0 --out shop.png",
+)
+
+
+def test_commands_write_to_their_folders_and_the_cache_alone(tmp_path: Path) -> None:
+    """Libraries, too: neither the user's folder nor that of temporary files is touched."""
+    home, temporary, work = (tmp_path / name for name in ("home", "temporary", "work"))
+    for folder in (home, temporary, work):
+        folder.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MPL", "TORCH"))}
+    places = {"HOME": str(home), "TMPDIR": str(temporary), "MAKESPAN_CACHE": str(cache_folder())}
+    for words in COMMANDS:
+        command = [sys.executable, "-m", "makespan.cli.main", *words.split()]
+        done = subprocess.run(command, cwd=work, env=kept | places, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stderr
+    assert list(home.rglob("*")) == []
+    assert list(temporary.rglob("*")) == []
+    assert sorted(os.listdir(work)) == ["results", "run", "shop.png"]

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from makespan.envs.core.compile import cache_folder
+from makespan.envs.core.files import cache_folder
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 # Events of the interpreter that change files: which of their arguments are places, and which the open folders that

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import shutil
@@ -25,6 +26,9 @@ from makespan.training.config import TrainConfig
 from makespan.training.folder import read_config
 
 from .fuzzing import Reader, content_of, unwhole, write_tree
+
+# Its libraries make folders of their own: before nothing outside may be made, or half of them would be imported.
+importlib.import_module("makespan.agents.networks.graph")
 
 SHOP = "makespan/JobShop-v0"
 SMALL = "random-2x2-s1"

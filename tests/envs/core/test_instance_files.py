@@ -63,7 +63,7 @@ def test_names_of_files_and_patterns(tmp_path, monkeypatch):
         suggest_path("a.json")
 
 
-@pytest.mark.parametrize("name", ["a" * 5000, "~nobody/x", "\0", "\ud800", "~", "~" * 300])
+@pytest.mark.parametrize("name", ["a" * 5000, "~nobody/x", "\0", "\ud800", "~\ud800/x", "~a\0/x", "~", "~" * 300])
 def test_names_that_pathlib_refuses_are_names_of_no_file(name):
     suggest_path(name)
     assert isinstance(user_path(name), Path)
