@@ -385,7 +385,7 @@ def tables(arguments: Arguments, rows: list[Row], starts: dict[str, dict[str, di
     ]
     for problem, unit in PROBLEMS.items():
         of_it = [row for row in rows if row.case.problem == problem and row.case is not RULES]
-        lines += ["", f"### {problem}", "", *table(of_it, unit), ""]
+        lines += ["", f"## {problem}", "", *table(of_it, unit), ""]
         pair = fastest(rows, problem)
         if pair is None:
             lines.append("Nothing else that plays this was found to install.")
@@ -396,7 +396,7 @@ def tables(arguments: Arguments, rows: list[Row], starts: dict[str, dict[str, di
             f"The best batch of each: {factor:,.1f} times as many {unit} per CPU second as the fastest other "
             f"({theirs.program}, {theirs.case.what}, batch {theirs.case.batch})."
         )
-    lines += ["", "### Rules and first steps", ""]
+    lines += ["", "## Rules and first steps", ""]
     (rules,) = (row for row in rows if row.case is RULES)
     if rules.error:
         lines.append(f"All rules on la01-la40: not measured: {rules.error}.")

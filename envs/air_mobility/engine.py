@@ -95,7 +95,7 @@ def carry_out(problem, state, view, outcome, orders, actions, low, high):
             update_observation(problem, state, view, i)
 
 
-KERNELS = Kernels("air-mobility", is_running, advance, write_actions, episode_seed, objective, imagine)
+KERNELS = Kernels("air-mobility", is_running, advance, write_actions, episode_seed, objective, is_legal, imagine)
 
 
 class AirEngine(OrderedEngine):

@@ -40,6 +40,8 @@ class Kernels:
         episode_seed: (state, i) -> the world's key.
         objective: (problem, state, i) -> the objective as it stands; after an illegal action worse than that of any
             episode of legal ones.
+        is_legal: (problem, state, i, action) -> whether a running copy may play an action; None: what its mask says,
+            which is then up to date whenever a step is asked for.
         imagine: (problem, state, i, key): draw anew, from `key`, what decision makers cannot know of the copy, given
             what it has seen; None: nothing is hidden.
         lower_bound: (problem, state, i) -> a bound on the cost (the objective, or minus it where it is to be large)
@@ -58,6 +60,7 @@ class Kernels:
     write_actions: Callable[..., Any]
     episode_seed: Callable[..., Any]
     objective: Callable[..., Any]
+    is_legal: Callable[..., Any] | None = None
     imagine: Callable[..., Any] | None = None
     lower_bound: Callable[..., Any] | None = None
     signature: Callable[..., Any] | None = None

@@ -15,7 +15,7 @@ class Loops(NamedTuple):
     """Compiled loops.
 
     Attributes:
-        first_illegal: (problem, state, masks, actions) -> the first running copy whose mask forbids its action, or -1.
+        first_illegal: (problem, state, masks, actions) -> the first running copy whose action is illegal, or -1.
         write_objectives: (problem, state, values): the objective of every copy.
         redraw_hidden: (problem, state, keys): draw anew, for each copy by its key, what decision makers cannot know.
             None where nothing is hidden.
@@ -26,17 +26,25 @@ class Loops(NamedTuple):
     redraw_hidden: Callable[..., Any] | None
 
 
+@compiled
+def _is_offered(masks, i, action):
+    return 0 <= action < masks.shape[1] and masks[i, action] == 1
+
+
 @cache
 def make_loops(kernels: Kernels) -> Loops:
     """The loops of an engine."""
     is_running, objective, imagine = kernels.is_running, kernels.objective, kernels.imagine
+    is_legal = _is_offered if kernels.is_legal is None else kernels.is_legal
+    by_mask = kernels.is_legal is None
 
-    @compiled(variant=variant_of(kernels, is_running))
+    @compiled(variant=variant_of(kernels, is_running, is_legal))
     def first_illegal(problem, state, masks, actions):
         for i in range(len(actions)):
-            action = actions[i]
-            if is_running(problem, state, i) and not (0 <= action < masks.shape[1] and masks[i, action] == 1):
-                return i
+            if is_running(problem, state, i):
+                legal = is_legal(masks, i, actions[i]) if by_mask else is_legal(problem, state, i, actions[i])
+                if not legal:
+                    return i
         return -1
 
     @compiled(variant=variant_of(kernels, objective))

@@ -142,6 +142,7 @@ KERNELS = Kernels(
     write_actions,
     world_seed,
     objective,
+    None,
     imagine,
     lower_bound,
     signature,

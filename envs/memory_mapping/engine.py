@@ -66,7 +66,7 @@ def episode_seed(state, i):
 
 
 @compiled
-def is_legal(state, i, action):
+def is_legal(problem, state, i, action):
     """Whether a running copy may play an action."""
     return 0 <= action < d.NUM_ACTIONS and state.offer[i, action, d.ALLOWED] == 1
 
@@ -91,7 +91,7 @@ def step(problem, state, outcome, i, action):
     outcome.truncated[i] = False
     if clock[d.STATUS] != d.RUNNING:
         return False
-    if is_legal(state, i, action):
+    if is_legal(problem, state, i, action):
         advance(problem, state, i, action)
     else:
         clock[d.STATUS] = d.ILLEGAL
@@ -130,6 +130,7 @@ KERNELS = Kernels(
     write_actions,
     episode_seed,
     objective,
+    is_legal,
     None,
     lower_bound,
     signature,

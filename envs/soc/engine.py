@@ -178,7 +178,9 @@ def look_at_queues(state, i):
                 prefetch(state.task, i, x * d.NUM_TASK, x * d.NUM_TASK + 8)
 
 
-KERNELS = Kernels("soc", is_running, advance, write_actions, episode_seed, objective, imagine, lower_bound, signature)
+KERNELS = Kernels(
+    "soc", is_running, advance, write_actions, episode_seed, objective, is_legal, imagine, lower_bound, signature
+)
 
 
 class SocEngine(OrderedEngine):

@@ -62,6 +62,7 @@ class TotalTardinessEngine(OrderedEngine):
         write_actions,
         d.episode_seed,
         d.objective,
+        d.is_legal,
         lower_bound=d.lower_bound,
         signature=d.signature,
     )
