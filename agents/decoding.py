@@ -15,7 +15,7 @@ from ..envs.core.engine import BatchEngine
 from ..envs.core.random import uniform
 from .agent import Agent, Imagine, Observation
 from .foresight import Foresight
-from .networks.common import SlotNetwork, to_tensors
+from .networks.common import SlotNetwork, refuse_nan, to_tensors
 from .streams import Streams
 
 BATCH = 512
@@ -37,6 +37,9 @@ def legal_scores(network: SlotNetwork, observation: Observation, mask: NDArray[n
     Copies whose episode has ended are computed with the rest: products of matrices round differently with the number of
     rows, and a copy's scores must not depend on how many others are still running. At one size of the batch their last
     bits depend on the copy's place in it alone.
+
+    Raises:
+        UserError: the network computes what is no number.
     """
     scores = np.full(mask.shape, -np.inf, dtype=np.float32)
     running = np.asarray(mask.any(axis=1))
@@ -51,6 +54,7 @@ def legal_scores(network: SlotNetwork, observation: Observation, mask: NDArray[n
                 logits, _ = network(tensors)
                 logits = logits.masked_fill(torch.as_tensor(mask[rows] == 0, device=device), -torch.inf)
                 found = torch.log_softmax(logits, dim=1).cpu().numpy()
+            refuse_nan(network, found[mask[rows] != 0])
             scores[rows] = np.where(running[rows, None], found, -np.inf)
     return scores
 

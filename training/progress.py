@@ -39,13 +39,13 @@ class Progress:
         self._factor = 1.0
 
     def __enter__(self) -> Progress:
-        self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._task is not None:  # a bar that is stopped ends with an empty line, also where none was shown
+            self._bar.stop()
 
     def say(self, text: str) -> None:
         """One line of text."""
@@ -67,6 +67,7 @@ class Progress:
     def phase(self, name: str) -> None:
         """What the run does from now on."""
         if self._task is None:
+            self._bar.start()
             self._task = self._bar.add_task(name, total=1.0, state="")
         self._bar.update(self._task, description=name)
 

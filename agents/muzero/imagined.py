@@ -18,7 +18,7 @@ from ...envs.core.compile import compiled
 from ...envs.core.engine import BatchEngine, Outcome
 from ..agent import Imagine, Observation
 from ..foresight import Foreseen, Foresight
-from ..networks.common import SlotNetwork, to_tensors
+from ..networks.common import SlotNetwork, refuse_nan, to_tensors
 from ..planners.playouts import draw_worlds, world_keys
 from .kept import Best
 from .search import Evaluation, Model, Simulation
@@ -28,9 +28,15 @@ from .tree import choose_at_root, choose_below, note_edge
 def evaluate(
     network: SlotNetwork, observation: Mapping[str, NDArray[Any]]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits [B, A] and values [B] of observations."""
+    """Logits [B, A] and values [B] of observations.
+
+    Raises:
+        UserError: the network computes what is no number.
+    """
     logits, values = network(to_tensors(observation, next(network.parameters()).device))
-    return logits.to(torch.float32).cpu().numpy(), values.to(torch.float32).cpu().numpy()
+    found = logits.to(torch.float32).cpu().numpy(), values.to(torch.float32).cpu().numpy()
+    refuse_nan(network, *found)
+    return found
 
 
 class ImaginedModel(Model):

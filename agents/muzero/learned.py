@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..agent import Observation
-from ..networks.common import SlotNetwork, to_tensors
+from ..networks.common import SlotNetwork, refuse_nan, to_tensors
 from .network import Latent, MuZeroNetwork
 from .search import Evaluation, Model
 
@@ -83,5 +83,6 @@ class LearnedModel(Model):
         self._states[node * count : (node + 1) * count] = latent.state
         self._slots[node * count : (node + 1) * count] = latent.slots
         logits, value = self._network.predict(latent)
-        values = self._network.support.mean(value)
-        return Evaluation(rewards, discounts, values.cpu().numpy(), logits.cpu().numpy(), legal)
+        found = logits.cpu().numpy(), self._network.support.mean(value).cpu().numpy()
+        refuse_nan(self._network, *found)
+        return Evaluation(rewards, discounts, found[1], found[0], legal)

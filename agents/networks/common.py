@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...envs.core.errors import UserError
 from ...envs.core.spec import Feature, ObservationSpec
 
 Tensors = dict[str, Tensor]
@@ -23,6 +24,19 @@ def to_tensors(observation: Mapping[str, NDArray[Any]], device: torch.device | s
 def module_name(name: str) -> str:
     """A spec's name as the key of a torch `ModuleDict`, which takes neither dots nor names of its own methods."""
     return "of_" + name.replace("%", "%25").replace(".", "%2E")
+
+
+def refuse_nan(network: nn.Module, *found: NDArray[Any]) -> None:
+    """Look at what a network has computed.
+
+    Raises:
+        UserError: something is no number. Its weights are finite, so that they are too large to be computed with.
+    """
+    if any(np.isnan(array).any() for array in found):
+        largest = max((float(weights.detach().abs().max()) for weights in network.parameters()), default=0.0)
+        raise UserError(
+            f"a network's scores are no numbers: its largest weight, {largest:.3g}, is too large to compute with"
+        )
 
 
 class SlotNetwork(nn.Module):

@@ -11,6 +11,7 @@ from makespan.agents.arena import Case, Episode, open_arena, play
 from makespan.agents.decoding import BATCH, PolicyAgent, legal_scores
 from makespan.agents.learned import build
 from makespan.agents.networks.common import SlotNetwork, Tensors
+from makespan.envs.core.errors import UserError
 from makespan.envs.job_shop.observation import SPEC
 
 JOB_SHOP = "makespan/JobShop-v0"
@@ -51,6 +52,16 @@ def test_scores_are_log_probabilities_of_the_legal_slots_alone() -> None:
     assert np.exp(scores[0, [0, 2]]).sum() == pytest.approx(1.0)
     assert scores[0, 2] - scores[0, 0] == pytest.approx(1.0)
     assert scores[2, 1] == 0.0
+
+
+def test_a_network_that_computes_what_is_no_number_is_refused() -> None:
+    """Of finite weights: it would choose the first slot, legal or not."""
+    mask = np.array([[0, 1, 1], [0, 0, 0]], dtype=np.int8)
+    network = Fixed([0.0, 5.0, 3e38])
+    with torch.no_grad():
+        network.scores *= 10
+    with pytest.raises(UserError, match="scores are no numbers: its largest weight, inf, is"):
+        legal_scores(network, {"action_mask": mask}, mask)
 
 
 def test_scores_are_worked_out_on_one_thread() -> None:

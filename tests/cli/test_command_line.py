@@ -88,6 +88,7 @@ def one_line(capsys):
         (["train", "--resume", "--out", "/nowhere"], "holds no training run"),
         (["train", SHOP, "--resume", "--overwrite", "--out", "x"], "give one of them"),
         (["train", "makespan/JobShip-v0", "--out", "x"], "did you mean 'makespan/JobShop-v0'?"),
+        (["train", SHOP, "--agent", "scorer", "--instances", "la411", "--out", "x"], "unknown instance 'la411'"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(arguments, message, capsys, tmp_path, monkeypatch):
