@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from gymnasium.vector import AutoresetMode
-from numpy.typing import NDArray
 
-from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.env import SchedulingVectorEnv
 from ..core.options import read_room, split_options
+from ..core.pictured import PicturedEnv
 from .card import DEFAULT_INSTANCE, ROOM
 from .engine import AirEngine
 from .instance import AirInstance
@@ -18,11 +18,6 @@ from .options import AirOptions, option_names
 from .schedule import AirSchedule
 from .source import InstanceSource
 from .tables import Room, most_room
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from ..core.chart import Chart
 
 Given = str | AirInstance | Sequence[str | AirInstance]
 ENV_ID = "makespan/AirMobility-v0"
@@ -50,7 +45,7 @@ def make_engine(
     return AirEngine(num_copies, source, made, record, room, threads)
 
 
-class AirMobilityEnv(SchedulingEnv):
+class AirMobilityEnv(PicturedEnv):
     """Urban air mobility: a fleet of electric aircraft flies passengers between vertiports through one day.
 
     ## Action space
@@ -82,15 +77,8 @@ class AirMobilityEnv(SchedulingEnv):
         "objective": AirEngine.objective,
     }
     make_engine: ClassVar[Any] = staticmethod(make_engine)
-
-    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
-        """The day so far: an image [H, W, 3] or text, as `render_mode` says."""
-        if self.render_mode is None:
-            return None
-        from . import picture
-
-        schedule = self.schedule()
-        return picture.ansi(schedule) if self.render_mode == "ansi" else picture.rgb_array(schedule)
+    package: ClassVar[str] = str(__package__)
+    schedule_type: ClassVar[Any] = AirSchedule
 
     def instances(self) -> list[str]:
         from .catalogue import names
@@ -115,26 +103,6 @@ class AirMobilityEnv(SchedulingEnv):
         return resolve(item, self.engine.options.fleet)
 
     @staticmethod
-    def read_schedule(data: Any) -> AirSchedule:
-        """The schedule whose `to_dict` gave `data`.
-
-        Raises:
-            UserError: a field is missing, unknown or malformed.
-        """
-        return AirSchedule.from_dict(data)
-
-    @staticmethod
-    def draw(schedule: AirSchedule) -> Figure:
-        """The day as a matplotlib figure.
-
-        Raises:
-            MissingExtraError: matplotlib is not installed.
-        """
-        from . import picture
-
-        return picture.draw(schedule)
-
-    @staticmethod
     def animate(schedule: AirSchedule, path: str | Path) -> None:
         """Write the day as a GIF, the map every five minutes, whole or not at all.
 
@@ -145,20 +113,6 @@ class AirMobilityEnv(SchedulingEnv):
         from . import animation
 
         animation.save_animation(schedule, path)
-
-    @staticmethod
-    def ansi(schedule: AirSchedule) -> str:
-        """The day as text."""
-        from . import picture
-
-        return picture.ansi(schedule)
-
-    @staticmethod
-    def chart(schedule: AirSchedule) -> Chart:
-        """The day for interactive pictures."""
-        from .chart import chart
-
-        return chart(schedule)
 
 
 class AirMobilityVectorEnv(SchedulingVectorEnv):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from gymnasium.vector import AutoresetMode
-from numpy.typing import NDArray
 
-from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.env import SchedulingVectorEnv
 from ..core.options import read_room, split_options
+from ..core.pictured import PicturedEnv
 from .card import DEFAULT_INSTANCE
 from .engine import JobShopEngine
 from .generator import instance_names, resolve
@@ -19,11 +19,6 @@ from .known import Bounds, bounds
 from .options import JobShopOptions
 from .schedule import JobShopSchedule, validate
 from .source import InstanceSource
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from ..core.chart import Chart
 
 
 def make_engine(
@@ -57,7 +52,7 @@ def make_engine(
     return JobShopEngine(num_copies, source, JobShopOptions(**own), record, (jobs, machines, operations), threads)
 
 
-class JobShopEnv(SchedulingEnv):
+class JobShopEnv(PicturedEnv):
     """Blocking job shop with swaps and machine interruptions.
 
     ## Action space
@@ -93,15 +88,8 @@ class JobShopEnv(SchedulingEnv):
         "objective": JobShopEngine.objective,
     }
     make_engine: ClassVar[Any] = staticmethod(make_engine)
-
-    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
-        """The Gantt chart so far: an image [H, W, 3] or text, as `render_mode` says."""
-        if self.render_mode is None:
-            return None
-        from . import picture
-
-        schedule = self.schedule()
-        return picture.ansi(schedule) if self.render_mode == "ansi" else picture.rgb_array(schedule)
+    package: ClassVar[str] = str(__package__)
+    schedule_type: ClassVar[Any] = JobShopSchedule
 
     def instances(self) -> list[str]:
         return instance_names()
@@ -146,40 +134,6 @@ class JobShopEnv(SchedulingEnv):
             for m, windows in enumerate(expected or ((),) * schedule.instance.num_machines)
             if schedule.finished and played(schedule.windows(m)) != played(windows)
         ]
-
-    @staticmethod
-    def read_schedule(data: Any) -> JobShopSchedule:
-        """The schedule whose `to_dict` gave `data`.
-
-        Raises:
-            UserError: a field is missing, unknown or malformed.
-        """
-        return JobShopSchedule.from_dict(data)
-
-    @staticmethod
-    def draw(schedule: JobShopSchedule) -> Figure:
-        """The Gantt chart as a matplotlib figure.
-
-        Raises:
-            MissingExtraError: matplotlib is not installed.
-        """
-        from . import picture
-
-        return picture.draw(schedule)
-
-    @staticmethod
-    def ansi(schedule: JobShopSchedule) -> str:
-        """The Gantt chart as text."""
-        from . import picture
-
-        return picture.ansi(schedule)
-
-    @staticmethod
-    def chart(schedule: JobShopSchedule) -> Chart:
-        """The Gantt chart for interactive pictures."""
-        from .chart import chart
-
-        return chart(schedule)
 
     def bound(self, instance: JobShopInstance | str) -> float | None:
         """Best proved lower bound on the makespan of an instance without breakdowns (they only lengthen it)."""

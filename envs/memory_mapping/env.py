@@ -7,10 +7,10 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gymnasium.vector import AutoresetMode
-from numpy.typing import NDArray
 
-from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.env import SchedulingVectorEnv
 from ..core.options import read_room, split_options
+from ..core.pictured import PicturedEnv
 from .card import DEFAULT_INSTANCE
 from .catalogue import names
 from .engine import MemoryEngine
@@ -22,9 +22,6 @@ from .source import InstanceSource
 from .validity import validate
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from ..core.chart import Chart
     from .known import Bounds
 
 
@@ -59,7 +56,7 @@ def make_engine(
     return MemoryEngine(num_copies, source, MemoryOptions(**own), (instructions, tensors, accesses), threads)
 
 
-class MemoryMappingEnv(SchedulingEnv):
+class MemoryMappingEnv(PicturedEnv):
     """Memory mapping: which tensors of a program lie in fast on-chip memory, when and where.
 
     ## Action space
@@ -97,15 +94,8 @@ class MemoryMappingEnv(SchedulingEnv):
         "objective": MemoryEngine.objective,
     }
     make_engine: ClassVar[Any] = staticmethod(make_engine)
-
-    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
-        """CMEM over time as mapped so far: an image [H, W, 3] or text, as `render_mode` says."""
-        if self.render_mode is None:
-            return None
-        from . import picture
-
-        plan = self.schedule()
-        return picture.ansi(plan) if self.render_mode == "ansi" else picture.rgb_array(plan)
+    package: ClassVar[str] = str(__package__)
+    schedule_type: ClassVar[Any] = MemoryPlan
 
     def instances(self) -> list[str]:
         return names()
@@ -130,40 +120,6 @@ class MemoryMappingEnv(SchedulingEnv):
             UserError: it names nothing, or a file is malformed.
         """
         return resolve(item)
-
-    @staticmethod
-    def read_schedule(data: Any) -> MemoryPlan:
-        """The plan whose `to_dict` gave `data`.
-
-        Raises:
-            UserError: a field is missing, unknown or malformed.
-        """
-        return MemoryPlan.from_dict(data)
-
-    @staticmethod
-    def draw(schedule: MemoryPlan) -> Figure:
-        """CMEM over time as a matplotlib figure.
-
-        Raises:
-            MissingExtraError: matplotlib is not installed.
-        """
-        from . import picture
-
-        return picture.draw(schedule)
-
-    @staticmethod
-    def ansi(schedule: MemoryPlan) -> str:
-        """CMEM over time as text."""
-        from . import picture
-
-        return picture.ansi(schedule)
-
-    @staticmethod
-    def chart(schedule: MemoryPlan) -> Chart:
-        """CMEM over time for interactive pictures."""
-        from .chart import chart
-
-        return chart(schedule)
 
     def bound(self, instance: MemoryInstance | str) -> float:
         """Best proved lower bound on the objective of an instance, whatever supply a plan promises to fit."""

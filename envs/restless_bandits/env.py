@@ -10,10 +10,10 @@ import numpy as np
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
-from numpy.typing import NDArray
 
-from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.env import SchedulingVectorEnv
 from ..core.options import split_options
+from ..core.pictured import PicturedEnv
 from .card import DEFAULT_INSTANCE
 from .engine import BanditEngine
 from .instance import BanditInstance
@@ -23,9 +23,6 @@ from .source import InstanceSource, names, resolve
 from .validity import validate
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from ..core.chart import Chart
     from .scale import Scale
 
 MOST_WEIGHT = 1e9
@@ -63,7 +60,7 @@ def _action_space(engine: BanditEngine) -> spaces.Space[Any]:
     return spaces.Box(-MOST_WEIGHT, MOST_WEIGHT, (size,), np.float64)
 
 
-class RestlessBanditsEnv(SchedulingEnv):
+class RestlessBanditsEnv(PicturedEnv):
     """Coupled restless bandits: which arms to act on in each epoch, where a combinatorial set couples them.
 
     ## Action space
@@ -98,21 +95,14 @@ class RestlessBanditsEnv(SchedulingEnv):
         "objective": BanditEngine.objective,
     }
     make_engine: ClassVar[Any] = staticmethod(make_engine)
+    package: ClassVar[str] = str(__package__)
+    schedule_type: ClassVar[Any] = BanditSchedule
 
     def __init__(self, render_mode: str | None = None, on_illegal: str = "terminate", **options: Any) -> None:
         super().__init__(render_mode, on_illegal, **options)
         if self._bandits.options.view != "sequential":
             self.action_space = _action_space(self._bandits)  # type: ignore[assignment]
             self._action = np.zeros((1, self._bandits.room.elements))
-
-    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
-        """Arms over time so far: an image [H, W, 3] or text, as `render_mode` says."""
-        if self.render_mode is None:
-            return None
-        from . import picture
-
-        schedule = self.schedule()
-        return picture.ansi(schedule) if self.render_mode == "ansi" else picture.rgb_array(schedule)
 
     def instances(self) -> list[str]:
         return names()
@@ -138,40 +128,6 @@ class RestlessBanditsEnv(SchedulingEnv):
             UserError: it names nothing, or a file is malformed.
         """
         return resolve(item)
-
-    @staticmethod
-    def read_schedule(data: Any) -> BanditSchedule:
-        """The schedule whose `to_dict` gave `data`.
-
-        Raises:
-            UserError: a field is missing, unknown or malformed.
-        """
-        return BanditSchedule.from_dict(data)
-
-    @staticmethod
-    def draw(schedule: BanditSchedule) -> Figure:
-        """Arms over time as a matplotlib figure.
-
-        Raises:
-            MissingExtraError: matplotlib is not installed.
-        """
-        from . import picture
-
-        return picture.draw(schedule)
-
-    @staticmethod
-    def ansi(schedule: BanditSchedule) -> str:
-        """Arms over time as text."""
-        from . import picture
-
-        return picture.ansi(schedule)
-
-    @staticmethod
-    def chart(schedule: BanditSchedule) -> Chart:
-        """Arms over time for interactive pictures."""
-        from .chart import chart
-
-        return chart(schedule)
 
     @property
     def _bandits(self) -> BanditEngine:

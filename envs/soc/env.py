@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gymnasium.vector import AutoresetMode
-from numpy.typing import NDArray
 
-from ..core.env import SchedulingEnv, SchedulingVectorEnv
+from ..core.env import SchedulingVectorEnv
 from ..core.options import read_room, split_options
+from ..core.pictured import PicturedEnv
 from .card import ROOM, STATIC_INSTANCE, STREAM_INSTANCE
 from .engine import SocEngine, StaticEngine
 from .instance import SocInstance
@@ -19,9 +19,6 @@ from .source import InstanceSource
 from .tables import Room, most_room
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from ..core.chart import Chart
     from .known import Bounds
 
 Given = str | SocInstance | Sequence[str | SocInstance]
@@ -70,7 +67,7 @@ def make_static(
     return _make("makespan/StaticDag-v0", StaticEngine, num_copies, instance, record, threads, options)
 
 
-class SocDagEnv(SchedulingEnv):
+class SocDagEnv(PicturedEnv):
     """DAG scheduling on a heterogeneous chip: a stream of jobs whose tasks are put on processing elements.
 
     ## Action space
@@ -103,19 +100,12 @@ class SocDagEnv(SchedulingEnv):
         "objective": SocEngine.objective,
     }
     make_engine: ClassVar[Any] = staticmethod(make_stream)
+    package: ClassVar[str] = str(__package__)
+    schedule_type: ClassVar[Any] = SocSchedule
 
     def __init__(self, render_mode: str | None = None, on_illegal: str = "terminate", **options: Any) -> None:
         super().__init__(render_mode, on_illegal, **options)
         self.metadata = {**self.metadata, "objective": self.engine.objective}  # that of the options
-
-    def render(self) -> NDArray[Any] | str | None:  # type: ignore[override]
-        """The chip over time so far: an image [H, W, 3] or text, as `render_mode` says."""
-        if self.render_mode is None:
-            return None
-        from . import picture
-
-        schedule = self.schedule()
-        return picture.ansi(schedule) if self.render_mode == "ansi" else picture.rgb_array(schedule)
 
     def instances(self) -> list[str]:
         from .catalogue import names
@@ -142,40 +132,6 @@ class SocDagEnv(SchedulingEnv):
         from .generator import resolve
 
         return resolve(item)
-
-    @staticmethod
-    def read_schedule(data: Any) -> SocSchedule:
-        """The schedule whose `to_dict` gave `data`.
-
-        Raises:
-            UserError: a field is missing, unknown or malformed.
-        """
-        return SocSchedule.from_dict(data)
-
-    @staticmethod
-    def draw(schedule: SocSchedule) -> Figure:
-        """The chip over time as a matplotlib figure.
-
-        Raises:
-            MissingExtraError: matplotlib is not installed.
-        """
-        from . import picture
-
-        return picture.draw(schedule)
-
-    @staticmethod
-    def ansi(schedule: SocSchedule) -> str:
-        """The chip over time as text."""
-        from . import picture
-
-        return picture.ansi(schedule)
-
-    @staticmethod
-    def chart(schedule: SocSchedule) -> Chart:
-        """The chip over time for interactive pictures."""
-        from .chart import chart
-
-        return chart(schedule)
 
 
 class StaticDagEnv(SocDagEnv):
