@@ -6,6 +6,7 @@ mean transfer of an edge is the mean over distinct ordered pairs of PEs.
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 import numpy as np
@@ -81,8 +82,28 @@ def graph_of(application: Application, platform: Platform) -> Graph:
         np.ascontiguousarray(edges[by_in, 0]),
         np.ascontiguousarray(application.volumes[by_in]),
     )
-    sort_topologically(*graph[2:5], graph.first_in, np.zeros(tasks, dtype=np.int64), np.zeros(tasks, dtype=np.int64))
+    graph.order[:] = _topological_order(first_out.tolist(), graph.out_task.tolist(), np.diff(first_in).tolist())
     return graph
+
+
+def _topological_order(first_out: list[int], out_task: list[int], missing: list[int]) -> list[int]:
+    """The tasks, each after its predecessors and else the least number first.
+
+    Plain Python, for it is done once for each application: compiling this would take half a second of a first step.
+
+    Args:
+        missing: how many predecessors each task has; used up.
+    """
+    ready = [task for task, count in enumerate(missing) if count == 0]  # in order, and so a heap
+    order = []
+    while ready:
+        task = heappop(ready)
+        order.append(task)
+        for other in out_task[first_out[task] : first_out[task + 1]]:
+            missing[other] -= 1
+            if missing[other] == 0:
+                heappush(ready, other)
+    return order
 
 
 def measure(graph: Graph) -> Measures:
@@ -92,55 +113,6 @@ def measure(graph: Graph) -> Measures:
     result = Measures._make([*columns, np.zeros((tasks, pes)), np.zeros(tasks), np.zeros((tasks, pes), dtype=np.int64)])
     fill_measures(*graph, *result, np.zeros(pes, dtype=np.int64))
     return result
-
-
-@compiled
-def sort_topologically(order, first_out, out_task, first_in, missing, heap):
-    """Write a topological order, the least number first.
-
-    Args:
-        order: int64 [T], filled.
-        missing, heap: int64 [T], scratch.
-
-    Returns:
-        How many tasks it holds: fewer than T where there is a cycle.
-    """
-    size = 0
-    for i in range(len(missing)):
-        missing[i] = first_in[i + 1] - first_in[i]
-        if missing[i] == 0:
-            heap[size] = i
-            size += 1
-    count = 0
-    while size > 0:
-        task = heap[0]
-        size -= 1
-        heap[0] = heap[size]
-        place = 0
-        while True:
-            child = 2 * place + 1
-            if child >= size:
-                break
-            if child + 1 < size and heap[child + 1] < heap[child]:
-                child += 1
-            if heap[place] <= heap[child]:
-                break
-            heap[place], heap[child] = heap[child], heap[place]
-            place = child
-        order[count] = task
-        count += 1
-        for e in range(first_out[task], first_out[task + 1]):
-            other = out_task[e]
-            missing[other] -= 1
-            if missing[other] == 0:
-                place = size
-                heap[size] = other
-                size += 1
-                while place > 0 and heap[(place - 1) // 2] > heap[place]:
-                    parent = (place - 1) // 2
-                    heap[place], heap[parent] = heap[parent], heap[place]
-                    place = parent
-    return count
 
 
 @compiled
