@@ -87,6 +87,7 @@ class TotalTardinessEnv(SchedulingEnv):
     read_schedule = staticmethod(Schedule.from_dict)
     draw = staticmethod(Schedule.figure)
     ansi = staticmethod(Schedule.text)
+    chart = staticmethod(Schedule.chart)
 
     def render(self) -> Any:
         """The schedule so far: an image [H, W, 3] or text, as `render_mode` says."""

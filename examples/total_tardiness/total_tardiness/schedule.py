@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from makespan.envs.core.chart import Bar, Bars, Chart, Panel
 from makespan.envs.core.errors import MissingExtraError
 from makespan.envs.core.instance import require_integer, require_keys, require_list
 
@@ -124,6 +125,20 @@ class Schedule:
                 axes.text(start + self.instance.times[job] / 2, 0, str(job), ha="center", va="center", color="white")
         figure.tight_layout()
         return figure
+
+    def chart(self) -> Chart:
+        """The Gantt chart for interactive pictures: jobs that are late are hatched."""
+        late, timely = list[Bar](), list[Bar]()
+        for job, start in enumerate(self.starts):
+            if start >= 0:
+                detail = f"due {self.instance.due_dates[job]}"
+                bar = Bar(0, start, start + self.instance.times[job], f"job {job}", label=str(job), detail=detail)
+                (late if self.is_late(job) else timely).append(bar)
+        marks = [Bars("in time", timely, by_group=False), Bars("late", late, "/", by_group=False, colour=1)]
+        panel = Panel("machine", marks, ["machine 0"])
+        return Chart(
+            f"{self.instance.name}: {self._title()}", [panel], lane="machine", note="Numbers in bars are jobs."
+        )
 
     def image(self) -> np.ndarray:
         """The Gantt chart as uint8 [H, W, 3]."""
