@@ -7,6 +7,8 @@ to come in the window, or else the last in it.
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..core.compile import compiled
 from .observation import (
     AHEAD,
@@ -100,7 +102,7 @@ def move_on(problem, state, view, i, k, t):
     else:
         clear_access(view, i, came % WINDOW)
     if gone >= 0:
-        after = brief[gone, BRIEF_NEXT]
+        after = np.int64(brief[gone, BRIEF_NEXT])  # as wide as other numbers: else all that follows is compiled twice
         if after != NONE and after < k + AHEAD:
             refresh_storage(problem, state, view, i, after, k, t)
     refresh_storage(problem, state, view, i, k - 1, k, t)
