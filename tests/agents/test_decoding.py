@@ -59,7 +59,7 @@ def test_a_network_that_computes_what_is_no_number_is_refused() -> None:
     mask = np.array([[0, 1, 1], [0, 0, 0]], dtype=np.int8)
     network = Fixed([0.0, 5.0, 3e38])
     with torch.no_grad():
-        network.scores *= 10
+        network.scores.mul_(10.0)
     with pytest.raises(UserError, match="scores are no numbers: its largest weight, inf, is"):
         legal_scores(network, {"action_mask": mask}, mask)
 
