@@ -77,6 +77,11 @@ def test_every_environment_has_a_card_that_can_be_reproduced() -> None:
     assert of >= {"JobShop", "MemoryMapping", "SocDag", "StaticDag", "AirMobility", "RestlessBandits"}
 
 
+def test_every_card_tells_of_its_own_checkpoint() -> None:
+    """By the name that it ships under: nobody else has the folder of the run that it came from."""
+    assert {entry.checkpoint for entry in entries()} == {path.parent.name for path in CHECKPOINTS.glob("*/card.json")}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("entry", entries(), ids=str)
 def test_all_cards_are_reproduced(tmp_path: Path, entry: Entry) -> None:
