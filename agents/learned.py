@@ -204,6 +204,7 @@ def load_weights(network: SlotNetwork, weights: Arrays, source: str) -> None:
 
     check_weights(network, weights, source)
     network.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    network.source = source
 
 
 def weights_of(network: SlotNetwork) -> Arrays:

@@ -388,7 +388,10 @@ def tables(arguments: Arguments, rows: list[Row], starts: dict[str, dict[str, di
         lines += ["", f"## {problem}", "", *table(of_it, unit), ""]
         pair = fastest(rows, problem)
         if pair is None:
-            lines.append("Nothing else that plays this was found to install.")
+            known = any(case.problem == problem for case in THEIRS)
+            lines.append(
+                "No other program was measured." if known else "Nothing else that plays this is known to install."
+            )
             continue
         ours, theirs = pair
         factor = ours.rate("operations", "cpu") / theirs.rate("operations", "cpu")

@@ -71,9 +71,9 @@ def _keep_caches_together() -> None:
     by default where its users expect it, so that it is moved only if ``MAKESPAN_CACHE`` is set.
     """
     cache = cache_folder()
-    there = next(folder for folder in (cache, *cache.absolute().parents) if folder.is_dir())
-    if not os.access(there, os.W_OK):
-        return
+    there = next(str(path) for path in (cache.absolute(), *cache.absolute().parents) if os.path.lexists(path))
+    if not (os.path.isdir(there) and os.access(there, os.W_OK)):
+        return  # PyTorch would fail where it cannot make its folder
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache / "torch"))
     if os.environ.get("MAKESPAN_CACHE"):
         os.environ.setdefault("MPLCONFIGDIR", str(cache / "matplotlib"))

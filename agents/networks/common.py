@@ -26,19 +26,6 @@ def module_name(name: str) -> str:
     return "of_" + name.replace("%", "%25").replace(".", "%2E")
 
 
-def refuse_nan(network: nn.Module, *found: NDArray[Any]) -> None:
-    """Look at what a network has computed.
-
-    Raises:
-        UserError: something is no number. Its weights are finite, so that they are too large to be computed with.
-    """
-    if any(np.isnan(array).any() for array in found):
-        largest = max((float(weights.detach().abs().max()) for weights in network.parameters()), default=0.0)
-        raise UserError(
-            f"a network's scores are no numbers: its largest weight, {largest:.3g}, is too large to compute with"
-        )
-
-
 class SlotNetwork(nn.Module):
     """A network that scores action slots and values the state; subclasses are built from the spec alone.
 
@@ -47,9 +34,11 @@ class SlotNetwork(nn.Module):
     Attributes:
         steady: work with arrays whose shapes depend on nothing but the batch's, so that a copy's scores are the same
             bit for bit whatever the other copies hold. Training does without, which is faster.
+        source: the checkpoint that its weights come from; empty for one that was not loaded.
     """
 
     steady = False
+    source = ""
 
     def __init__(self, spec: ObservationSpec) -> None:
         super().__init__()
@@ -58,6 +47,20 @@ class SlotNetwork(nn.Module):
     def forward(self, observation: Tensors) -> tuple[Tensor, Tensor]:
         """Logits [B, A] of all slots, legal or not, and values [B] in units of the reward."""
         raise NotImplementedError  # abstract: torch modules and ABCs do not mix well
+
+
+def refuse_nan(network: SlotNetwork, *found: NDArray[Any]) -> None:
+    """Look at what a network has computed.
+
+    Raises:
+        UserError: something is no number. Its weights are finite, so that they are too large to be computed with.
+    """
+    if any(np.isnan(array).any() for array in found):
+        largest = max((float(weights.detach().abs().max()) for weights in network.parameters()), default=0.0)
+        where = f"checkpoint {network.source!r}" if network.source else "a network"
+        raise UserError(
+            f"{where}: its scores are no numbers: its largest weight, {largest:.3g}, is too large to compute with"
+        )
 
 
 class Scaling(nn.Module):

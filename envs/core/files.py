@@ -23,7 +23,7 @@ def cache_folder() -> Path:
     """Folder of everything that is cached: ``$MAKESPAN_CACHE``, else the user's cache folder."""
     chosen = os.environ.get("MAKESPAN_CACHE")
     if chosen:
-        return Path(os.path.expanduser(chosen))
+        return user_path(chosen)
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA")
         return (Path(base) if base else Path.home() / "AppData" / "Local") / "makespan"

@@ -53,6 +53,7 @@ class OrderedEngine(BatchEngine):
         self._no_actions = np.zeros(n, dtype=np.int64)
         self._stepping, self._other = (Pack(make(np.full(n, order, dtype=np.int64))) for order in (STEP, LEAVE))
         self._code: Callable[..., None] | None = None
+        self._loops = make_loops(self.kernels)
 
     def _carry_out(self, orders: Pack, actions: NDArray[np.int64], low: int, high: int) -> None:
         arguments = self.problem, self.state, self.view, self._outcome, orders, actions, low, high
@@ -76,16 +77,15 @@ class OrderedEngine(BatchEngine):
         self._order(np.arange(self.num_copies, dtype=np.int64), REWRITE)
 
     def _first_illegal(self, actions: NDArray[np.int64]) -> int:
-        return int(make_loops(self.kernels).first_illegal(self.problem, self.state, self.masks, actions))
+        return int(self._loops.first_illegal(self.problem, self.state, self.masks, actions))
 
     def _redraw_hidden(self, keys: NDArray[np.uint64]) -> None:
-        redraw = make_loops(self.kernels).redraw_hidden
-        if redraw is not None:
-            redraw(self.problem, self.state, keys)
+        if self._loops.redraw_hidden is not None:
+            self._loops.redraw_hidden(self.problem, self.state, keys)
 
     def objectives(self) -> NDArray[Any]:
         values = np.zeros(self.num_copies, dtype=self.objective_type)
-        make_loops(self.kernels).write_objectives(self.problem, self.state, values)
+        self._loops.write_objectives(self.problem, self.state, values)
         return values
 
     # --- instances ----------------------------------------------------------------------------------------------------

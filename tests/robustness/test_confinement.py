@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from makespan.cli.main import _keep_caches_together
 from makespan.envs.core.files import atomic_write, cache_folder
 from support.confinement import Escaped, confined
 
@@ -70,6 +71,16 @@ def test_everything_inside_may_change(tmp_path: Path, monkeypatch: pytest.Monkey
             nowhere.write("x")
     assert os.listdir(tmp_path) == ["b.txt"]
     (tmp_path.parent / "free again").write_text("")
+
+
+def test_libraries_keep_their_places_where_the_cache_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch fails where it cannot make its folder, and our own cache does without."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    for cache in (tmp_path / "file", tmp_path / "file" / "below"):
+        monkeypatch.setenv("MAKESPAN_CACHE", str(cache))
+        _keep_caches_together()
+        assert "TORCHINDUCTOR_CACHE_DIR" not in os.environ
 
 
 TINY = (
