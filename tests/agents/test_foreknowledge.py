@@ -9,8 +9,10 @@ import pytest
 from makespan.agents.agent import Agent, Setting
 from makespan.agents.arena import Case, open_arena, play
 from makespan.envs.job_shop.instance import JobShopInstance
+from numba.core.dispatcher import Dispatcher
 
 JOB_SHOP = "makespan/JobShop-v0"
+CODE = type, ModuleType, FunctionType, Dispatcher  # a compiled function is one, too
 FIRST, SECOND, LATER = (4, 1_000_003), (2_000_029, 2_500_039), (7_000_033, 7_600_013)
 
 
@@ -31,7 +33,7 @@ def reachable(root: object) -> Iterator[object]:
     while waiting:
         found = waiting.pop()
         kept.append(found)
-        if id(found) in seen or isinstance(found, type | ModuleType | FunctionType):
+        if id(found) in seen or isinstance(found, CODE):
             continue
         seen.add(id(found))
         yield found
