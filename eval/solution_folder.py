@@ -75,6 +75,8 @@ class SolutionFolder:
             return self._read(task)
         if content and not (RUN in content and overwrite):
             raise UserError(f"option out is {str(self._folder)!r}, which holds other files; take another folder")
+        if RUN in content:
+            self._record()  # before anything is removed: training, evaluations and sweeps have a run.json, too
         for ours in (*OURS, *(path.name for path in self._folder.glob(EXPORTED))):
             (self._folder / ours).unlink(missing_ok=True)
         document = {
@@ -90,7 +92,7 @@ class SolutionFolder:
         return None
 
     def _check_same(self, task: Task) -> None:
-        record = load_document(self._folder / RUN, RUN_FORMAT, (VERSION,), _LARGEST_FILE)
+        record = self._record()
         there, here, advice = record.get("options"), _options(task), "take another folder or --overwrite"
         if not isinstance(there, Mapping):
             raise FieldError("options", there, "an object", str(self._folder / RUN))
@@ -102,6 +104,9 @@ class SolutionFolder:
                 )
         if record.get("fingerprint") != _fingerprint(task):
             raise UserError(f"{str(self._folder)!r} was begun with another instance of the same name; {advice}")
+
+    def _record(self) -> dict[str, Any]:
+        return load_document(self._folder / RUN, RUN_FORMAT, (VERSION,), _LARGEST_FILE)
 
     def _read(self, task: Task) -> Solution | None:
         """What is there of an earlier search.

@@ -143,7 +143,8 @@ def open_store(folder: str | Path | None, record: Mapping[str, Any], overwrite: 
         overwrite: remove what another evaluation left. Files that are not an evaluation's stay.
 
     Raises:
-        UserError: the folder cannot be written, holds something else, or is being written to by another process.
+        UserError: the folder cannot be written, holds something else (another command's ``run.json``, too), or is
+            being written to by another process.
     """
     if folder is None:
         return Store(None)
@@ -201,9 +202,14 @@ def read_run(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing or damaged.
     """
-    record = load_document(folder / RUN, RUN_FORMAT, (VERSION,), _LARGEST_FILE)
+    record = _header(folder)
     check_fields(record, RECORD, str(folder / RUN))
     return record
+
+
+def _header(folder: Path) -> dict[str, Any]:
+    """The record, known for an evaluation's. Training, searches and sweeps have a file of the same name."""
+    return load_document(folder / RUN, RUN_FORMAT, (VERSION,), _LARGEST_FILE)
 
 
 def library_versions() -> dict[str, str]:
@@ -248,9 +254,14 @@ def _check_same(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def _clear(path: Path) -> None:
-    """Remove an evaluation's files, the record last: what is half removed is still known as an evaluation's."""
+    """Remove an evaluation's files, the record last: what is half removed is still known as an evaluation's.
+
+    Raises:
+        UserError: the record is not an evaluation's; nothing is removed.
+    """
     if not (path / RUN).exists():
         return
+    _header(path)
     for name in reversed(OURS):
         target = path / name
         if target.is_dir():

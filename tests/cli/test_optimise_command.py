@@ -56,6 +56,17 @@ def test_writes_the_best_schedule(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert json.loads((folder / "trace.json").read_text())["traceEvents"]
 
 
+def test_another_commands_folder_is_not_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = json.dumps({"format": "makespan/training-run", "version": 1, "config": {}})
+    (tmp_path / "run.json").write_text(record)
+    (tmp_path / "result.json").write_text("theirs")
+    assert optimise("ft06", "--agent", "spt", "--overwrite", "--out", str(tmp_path)) == 2
+    said = "run.json: format is 'makespan/training-run', expected 'makespan/optimise-run'"
+    assert said in capsys.readouterr().err
+    assert (tmp_path / "run.json").read_text() == record
+    assert (tmp_path / "result.json").read_text() == "theirs"
+
+
 def test_the_same_command_goes_on_and_is_never_worse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("la16", "--agent", "random", "--seconds", "0.3", "--out", str(tmp_path))
     assert optimise(*arguments) == 0

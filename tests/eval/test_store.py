@@ -180,6 +180,16 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path):
     assert len(open_store(tmp_path, RECORD).rows) == 64
 
 
+def test_another_commands_folder_is_not_overwritten(tmp_path):
+    record = json.dumps({"format": "makespan/training-run", "version": 1, "config": {}})
+    (tmp_path / "run.json").write_text(record)
+    (tmp_path / "results.json").write_text("theirs")
+    with pytest.raises(UserError, match=r"run\.json: format is 'makespan/training-run', expected 'makespan/evaluation-"):
+        open_store(tmp_path, RECORD, overwrite=True)
+    assert (tmp_path / "run.json").read_text() == record
+    assert (tmp_path / "results.json").read_text() == "theirs"
+
+
 def test_nothing_is_no_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="option out is ''"):
