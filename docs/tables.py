@@ -112,6 +112,34 @@ def instances() -> str:
     return table(head, rows) + "\n" + _bounds_sources()
 
 
+def optima() -> str:
+    """Proved optima of the instances that have one under blocking, in their order; the bounds where one is open."""
+    rows = []
+    for names in _WITH_OPTIMA:
+        bounds = [[catalogue()[name].bounds.get(mode) for name in names] for mode in _MODES]
+        title = f"{names[0]}–{names[-1]}" if len(names) > 3 else ", ".join(names)
+        rows.append([title, *(" ".join(map(_optimum, mode)) if any(map(_proved, mode)) else "" for mode in bounds)])
+    return table(("", "classical", "BWS", "BNS"), rows)
+
+
+def _proved(bounds: tuple[int, int] | None) -> bool:
+    return bounds is not None and bounds[0] == bounds[1]
+
+
+def _optimum(bounds: tuple[int, int] | None) -> str:
+    if bounds is None:
+        return "–"
+    return str(bounds[0]) if _proved(bounds) else f"[{bounds[0]}, {bounds[1]}]"
+
+
+_WITH_OPTIMA = (
+    ("ft06", "ft10", "ft20"),
+    *([f"la{number:02d}" for number in range(first, first + 5)] for first in (1, 6, 16)),
+    [f"orb{number:02d}" for number in range(1, 11)],
+    ("abz5", "abz6"),
+)
+
+
 def _bounds_sources() -> str:
     sources = {mode: {entry.bounds_sources.get(mode, "") for entry in catalogue().values()} for mode in _MODES}
     return "".join(f"- {_MODES[mode]}: {'; '.join(sorted(found - {''}))}.\n" for mode, found in sources.items())
@@ -196,6 +224,7 @@ PAGES: dict[str, dict[str, Callable[[], str]]] = {
         "options": partial(options, JobShopOptions),
         "observation": partial(observation, SPEC, feature_meanings.MEANINGS),
         "instances": instances,
+        "optima": optima,
     },
     "environments/memory_mapping.md": {
         "options": partial(options, MemoryOptions),

@@ -42,17 +42,22 @@ FAMILIES = {
 }
 TAILLARD_SIZES = [(15, 15), (20, 15), (20, 20), (30, 15), (30, 20), (50, 15), (50, 20), (100, 20)]
 
-# Optima with unlimited buffers, with swaps, without swaps; ranges where they are open.
+# Proved optima with unlimited buffers, with swaps, without swaps, typed from the literature; None: open.
+OPTIMA = {
+    "ft06 ft10 ft20": ([55, 930, 1165], [63, 1068, None], [69, 1158, None]),
+    "la01 la02 la03 la04 la05": ([666, 655, 597, 590, 593], [793, 793, 715, 743, 664], [881, 900, 808, 859, 732]),
+    "la06 la07 la08 la09 la10": ([926, 890, 863, 951, 958], [1060, 1016, 1040, 1141, 1096], [None] * 5),
+    "la16 la17 la18 la19 la20": ([945, 784, 848, 842, 902], [1060, 929, 1025, 1043, 1060], [None] * 5),
+    "orb01 orb02 orb03 orb04 orb05": ([1059, 888, 1005, 1005, 887], [1175, 1041, 1160, 1146, 995], [None] * 5),
+    "orb06 orb07 orb08 orb09 orb10": ([1010, 397, 899, 934, 944], [1199, 483, 995, 1039, 1146], [None] * 5),
+    "abz5 abz6": ([1234, 943], [1468, 1145], [None] * 2),
+}
+BLOCKING = ("none", "swap", "no-swap")
+
+# The same, or (lower, upper) where they are open.
 KNOWN = {
-    "ft06": (55, 63, 69),
-    "ft10": (930, 1068, 1158),
     "ft20": (1165, (1165, 1408), (1165, None)),
-    "la01": (666, 793, 881),
-    "la03": (597, 715, 808),
-    "la05": (593, 664, 732),
     "la06": (926, 1060, (1060, None)),
-    "la16": (945, 1060, (1060, None)),
-    "orb02": (888, 1041, (1041, None)),
     "abz5": (1234, 1468, (1468, None)),
     "ta01": (1231, (1231, 1669), (1231, None)),
     "ta30": ((1562, 1584), (1562, 2397), (1562, None)),
@@ -371,9 +376,23 @@ def test_parse_sizes():
 # Known bounds
 
 
+@pytest.mark.parametrize(
+    "name, optima",
+    [(name, optima) for names, modes in OPTIMA.items() for name, *optima in zip(names.split(), *modes, strict=True)],
+)
+def test_known_optima(name, optima):
+    """Of the proved ones both bounds; where nothing is proved they differ, or no schedule is known."""
+    for blocking, optimum in zip(BLOCKING, optima, strict=True):
+        lower, upper, _ = bounds(name, blocking)
+        if optimum is None:
+            assert lower != upper, blocking
+        else:
+            assert (lower, upper) == (optimum, optimum), blocking
+
+
 @pytest.mark.parametrize("name", KNOWN)
 def test_known_bounds(name):
-    for blocking, expected in zip(("none", "swap", "no-swap"), KNOWN[name], strict=True):
+    for blocking, expected in zip(BLOCKING, KNOWN[name], strict=True):
         lower, upper = expected if isinstance(expected, tuple) else (expected, expected)
         assert bounds(name, blocking)[:2] == (lower, upper)
         assert bounds(named_instance(name), blocking) == bounds(name, blocking)
