@@ -261,12 +261,15 @@ def test_relations_between_modes_and_reversal(seed):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_windows_never_help_and_time_scales(seed):
+def test_a_window_more_never_helps_and_time_scales(seed):
     times, routes, machines, windows = random_case(np.random.default_rng([seed, 3]), with_windows=True, least_time=1)
     blocking, mode = MODES[seed % 3], ON_BREAKDOWN[seed % 2]
     instance = case(times, routes, num_machines=machines)
     found = optimum(instance, blocking, windows=windows, on_breakdown=mode)
-    assert found >= optimum(instance, blocking, windows=())
+    for m, machine in enumerate(windows):
+        for k in range(len(machine)):
+            fewer = [*windows[:m], [*machine[:k], *machine[k + 1 :]], *windows[m + 1 :]]
+            assert found >= optimum(instance, blocking, windows=fewer, on_breakdown=mode)
     tripled = case([[3 * time for time in row] for row in times], routes, num_machines=machines)
     longer = [[(3 * b, 3 * e) for b, e in machine] for machine in windows]
     assert optimum(tripled, blocking, windows=longer, on_breakdown=mode) == 3 * found
