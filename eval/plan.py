@@ -5,22 +5,25 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import gymnasium
 
 from ..agents.arena import Case
+from ..agents.checkpoint import CARD, FORMAT, MAX_WEIGHTS_BYTES, VERSION
+from ..agents.rules.rule import rules_of
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
-from ..envs.core.files import user_path
+from ..envs.core.files import read_bounded
 from ..envs.core.ids import find_env, make_single, single_creator, takes_option
-from ..envs.core.instance import require_integer
-from ..envs.core.names import Name, OptionValue, expand_range, parse_name, parse_seeds, parse_value, split_list
+from ..envs.core.instance import load_document, require_integer
+from ..envs.core.names import OptionValue, expand_range, parse_name, parse_seeds, parse_value, split_list
 from ..envs.core.objective import shown
 from .ladder import parse_budgets
+from .named_files import checkpoint_files, find_named
 
 LARGEST_BATCH = 65_536
 LARGEST_AGENT_SEED = 2**62
@@ -125,7 +128,7 @@ class Plan:
         seeds: of the worlds.
         reference: the agent that others are compared with.
         reference_given: whether the user named it.
-        fingerprint: hash of the instances and of the trained agents' files.
+        fingerprint: hash of the instances and of the checkpoints that are played.
         budgets: CPU seconds, growing; none where agents are compared as they are named.
         hindsight: wall seconds for the optimum of each world, 0 for none.
     """
@@ -181,7 +184,7 @@ def make_plan(request: Request) -> Plan:
         env.close()
     variants = [Variant(env_id, *pair) for pair in zip(choices, arena_options, strict=True)]
     cases = [Case(instance, seed) for instance in instances or [None] for seed in seeds]
-    reference = choose_reference(request.reference, agents)
+    reference = choose_reference(request.reference, agents, env_id)
     return Plan(
         request,
         tuple(variants),
@@ -356,36 +359,42 @@ def _sweep(env_id: str, options: dict[str, OptionValue], sweeps: Sequence[str]) 
     return [dict(zip(table, values, strict=True)) for values in itertools.product(*table.values())]
 
 
-def choose_reference(given: str | None, agents: list[str]) -> str:
-    """The agent that others are compared with: the given one, else best-rule, else the first rule, else the first."""
+def choose_reference(given: str | None, agents: list[str], env_id: str) -> str:
+    """The agent that others are compared with.
+
+    It is the given one, else best-rule, else the first that is a rule of the environment, else the first.
+
+    Raises:
+        UserError: the given one is none of the agents.
+    """
     if given is not None:
         if given not in agents:
             raise UnknownNameError("reference (it must be one of the agents)", given, agents)
         return given
     if "best-rule" in agents:
         return "best-rule"
-    rules = [agent for agent in agents if "/" not in agent and parse_name(agent).base not in ("random", "best-rule")]
-    return (rules or agents)[0]
+    rules = rules_of(env_id)
+    return next((agent for agent in agents if parse_name(agent).base in rules), agents[0])
 
 
 def _fingerprint(instances: list[Any] | None, agents: list[str]) -> str:
-    """Hash of what names alone do not fix: the content of instances and of trained agents' folders."""
+    """Hash of what names alone do not fix: the content of instances, and of the checkpoints that agents play by."""
     digest = hashlib.sha256()
     for instance in instances or ():
         data = instance.to_dict() if hasattr(instance, "to_dict") else str(instance)
         digest.update(json.dumps(data, sort_keys=True, default=str).encode())
-    paths = [path for agent in agents for path in _checkpoints(parse_name(agent, "agent"))]
-    for folder in (user_path(path) for path in paths):
-        if os.path.isdir(folder):
-            for file in sorted(path for path in folder.rglob("*.safetensors") if path.is_file()):
-                digest.update(file.read_bytes())
+    for file in (file for agent in agents for file in find_named(agent, checkpoint_files)):
+        digest.update(_network(file) if file.name == CARD else read_bounded(file, MAX_WEIGHTS_BYTES))
     return digest.hexdigest()[:16]
 
 
-def _checkpoints(name: Name) -> list[str]:
-    """Paths of the checkpoints that an agent's name holds: its own, or those of who goes on in a rollout."""
-    names = [name.base, *str(name.options.get("of", "")).split("+")]
-    return [path for path in names if "/" in path]
+def _network(card: Path) -> bytes:
+    """What of a checkpoint's card changes its plays; notes, results and the like may."""
+    try:
+        data = load_document(card, FORMAT, (VERSION,))
+    except UserError:  # whoever opens the checkpoint says so
+        return b""
+    return json.dumps([data.get("network"), data.get("foresight")], sort_keys=True).encode()
 
 
 def _text(value: OptionValue) -> str:

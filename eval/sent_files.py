@@ -5,14 +5,14 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
-import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..envs.core.errors import UserError
 from ..envs.core.files import cache_folder, read_bounded
+from .named_files import checkpoint_files, find_named
 
 Files = Mapping[str, bytes]
 """Contents by paths below the folder in which a command runs, in slashes."""
@@ -24,8 +24,9 @@ _OF_FOLDERS = (".json", ".safetensors")  # what a checkpoint is made of
 def collect_files(texts: Iterable[str]) -> dict[str, bytes]:
     """The files that texts of the command line name by paths below the current folder.
 
-    Files are named by a word with a slash, or a pattern; a folder (a checkpoint) stands for its files. What lies
-    elsewhere is not sent: it must be at the same path wherever it is read.
+    Files are named by a word with a slash, or a pattern. A checkpoint, or a training run, stands for the files that are
+    played by, another folder for all that might be a checkpoint's. What lies elsewhere is not sent: it must be at the
+    same path wherever it is read.
 
     Raises:
         UserError: one cannot be read, or they are too large together.
@@ -41,17 +42,26 @@ def collect_files(texts: Iterable[str]) -> dict[str, bytes]:
 
 
 def _paths(texts: Iterable[str]) -> list[Path]:
-    words = {word.strip() for text in texts for word in re.split(r"[,:=+]", text)}
-    paths: set[Path] = set()
-    for word in sorted(words):
-        if "/" not in word or "\0" in word or os.path.isabs(word) or ".." in Path(word).parts:
-            continue
-        for match in map(Path, glob.glob(word, recursive=True) if glob.has_magic(word) else [word]):
-            if os.path.isfile(match):
-                paths.add(match)
-            elif os.path.isdir(match):
-                paths |= {path for path in match.rglob("*") if path.suffix in _OF_FOLDERS and path.is_file()}
-    return sorted(paths)
+    return sorted({path for text in texts for path in find_named(text, _below)})
+
+
+def _below(word: str) -> list[Path] | None:
+    """Files below the current folder that a path or a pattern stands for; None where there is nothing."""
+    if os.path.isabs(word) or ".." in Path(word).parts:
+        return None
+    if glob.has_magic(word):
+        return [path for match in glob.glob(word, recursive=True) for path in _files(Path(match))] or None
+    return _files(Path(word), checkpoint_files(word)) or None
+
+
+def _files(path: Path, played: Sequence[Path] | None = None) -> list[Path]:
+    """A file, or those of a folder: what agents play by, where it is that of a checkpoint."""
+    if os.path.isfile(path):
+        return [path]
+    if played is not None:  # what ships lies elsewhere, and on every machine
+        here = Path.cwd()
+        return [Path(os.path.relpath(file)) for file in played if (here / file).is_relative_to(here)]
+    return [file for file in path.rglob("*") if file.suffix in _OF_FOLDERS and file.is_file()]
 
 
 def enter_copy(files: Files) -> None:

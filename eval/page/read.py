@@ -112,7 +112,7 @@ def _plan(folder: Path, run: dict[str, Any], rows: list[dict[str, Any]]) -> Plan
     objective = objective_of(env)
     env.close()
     given = request.reference is not None
-    reference = choose_reference(request.reference, agents)
+    reference = choose_reference(request.reference, agents, variants[0].env_id)
     names = None if request.instances is None else tuple(dict.fromkeys(case.instance for case in cases))
     seeds = tuple(run["seeds"])
     return Plan(

@@ -146,6 +146,8 @@ def test_sweeps_are_multiplied_out():
         ("checkpoints/x,random", None, "checkpoints/x"),
         ("best-rule:hindsight=1,random:samples=4,spt", None, "spt"),
         ("mwkr,spt", "spt", "spt"),
+        ("cp-sat:time=1,rollout,spt,mwkr", None, "spt"),
+        ("rollout,cp-sat:time=1", None, "rollout"),
     ],
 )
 def test_the_reference(agents, given, expected):
@@ -178,6 +180,55 @@ def test_the_fingerprint_sees_scorers_that_go_on_in_rollouts(tmp_path):
     (tmp_path / "s" / "weights.safetensors").write_bytes(b"two")
     assert plan(agents=f"rollout:of={tmp_path}/s").fingerprint != before[0]
     assert plan(agents=f"rollout:of=lrm+{tmp_path}/s:worlds=2").fingerprint != before[0]
+
+
+def weights_of(folder, content):
+    """A folder that is found as a checkpoint's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "card.json").write_text("{}")
+    (folder / "weights.safetensors").write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "agent",
+    ["{}", "{}/best", "reconsider:of=lrm:plan={}/best", "hybrid:of=spt+{}@samples=4", "gumbel:of={}", "a:b=x+{}@c=2"],
+)
+def test_the_fingerprint_sees_what_is_played_however_it_is_named(tmp_path, monkeypatch, agent):
+    monkeypatch.chdir(tmp_path)
+    weights_of(tmp_path / "runs/x/best", b"one")
+    agent = agent.format("runs/x")
+    before = plan(agents=agent).fingerprint
+    assert before != plan().fingerprint
+    # Training on leaves the best as it is.
+    weights_of(tmp_path / "runs/x/last", b"two")
+    (tmp_path / "runs/x/state.safetensors").write_bytes(b"two")
+    assert plan(agents=agent).fingerprint == before
+    weights_of(tmp_path / "runs/x/best", b"two")
+    assert plan(agents=agent).fingerprint != before
+
+
+def test_a_checkpoints_path_may_hold_what_parts_names(tmp_path):
+    weights_of(tmp_path / "a+b@c=1/best", b"one")
+    before = plan(agents=f"{tmp_path}/a+b@c=1").fingerprint
+    weights_of(tmp_path / "a+b@c=1/best", b"two")
+    assert plan(agents=f"{tmp_path}/a+b@c=1").fingerprint != before
+
+
+def test_the_fingerprint_sees_the_network_of_a_card(tmp_path):
+    weights_of(tmp_path / "x", b"one")
+    card = {"format": "makespan/checkpoint", "version": 1, "network": {"kind": "tree", "lead": 1}, "notes": "a"}
+    found = []
+    for change in ({}, {"notes": "b"}, {"network": {"kind": "tree", "lead": 2}}):
+        (tmp_path / "x/card.json").write_text(json.dumps({**card, **change}))
+        found.append(plan(agents=f"{tmp_path}/x").fingerprint)
+    assert found[0] == found[1] != found[2]
+
+
+def test_the_fingerprint_sees_checkpoints_that_ship(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shipped = plan(agents="checkpoints/job_shop_scorer").fingerprint
+    assert shipped != plan().fingerprint
+    assert shipped != plan(agents="checkpoints/soc_tree").fingerprint
 
 
 def test_a_request_is_its_command():
