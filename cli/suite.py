@@ -55,7 +55,7 @@ def run(
     suite = load_suite(name)
     players = find_players(workers, ray)
     plans = [make_plan(problem.request) for problem in suite.problems]
-    with contextlib.closing(SuiteFolder(out, suite, plans, overwrite)) as folder:
+    with contextlib.closing(SuiteFolder(out, name, suite, plans, overwrite)) as folder:
         rows = _play(folder, players.workers)
         played = [Played(*each, suite.reference) for each in zip(suite.problems, plans, rows, strict=True)]
         report = SuiteReport(suite, played)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class SuiteFolder:
 
     Args:
         folder: None keeps rows in memory.
+        name: of the suite, as it was given: the record's command must find it again.
         suite: what is played.
         plans: of its problems.
         overwrite: replace what another suite left.
@@ -34,7 +36,7 @@ class SuiteFolder:
         UserError: the folder cannot be written, holds something else, or is being written to by another process.
     """
 
-    def __init__(self, folder: str | None, suite: Suite, plans: list[Plan], overwrite: bool) -> None:
+    def __init__(self, folder: str | None, name: str, suite: Suite, plans: list[Plan], overwrite: bool) -> None:
         self.path = None if folder is None else user_path(folder)
         self._lock: FolderLock | None = None
         self.jobs: list[Job] = []
@@ -48,7 +50,7 @@ class SuiteFolder:
             raise UserError(f"option out is {folder!r}, which is a file, expected a folder")
         self._lock = FolderLock(self.path)
         try:
-            self._claim(folder, suite, overwrite)
+            self._claim(folder, name, suite, overwrite)
             for problem, plan in zip(suite.problems, plans, strict=True):
                 place = f"{folder.rstrip('/')}/{problem.name}"
                 self.jobs.append(Job(plan, open_store(place, plan.record(place), overwrite)))
@@ -71,15 +73,16 @@ class SuiteFolder:
             self._lock.release()
         self._lock = None
 
-    def _claim(self, name: str, suite: Suite, overwrite: bool) -> None:
+    def _claim(self, folder: str, name: str, suite: Suite, overwrite: bool) -> None:
         assert self.path is not None
-        record = {"command": f"makespan evaluate --suite {suite.name} --out {name}", "suite": suite.to_dict()}
+        command = shlex.join(["makespan", "evaluate", "--suite", name, "--out", folder])
+        record = {"command": command, "suite": suite.to_dict()}
         known = self.path / SUITE
         if known.exists() and not overwrite:
             _check_same(known, record)
             return
         if not overwrite and any(file.name != LOCK for file in self.path.iterdir()):
-            raise UserError(f"option out is {name!r}, which holds other files; take another folder or --overwrite")
+            raise UserError(f"option out is {folder!r}, which holds other files; take another folder or --overwrite")
         created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         header = {"format": FORMAT, "version": VERSION}
         document = {**header, **record, "versions": library_versions(), "created": created}

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -130,6 +131,15 @@ def test_what_is_refused(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None
     (tiny / "tiny.toml").write_text(TINY.replace("rollout", "rolout"))
     assert "did you mean 'rollout'" in error(*command("z", "--workers", "1"))
     assert not (tiny / "z" / "suite.json").exists(), "nothing was begun"
+
+
+def test_its_command_runs_again(tiny: Path) -> None:
+    (tiny / "my suite.toml").write_text(TINY[: TINY.index("[[problem]]")] + TINY[TINY.rindex("[[problem]]") :])
+    given = ["evaluate", "--suite", "./my suite.toml", "--out", "s 1"]
+    assert main([*given, "--workers", "1"]) == 0
+    recorded = json.loads((tiny / "s 1" / "suite.json").read_text())["command"]
+    assert shlex.split(recorded) == ["makespan", *given]
+    assert main([*shlex.split(recorded)[1:], "--workers", "1"]) == 0
 
 
 def test_another_suite_is_no_continuation(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
