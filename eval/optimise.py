@@ -187,6 +187,11 @@ def _check_agent(task: Task) -> None:
     if task.agent == PORTFOLIO:
         return
     agent = make_agent(task.agent, setting)
+    if agent.improves and setting.engine is None:
+        raise UserError(
+            f"agent {task.agent!r} improves schedules by looking ahead, but environment {task.env_id!r} is plain "
+            "Python without a batch engine to look ahead with; name an agent that plays"
+        )
     if agent.improves and "time" in parse_name(task.agent, "agent").options:
         raise UserError(f"agent {task.agent!r}: its time is what the search has; leave option time out")
 
@@ -462,7 +467,8 @@ class _Search:
         """What the environment knows of the instance."""
         if self.task.instance is None:
             arena.reset([self._case()])
-            self._name = instance_name(arena.instances()[0])
+            engine = arena.engine
+            self._name = engine.instance_name(0) if engine is not None else instance_name(arena.instances()[0])
         instance = self.task.instance if self.task.instance is not None else arena.instances()[0]
         bound = self._env.bound(instance) if hasattr(self._env, "bound") and instance != "" else None
         if bound is not None and self._bound is None:

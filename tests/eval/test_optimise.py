@@ -12,6 +12,8 @@ import gymnasium
 import makespan
 import numpy as np
 import pytest
+from makespan.agents import plugins
+from makespan.agents.agent import Agent, Setting
 from makespan.agents.arena import Case, open_arena, play_to_end
 from makespan.agents.catalogue import make_agent
 from makespan.envs.core.errors import FieldError, UnknownNameError, UserError
@@ -275,5 +277,29 @@ def test_an_environment_with_the_least_that_it_must_offer() -> None:
         assert solution.history[-1].agent == "random"
         with pytest.raises(UserError, match="cannot begin from anywhere"):
             makespan.solve(env=PLAIN, seconds=0.5, start={"time": 3})
+    finally:
+        del gymnasium.registry[PLAIN]
+
+
+class Improver(Agent):
+    """Says that it improves schedules."""
+
+    improves = True
+
+    def __init__(self, setting: Setting) -> None:
+        self.env_id = setting.env_id
+
+    def act(self, observation: Any, mask: Any) -> Any:
+        return mask.argmax(axis=1)
+
+
+def test_who_improves_schedules_needs_an_environment_that_looks_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugins, "_agents", {})
+    monkeypatch.setitem(sys.modules, "acme_improver", sys.modules[__name__])
+    plugins.register_agents(PLAIN, {"improver": "acme_improver:Improver"})
+    gymnasium.register(id=PLAIN, entry_point=ThreeJobs)  # type: ignore[arg-type]
+    try:
+        with pytest.raises(UserError, match=r"^agent 'improver' improves schedules by looking ahead, but .* plain"):
+            makespan.solve(env=PLAIN, agent="improver", seconds=0.5)
     finally:
         del gymnasium.registry[PLAIN]
