@@ -185,8 +185,8 @@ def optimise(
         agent: who searches; portfolio is every rule, the trained scorers that ship, and solvers or searches for the
             rest of the time
         seconds: wall time
-        env: an id with options, for example makespan/JobShop-v0:blocking=none, the shop in which parts may queue between
-            machines (without it a finished part blocks its machine)
+        env: an id with options, for example makespan/JobShop-v0:blocking=none, the shop in which parts may queue
+            between machines (without it a finished part blocks its machine)
         start: file (JSON) that says where things stand now, to plan from there
         seed: seed of the agent's randomness
         overwrite: replace what another search left in the folder
