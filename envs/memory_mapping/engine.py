@@ -287,9 +287,8 @@ class MemoryEngine(OrderedEngine):
         }
 
     def instance_name(self, copy: int) -> str:
-        chosen = int(self.chosen[copy])
-        if chosen >= 0:
-            return self.source.instance(chosen).name
+        if self.chosen[copy] >= 0 or self.seeds[copy] < 0:
+            return self.instance(copy).name
         return random_name(self.source.size_of(int(self.seeds[copy])), int(self.seeds[copy]))
 
     def explain_illegal(self, copy: int, action: int) -> str:
@@ -305,11 +304,14 @@ class MemoryEngine(OrderedEngine):
     def appraise(self, schedule: MemoryPlan) -> tuple[float, dict[str, Any]]:
         times = run_times(schedule)
         fetches = sum(transfer.is_fetch for transfer in schedule.transfers)
+        finished = schedule.decided is None
         objective = times.judged_ps if self.options.objective == "judge" else times.proxy_ps
+        if not finished:  # as the game counts a dead end, see `dynamics.objective`
+            objective = 2 * times.all_hbm_ps
         return float(objective), {
-            "status": "finished",
-            "finished": True,
-            "dead_end": False,
+            "status": "finished" if finished else "dead_end",
+            "finished": finished,
+            "dead_end": not finished,
             "proxy_ps": times.proxy_ps,
             "judged_ps": times.judged_ps,
             "shared_ps": times.shared_ps,
@@ -345,4 +347,5 @@ class MemoryEngine(OrderedEngine):
             )
             for number, row in enumerate(self.state.strip[copy, : clock[d.STRIPS]].tolist())
         )
-        return MemoryPlan(self.instance(copy), placements, self.options.promised)
+        decided = None if clock[d.STATUS] == d.FINISHED else int(clock[d.POSITION])
+        return MemoryPlan(self.instance(copy), placements, self.options.promised, decided)

@@ -25,6 +25,7 @@ VERSION = 1
 SUPPLIES = ("elapsed", "contended", "unlimited")
 
 _KEYS = ("format", "version", "supply", "instance", "placements")
+_OPTIONAL_KEYS = ("decided",)
 _PLACEMENT_KEYS = ("tensor", "start", "end", "offset")
 _PLACEMENT_OPTIONAL = ("copy", "write_backs")
 
@@ -92,11 +93,14 @@ class MemoryPlan:
         placements: sorted by (start, offset), in whatever order they were given.
         supply: what the transfers are promised to fit: "elapsed", "contended", or "unlimited" (nothing is promised;
             the judge makes instructions wait).
+        decided: how many accesses were decided, in their order, where a play ended before the last one or has not come
+            to it; None for a plan of all of them.
     """
 
     instance: MemoryInstance
     placements: tuple[Placement, ...]
     supply: str = "contended"
+    decided: int | None = None
 
     def __post_init__(self) -> None:
         ordered = [replace(p, write_backs=tuple(sorted(p.write_backs))) for p in self.placements]
@@ -106,11 +110,12 @@ class MemoryPlan:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MemoryPlan):
             return NotImplemented
-        same = (self.placements, self.supply) == (other.placements, other.supply)
+        mine, theirs = ((x.placements, x.supply, x.decided) for x in (self, other))
+        same = mine == theirs
         return same and (self.instance is other.instance or self.instance.same_as(other.instance))
 
     def __hash__(self) -> int:
-        return hash((self.placements, self.supply))
+        return hash((self.placements, self.supply, self.decided))
 
     @cached_property
     def served(self) -> NDArray[np.bool_]:
@@ -178,13 +183,14 @@ class MemoryPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """The plan and its instance as plain data for JSON."""
-        return {
+        data = {
             "format": FORMAT,
             "version": VERSION,
             "supply": self.supply,
             "instance": self.instance.to_dict(),
             "placements": [_placement_dict(placement) for placement in self.placements],
         }
+        return data if self.decided is None else {**data, "decided": self.decided}
 
     @classmethod
     def from_dict(cls, data: object, source: str | None = None) -> MemoryPlan:
@@ -195,13 +201,17 @@ class MemoryPlan:
         Raises:
             UserError: a field is missing, unknown or malformed; the message names the placement and its tensor.
         """
-        document = require_keys("the plan", check_header(data, FORMAT, (VERSION,), source), _KEYS, (), source)
+        header = check_header(data, FORMAT, (VERSION,), source)
+        document = require_keys("the plan", header, _KEYS, _OPTIONAL_KEYS, source)
         if document["supply"] not in SUPPLIES:
             raise FieldError("supply", document["supply"], f"one of {', '.join(SUPPLIES)}", source)
         instance = MemoryInstance.from_dict(document["instance"], source)
         rows = require_list("placements", document["placements"], source)
         placements = tuple(_read_placement(k, row, instance, source) for k, row in enumerate(rows))
-        return cls(instance, placements, document["supply"])
+        decided = document.get("decided")
+        if "decided" in document:
+            decided = require_integer("decided", decided, 0, instance.num_accesses - 1, source)
+        return cls(instance, placements, document["supply"], decided)
 
     def save(self, path: str | Path) -> None:
         """Write as JSON, whole or not at all.

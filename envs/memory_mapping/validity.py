@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -28,6 +29,8 @@ def validate(plan: MemoryPlan) -> list[str]:
     there, and outputs at the end; that what enters a loop is held to its end, and what a loop carries is not fetched
     within it; that transfers stay within a segment, that a value is held until it is written back, and that all
     transfers fit what `plan.supply` promises, interrupted at will.
+
+    A plan that is not finished (`MemoryPlan.decided`) is checked for the accesses that were decided.
 
     Offsets need not be multiples of `align`: sizes are, and no rule of the model asks for more.
     """
@@ -55,6 +58,8 @@ def _form_violations(plan: MemoryPlan) -> Iterator[str]:
     instance = plan.instance
     if plan.supply not in SUPPLIES:
         yield f"supply is {plan.supply!r}, expected one of {SUPPLIES}"
+    if plan.decided is not None and not 0 <= plan.decided < instance.num_accesses:
+        yield f"decided is {plan.decided}, expected one of 0..{instance.num_accesses - 1}, or None for all accesses"
     for p in plan.placements:
         if not 0 <= p.tensor < instance.num_tensors:
             yield f"there is no tensor {p.tensor}: the program has {instance.num_tensors}"
@@ -78,6 +83,19 @@ def _accesses_by_storage(instance: MemoryInstance) -> dict[int, list[tuple[int, 
             for tensor, _ in listed:
                 found[int(instance.storage[tensor])].append((t, tensor, writes))
     return found
+
+
+def _decided(plan: MemoryPlan) -> Iterator[tuple[bool, bool, int, int]]:
+    """(whether CMEM serves it, whether it writes, instruction, tensor) of each access that was decided, in order."""
+    instance = plan.instance
+    rows = zip(
+        plan.served.tolist(),
+        instance.access_writes.tolist(),
+        instance.access_instruction.tolist(),
+        instance.access_tensor.tolist(),
+        strict=True,
+    )
+    yield from islice(rows, plan.decided)
 
 
 def _overlaps(plan: MemoryPlan) -> Iterator[str]:
@@ -108,8 +126,7 @@ def _held_twice(plan: MemoryPlan) -> Iterator[str]:
 def _group_violations(plan: MemoryPlan) -> Iterator[str]:
     instance = plan.instance
     first: dict[int, tuple[bool, int, int]] = {}
-    rows = zip(plan.served.tolist(), instance.access_instruction.tolist(), instance.access_tensor.tolist(), strict=True)
-    for served, t, tensor in rows:
+    for served, _, t, tensor in _decided(plan):
         group = instance.tensors[tensor].alias_group
         if group is None:
             continue
@@ -203,14 +220,7 @@ def _value_violations(plan: MemoryPlan) -> Iterator[str]:
     """Reads in HBM, fetches and outputs of values that HBM does not have by then."""
     instance = plan.instance
     valid = _valid_from(plan)
-    rows = zip(
-        plan.served.tolist(),
-        instance.access_writes.tolist(),
-        instance.access_instruction.tolist(),
-        instance.access_tensor.tolist(),
-        strict=True,
-    )
-    for served, writes, t, tensor in rows:
+    for served, writes, t, tensor in _decided(plan):
         if not served and not writes and valid[tensor] >= t:
             yield f"instruction {t} reads tensor {tensor} in HBM, where {_since(valid[tensor])}"
     for p in plan.placements:
@@ -219,8 +229,9 @@ def _value_violations(plan: MemoryPlan) -> Iterator[str]:
                 f"{_name(p)}: its fetch {p.copy} begins after instruction {p.copy[0]}, "
                 f"but in HBM {_since(valid[p.tensor])}"
             )
+    written = {tensor for _, writes, _, tensor in _decided(plan) if writes}
     for number, tensor in enumerate(instance.tensors):
-        if tensor.kind == "output" and valid[number] == _NEVER:
+        if tensor.kind == "output" and number in written and valid[number] == _NEVER:
             yield f"output tensor {number} is not in HBM at the end: it was written to CMEM and not written back"
 
 
@@ -233,14 +244,7 @@ def _valid_from(plan: MemoryPlan) -> list[int]:
     instance = plan.instance
     valid = [_NEVER if tensor.kind in WRITTEN_KINDS else -1 for tensor in instance.tensors]
     written_back = {(int(instance.storage[p.tensor]), d): e - 1 for p in plan.placements for d, e in p.write_backs}
-    rows = zip(
-        plan.served.tolist(),
-        instance.access_writes.tolist(),
-        instance.access_instruction.tolist(),
-        instance.access_tensor.tolist(),
-        strict=True,
-    )
-    for served, writes, t, tensor in rows:
+    for served, writes, t, tensor in _decided(plan):
         if writes:
             valid[tensor] = written_back.get((int(instance.storage[tensor]), t), _NEVER) if served else t
     return valid

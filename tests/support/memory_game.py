@@ -119,7 +119,7 @@ class ReferenceGame:
         strips = self.position.strips
         placements = tuple(Placement(s.tensor, s.start, s.end, s.offset, s.copy, tuple(s.write_backs)) for s in strips)
         promised = "unlimited" if self.supply == "either" else self.supply
-        return MemoryPlan(self.instance, placements, promised)
+        return MemoryPlan(self.instance, placements, promised, None if self.now == len(self.accesses) else self.now)
 
     def legal_actions(self) -> list[int]:
         return [action for action, legal in enumerate(self.legal()) if legal]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from makespan.envs.memory_mapping.engine import MemoryEngine
 from makespan.envs.memory_mapping.env import make_engine
 from makespan.envs.memory_mapping.instance import MemoryInstance
 from makespan.envs.memory_mapping.run_time import run_times
+from makespan.envs.memory_mapping.schedule import MemoryPlan
 from makespan.envs.memory_mapping.state import COPY, COPY_ELAPSED, DROP
 from makespan.envs.memory_mapping.validity import validate
 from support.memory_game import ReferenceGame
@@ -116,7 +118,41 @@ def test_a_dead_end_may_end_the_game():
     assert sum(rewards) == pytest.approx(-2.0)
 
 
+def test_what_was_decided_before_a_dead_end_is_a_valid_plan_that_is_not_finished():
+    (hand,) = [hand for hand in HAND_GAMES if hand.backups]
+    engine = engine_for(hand.instance, dead_end="terminate")
+    for action in hand.actions[:3]:
+        engine.step([action])
+    plan = engine.schedule(0)
+    assert plan.decided == engine.state.clock[0, d.POSITION] == 3
+    assert validate(plan) == []
+    objective, metrics = engine.appraise(plan)
+    assert (objective, metrics["status"], metrics["finished"]) == (2 * hand.all_hbm, "dead_end", False)
+    again = MemoryPlan.from_dict(plan.to_dict())
+    assert (again, again.decided) == (plan, 3)
+    whole = replace(plan, decided=None)
+    assert whole != plan
+    assert any("reads tensor" in problem for problem in validate(whole))
+
+
 # --- the reference game -----------------------------------------------------------------------------------------------
+
+
+@MODEST
+@given(SEEDS, SUPPLIES)
+def test_plans_are_valid_at_every_moment_of_a_play(seed: int, supply: str):
+    instance = random_program(seed, 8)
+    engine = engine_for(instance, supply=supply, dead_end="terminate")
+    rng = np.random.default_rng(seed)
+    while engine.is_running()[0]:
+        plan = engine.schedule(0)
+        assert plan.decided == engine.state.clock[0, d.POSITION]
+        assert validate(plan) == []
+        engine.step(choose(rng, engine.masks, np.ones(engine.masks.shape)))
+    plan = engine.schedule(0)
+    assert (plan.decided is None) == engine.metrics(0)["finished"]
+    assert validate(plan) == []
+    assert engine.appraise(plan)[0] == engine.objectives()[0]
 
 
 @MODEST
