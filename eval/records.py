@@ -7,6 +7,7 @@ says how it stands to the record; `keep` puts a better one in its place.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -15,12 +16,15 @@ from typing import NamedTuple
 from ..envs.core.errors import FieldError, UserError
 from ..envs.core.files import atomic_write, user_path
 from ..envs.core.instance import check_header, load_document, require_keys
+from ..envs.core.names import parse_name
 from .solutions import RESULT, RESULT_FORMAT, RUN, RUN_FORMAT, Judged, judge_solution, read_document
 from .solutions import VERSION as FOLDER_VERSION
 
 FORMAT, VERSION = "makespan/record", 1
 KINDS = ("counting", "linear program", "CP-SAT", "published")
-"""Of bounds: work and paths counted, a linear relaxation, a solver's proof, somebody else's publication."""
+"""Of bounds: work and paths counted, a linear relaxation, a proof of ours, somebody else's publication."""
+_OTHER_SOLVER = re.compile(r"solver \S+")
+"""The kind of what another package's agent proved, by its name."""
 _KEYS = ("format", "version", "env", "options", "instance", "hash", "objective", "found_by", "bound", "solution")
 _BOUND_KEYS = ("value", "kind", "from")
 _ROOMS = {
@@ -128,8 +132,8 @@ def _read_bound(data: object, source: str) -> Bound:
     value, kind, origin = (given[key] for key in _BOUND_KEYS)
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST_BOUND:
         raise FieldError("bound.value", value, "a number", source)
-    if kind not in KINDS:
-        raise FieldError("bound.kind", kind, f"one of {', '.join(KINDS)}", source)
+    if kind not in KINDS and not (isinstance(kind, str) and _OTHER_SOLVER.fullmatch(kind)):
+        raise FieldError("bound.kind", kind, f"one of {', '.join(KINDS)}, or 'solver NAME'", source)
     if not isinstance(origin, str) or not origin:
         raise FieldError("bound.from", origin, "who published it or the command that computed it", source)
     return Bound(float(value), kind, origin)
@@ -206,6 +210,8 @@ def keep(path: str | Path, where: Path | None = None) -> str:
         UserError: the solution is not valid, its instance is not a public one, or the folder is not of a search.
     """
     given = user_path(path)
+    if not (given / RUN).is_file():
+        raise UserError(f"option keep: {str(path)!r} is not the folder that 'makespan optimise' wrote, which it needs")
     judged = judge_solution(read_document(given), str(path))
     if not judged.valid or judged.objective is None:
         raise UserError(f"{str(path)!r}: the solution is not valid: {(judged.problems or ['it is not finished'])[0]}")
@@ -214,8 +220,8 @@ def keep(path: str | Path, where: Path | None = None) -> str:
         raise UserError(f"{str(path)!r}: no records are held of such schedules of {judged.env}")
     bound = _known_bound(judged)
     proved, command = _found(given)
-    if proved is not None and (bound is None or judged.better(bound.value, proved)):
-        bound = Bound(proved, "CP-SAT", command)
+    if proved is not None and (bound is None or judged.better(bound.value, proved.value)):
+        bound = proved
     if bound is None:
         raise UserError(f"{str(path)!r}: {judged.instance!r} is not one of the public instances")
     solution, found_by, done = judged, command, "new"
@@ -249,13 +255,20 @@ def _write(at: Path, judged: Judged, found_by: str, bound: Bound) -> None:
     atomic_write(at, json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n")
 
 
-def _found(folder: Path) -> tuple[float | None, str]:
+def _found(folder: Path) -> tuple[Bound | None, str]:
     """(what the search's solver proved, None for nothing; its command)."""
     record = load_document(folder / RUN, RUN_FORMAT, (FOLDER_VERSION,), _LARGEST_FILE)
     result = load_document(folder / RESULT, RESULT_FORMAT, (FOLDER_VERSION,), _LARGEST_FILE)
     command = str(record.get("command", "")).partition(" --out ")[0]
-    proved = result.get("bound") if result.get("bound_source") not in (None, "", "instance") else None
-    return (None if proved is None else float(proved)), command
+    solver, value = result.get("bound_source"), result.get("bound")
+    if solver in (None, "", "instance") or value is None:
+        return None, command
+    if not isinstance(solver, str):
+        raise FieldError("bound_source", solver, "the agent that proved the bound", str(folder / RESULT))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FieldError("bound", value, "a number", str(folder / RESULT))
+    name = parse_name(solver, "agent").base
+    return Bound(float(value), "CP-SAT" if name == "cp-sat" else f"solver {name}", command), command
 
 
 def _known_bound(judged: Judged) -> Bound | None:
@@ -268,8 +281,7 @@ def _known_bound(judged: Judged) -> Bound | None:
         if not is_public(instance):
             return None
         found = bounds(instance, str(judged.options["blocking"]))
-        counted = found.source == "longest job and busiest machine"
-        return Bound(found.lower, "counting" if counted else "published", found.source)
+        return Bound(found.lower, "published", found.source)
     if judged.env == "makespan/MemoryMapping-v0":
         from ..envs.memory_mapping import known as memory
         from ..envs.memory_mapping.schedule import MemoryPlan

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,34 @@ def test_another_instance_under_a_public_name_is_no_record(found: Path, tmp_path
     assert "is another instance" in certify(other, records).standing
     with pytest.raises(UserError, match="not one of the public instances"):
         keep(other, records)
+
+
+def test_keep_wants_what_optimise_wrote(found: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (found / "schedule.json", tmp_path):
+        if path == tmp_path:
+            (path / "schedule.json").write_bytes((found / "schedule.json").read_bytes())
+        assert main(["certify", str(path), "--keep", "--records", str(tmp_path)]) == 2
+        said = capsys.readouterr().err
+        assert f"option keep: {str(path)!r} is not the folder that 'makespan optimise' wrote" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"), [("cp-sat:workers=2", "CP-SAT"), ("acme-bnb:depth=3", "solver acme-bnb"), (7, None)]
+)
+def test_a_proof_bears_the_solvers_name(found: Path, tmp_path: Path, source: object, kind: str | None) -> None:
+    folder = tmp_path / "found"
+    shutil.copytree(found, folder)
+    result = json.loads((folder / "result.json").read_text())
+    result |= {"bound": 64, "bound_source": source}
+    (folder / "result.json").write_text(json.dumps(result))
+    if kind is None:
+        with pytest.raises(UserError, match=r"result\.json: bound_source is 7, expected"):
+            keep(folder, tmp_path)
+        return
+    keep(folder, tmp_path)
+    record = read_record(tmp_path / "job_shop" / "swap" / "ft06.json")
+    assert (record.bound.value, record.bound.kind) == (64, kind)
+    assert f"{kind} bound 64" in certify(folder, tmp_path).standing
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400), True, "63", None])
