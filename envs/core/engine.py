@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .errors import UserError
 from .layout import ObservationBlock, layout_of
 from .spec import ObservationSpec, Sizes
 
@@ -84,7 +85,7 @@ class BatchEngine(ABC):
         num_copies: n.
         block: the observations, rewritten by each step where something changed.
         outcome: what the last step reported.
-        seeds: int64 [n], the seed of each copy's episode.
+        seeds: int64 [n], the seed of each copy's episode; negative in imagined copies, which do not know it.
     """
 
     spec: ClassVar[ObservationSpec]
@@ -212,10 +213,20 @@ class BatchEngine(ABC):
         copies: NDArray[np.int64] | None = None,
         instances: Sequence[Any] | None = None,
     ) -> None:
-        """Begin an episode in the given copies (default all), one seed each, on given instances or ones by the seed."""
+        """Begin an episode in the given copies (default all), one seed each, on given instances or ones by the seed.
+
+        Raises:
+            UserError: copies are imagined: they go on from a present and have no episodes of their own; or an instance
+                cannot be played.
+        """
         if copies is None:
             copies = np.arange(self.num_copies, dtype=np.int64)
         before = self.seeds[copies]
+        if (before < 0).any():
+            raise UserError(
+                f"reset of copy {copies[before < 0][0]}, which is imagined, expected one of an engine that plays "
+                "episodes: imagined copies go on from the present; imagine again to begin anew"
+            )
         self.seeds[copies] = np.asarray(seeds, dtype=np.int64)
         try:
             self._choose_instances(copies, instances)
@@ -295,7 +306,7 @@ class BatchEngine(ABC):
         """A new engine whose copies are those given, each with its hidden future drawn anew from its key.
 
         This is all that whoever plans may use: the present as observed, never the true future. Imagined copies record
-        nothing, so under breakdowns they have no schedule.
+        nothing, so under breakdowns they have no schedule; they do not know the seed and cannot be reset.
 
         Args:
             copies: integers [k], which copies to imagine; one may be named many times.
@@ -307,8 +318,13 @@ class BatchEngine(ABC):
         chosen = np.asarray(copies, dtype=np.int64)
         imagined = self._empty_like(len(chosen))
         self._copy_to(imagined, chosen)
+        imagined._forget_seeds()
         imagined._redraw_hidden(np.asarray(keys, dtype=np.uint64))
         return imagined
+
+    def _forget_seeds(self) -> None:
+        """Leave nothing in `seeds` that tells which episodes the copies were taken from."""
+        self.seeds[:] = -1
 
     def _copy_to(self, other: BatchEngine, chosen: NDArray[np.int64]) -> None:
         """Make the copies of another engine, made by `_empty_like`, equal to the chosen ones of this.

@@ -5,8 +5,11 @@ One loop for all that is done to copies, so that the code that writes observatio
 
 from __future__ import annotations
 
+import secrets
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass, replace
+from hashlib import sha256
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +24,21 @@ from .pack import Pack
 
 STEP, LEAVE, BEGIN, REWRITE, GO_ON = range(5)
 """Orders: play an action, do nothing, begin an episode, write the observation from scratch; what is a problem's own."""
+
+_NAMELESS = "random-instance-"
+
+
+def _make_veil() -> Callable[[Any], Any]:
+    """What turns seeds into negative numbers that do not tell them, and these back, in this process alone."""
+    secret = secrets.randbits(63)
+
+    def veil(seeds: Any) -> Any:
+        return ~(seeds ^ secret)
+
+    return veil
+
+
+_veil = _make_veil()
 
 
 class OrderedEngine(BatchEngine):
@@ -127,7 +145,27 @@ class OrderedEngine(BatchEngine):
                 )
 
     def instance(self, copy: int) -> Any:
-        return self.source.instance(int(self.chosen[copy]), int(self.seeds[copy]))
+        chosen, seed = int(self.chosen[copy]), int(self.seeds[copy])
+        if chosen < 0 and seed < 0:
+            return self._without_seed(self.source.instance(chosen, int(_veil(seed))))
+        return self.source.instance(chosen, seed)
+
+    def known_instance(self, copy: int) -> Any:
+        instance = self.instance(copy)
+        return self._without_seed(instance) if self.chosen[copy] < 0 else instance
+
+    def _without_seed(self, instance: Any) -> Any:
+        """A random instance of an episode's seed under a name that does not tell the seed, if that hides anything."""
+        if not self.stochastic or not is_dataclass(instance) or isinstance(instance, type):
+            return instance
+        name = instance.name  # pyright: ignore[reportAttributeAccessIssue]
+        if name.startswith(_NAMELESS):
+            return instance
+        return replace(instance, name=_NAMELESS + sha256(name.encode()).hexdigest()[:16])
+
+    def _forget_seeds(self) -> None:
+        """Leave of the seeds only what finds an instance again that was made from one, which is no secret."""
+        self.seeds[:] = np.where(self.chosen >= 0, -1, np.where(self.seeds < 0, self.seeds, _veil(self.seeds)))
 
     def _copy_to(self, other: BatchEngine, chosen: NDArray[np.int64]) -> None:
         assert isinstance(other, OrderedEngine)

@@ -301,14 +301,13 @@ class JobShopEngine(OrderedEngine):
         }
 
     def instance_name(self, copy: int) -> str:
-        chosen = int(self.chosen[copy])
-        if chosen >= 0:
-            return self.source.instance(chosen).name
+        if self.chosen[copy] >= 0 or self.seeds[copy] < 0:
+            return self.instance(copy).name
         dims = self.problem.dims[copy]
         return random_name(int(dims[d.DIM_JOBS]), int(dims[d.DIM_MACHINES]), int(self.seeds[copy]))
 
     def known_instance(self, copy: int) -> JobShopInstance:
-        instance = self.instance(copy)
+        instance = super().known_instance(copy)
         return replace(instance, windows=()) if self.options.hides_windows else instance
 
     def explain_illegal(self, copy: int, action: int) -> str:

@@ -420,7 +420,8 @@ def test_imagine_at_the_single_door_in_later_episodes():
         assert worlds.num_copies == 3
         for copy in range(3):
             assert np.array_equal(worlds.block.memory[copy], env.engine.block.memory[0])
-            assert worlds.instance_name(copy) == env.engine.instance_name(0)
+            assert worlds.instance(copy).same_as(env.engine.instance(0))
+            assert worlds.instance_name(copy) == env.engine.known_instance(0).name != env.engine.instance_name(0)
 
 
 def test_engine_needs_a_copy():
