@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..core.errors import FieldError
-from .bounds import lower_bound
+from .bounds import preemptive_bound
 from .catalogue import catalogue
 from .generator import named_instance
 from .instance import JobShopInstance
@@ -29,7 +29,7 @@ class Bounds(NamedTuple):
 
 
 def bounds(instance: JobShopInstance | str, blocking: str) -> Bounds:
-    """Best bounds known for a blocking mode; for an instance that is not public the job and machine bounds.
+    """Best bounds known for a blocking mode; for an instance that is not public Jackson's preemptive bound.
 
     Args:
         instance: a public instance's name, or an instance. One that bears a public name but has other routes or times
@@ -45,7 +45,7 @@ def bounds(instance: JobShopInstance | str, blocking: str) -> Bounds:
     if isinstance(instance, str):
         instance = named_instance(instance)
     if not is_public(instance):
-        return Bounds(lower_bound(instance), None, "longest job and busiest machine")
+        return Bounds(preemptive_bound(instance), None, "Jackson's preemptive schedule of each machine")
     entry = catalogue()[instance.name]
     nearest = [mode for mode in _MODES[: _MODES.index(blocking) + 1] if mode in entry.bounds][-1]
     lower, upper = entry.bounds[nearest]

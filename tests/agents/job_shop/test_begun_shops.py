@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from makespan.agents.job_shop.cp_sat import solve_job_shop
 from makespan.agents.job_shop.start import StartState
 from makespan.envs.core.errors import FieldError, UserError
-from makespan.envs.job_shop.bounds import lower_bound
+from makespan.envs.job_shop.bounds import lower_bound, preemptive_bound
 from makespan.envs.job_shop.generator import named_instance
 from makespan.envs.job_shop.options import JobShopOptions
 from makespan.envs.job_shop.schedule import validate
@@ -96,7 +96,7 @@ def test_the_exact_solver_equals_the_search_over_all_moves(
         return
     result = solve_job_shop(begun, blocking, state=state)
     assert result.proved
-    assert result.objective == best >= lower_bound(begun)
+    assert result.objective == best >= preemptive_bound(begun) >= lower_bound(begun)
     assert result.schedule is not None
     assert validate(result.schedule) == []
 
@@ -111,7 +111,7 @@ def test_every_agent_plans_from_the_start(agent: str, blocking: str) -> None:
     known = begun.start.dates(begun)[0]
     assert (solution.schedule.start[known >= 0] == known[known >= 0]).all()
     assert solution.bound is not None
-    assert solution.objective >= solution.bound >= lower_bound(begun)
+    assert solution.objective >= solution.bound >= preemptive_bound(begun)
     if agent in ("portfolio", "cp-sat"):
         assert solution.optimal
 

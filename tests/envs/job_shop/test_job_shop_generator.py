@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from makespan.envs.core.errors import FieldError, UnknownNameError, UserError
 from makespan.envs.core.names import parse_name
-from makespan.envs.job_shop.bounds import lower_bound
+from makespan.envs.job_shop.bounds import lower_bound, preemptive_bound
 from makespan.envs.job_shop.catalogue import catalogue
 from makespan.envs.job_shop.formats import dumps_standard
 from makespan.envs.job_shop.generator import (
@@ -422,10 +422,19 @@ def test_what_is_open():
 def test_bounds_of_instances_that_are_not_public():
     impostor = JobShopInstance.from_routes("ft06", [[3, 2], [2, 4]], [[0, 1], [1, 0]])
     for instance in (impostor, random_instance([(4, 4)], 3)):
-        assert bounds(instance, "swap") == Bounds(lower_bound(instance), None, "longest job and busiest machine")
+        counted = Bounds(preemptive_bound(instance), None, "Jackson's preemptive schedule of each machine")
+        assert bounds(instance, "swap") == counted
     ft06 = named_instance("ft06")
     copy = JobShopInstance("ft06", ft06.times, ft06.machines, ft06.lengths, 6, (((1, 3),), (), (), (), (), ()))
     assert bounds(copy, "swap").upper == 63, "the bounds are those without down-times"
+
+
+def test_the_preemptive_bound_of_public_instances():
+    """Never below the simple bound nor above what is known of the optimum; that of ft10 is the literature's."""
+    for name in instance_names():
+        instance = named_instance(name)
+        assert lower_bound(instance) <= preemptive_bound(instance) <= bounds(name, "none").upper, name
+    assert [preemptive_bound(named_instance(name)) for name in ("ft06", "ft10", "la01", "la16")] == [52, 808, 666, 875]
 
 
 def test_bounds_name_their_source():
