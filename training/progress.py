@@ -94,10 +94,16 @@ class Progress:
         if best is None:
             return
         text = f"{run.decisions:,} decisions in {run.counters.seconds:.0f} s; best held-out score {self._text(best)}"
-        if validation.rule is not None and validation.rule_score:
-            share = best / validation.rule_score - 1.0
-            text += f", {abs(share):.1%} {'below' if share < 0 else 'above'} the {self._rule}"
+        if validation.rule is not None:
+            text += f", {self._apart(best - validation.rule_score, validation.rule_score)} the {self._rule}"
         self.say(f"{text}; checkpoint: {run.folder / 'best'}")
+
+    def _apart(self, difference: float, reference: float) -> str:
+        """How far from a reference: in shares of its size, since profits may be below 0; as it is where that is 0."""
+        if not difference:
+            return "as"
+        far = f"{abs(difference / reference):.1%}" if reference else self._text(abs(difference))
+        return f"{far} {'below' if difference < 0 else 'above'}"
 
     def _text(self, score: float) -> str:
         """A mean objective in the unit that people are shown."""
