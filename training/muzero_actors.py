@@ -109,22 +109,26 @@ class Stage:
     def __init__(
         self, begun: int, rounds: int, weights: Callable[[], bytes], take_games: Callable[[int, Games], None]
     ) -> None:
-        self._numbers = list(range(begun + rounds, begun, -1))
+        self._next, self._last = begun + 1, begun + rounds  # without a limit on steps there are too many to list
+        self._back: list[int] = []
         self._weights, self._take_games = weights, take_games
         self._at: dict[int, int] = {}
 
     def take(self, worker: int) -> PlayGames | None:
         """A round for a worker."""
-        if not self._numbers:
+        if self._back:
+            number = self._back.pop()
+        elif self._next <= self._last:
+            number, self._next = self._next, self._next + 1
+        else:
             return None
-        number = self._numbers.pop()
         self._at[number] = worker
         return PlayGames(number, self._weights())
 
     def put_back(self, task: PlayGames) -> None:
         """A round was not played: it will be, with the weights that there are then."""
         del self._at[task.number]
-        self._numbers.append(task.number)
+        self._back.append(task.number)
 
     def done(self, task: PlayGames, games: Games) -> None:
         """Pass games on."""

@@ -109,6 +109,24 @@ def test_one_actor_is_the_same_each_time_and_goes_on_where_it_stopped(tmp_path: 
     assert len(rest.games) == 5
 
 
+def test_rounds_without_end_are_not_listed() -> None:
+    told: list[tuple[int, Any]] = []
+    stage = Stage(7, 10**30, lambda: b"w", lambda worker, games: told.append((worker, games)))
+    tasks = [stage.take(worker) for worker in range(3)]
+    assert [task and task.number for task in tasks] == [8, 9, 10]
+    assert tasks[1] is not None
+    stage.put_back(tasks[1])
+    again = [stage.take(worker) for worker in (5, 6)]
+    assert [task and task.number for task in again] == [9, 11]
+    assert again[0] is not None
+    games: Any = "games"
+    stage.done(again[0], games)
+    assert told == [(5, "games")]
+    short = Stage(0, 1, lambda: b"w", lambda worker, games: None)
+    assert (short.take(0) is None, short.take(0) is None) == (False, True)
+    assert Stage(0, 0, lambda: b"w", lambda worker, games: None).take(0) is None
+
+
 def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(FieldError, match="option actors is 2, expected 0 for agent 'alphazero'"):
         TrainConfig(JOB_SHOP, "alphazero", "x", actors=2)
