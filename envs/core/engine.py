@@ -14,9 +14,11 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .errors import UserError
+from .errors import FieldError, UserError
 from .layout import ObservationBlock, layout_of
 from .spec import ObservationSpec, Sizes
+
+_ACTIONS = "integers, one for each copy"
 
 
 class Outcome(NamedTuple):
@@ -245,9 +247,15 @@ class BatchEngine(ABC):
             check: refuse illegal actions with a ValueError before anything changes; else the engine's own rule holds.
 
         Raises:
+            FieldError: the actions are no integers.
             ValueError: an action is illegal; the message names the copy where there are several.
         """
-        chosen = np.ascontiguousarray(actions, dtype=np.int64)
+        try:
+            chosen = np.ascontiguousarray(actions, dtype=np.int64)
+        except (TypeError, ValueError, OverflowError):
+            raise FieldError("actions", actions, _ACTIONS) from None
+        if chosen is not actions and np.asarray(actions).dtype.kind not in "iu":  # conversion cuts 1.9 to 1
+            raise FieldError("actions", actions, _ACTIONS)
         if chosen.shape != (self.num_copies,):
             raise ValueError(f"actions have shape {chosen.shape}, expected ({self.num_copies},)")
         if check:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from operator import index
 from typing import Any, ClassVar
 
 import gymnasium
@@ -15,12 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from .engine import BatchEngine, Snapshot
 from .errors import FieldError, UnknownNameError
+from .instance import require_integer
 from .random import episode_seed
 from .spec import ObservationSpec
 
 Observation = dict[str, NDArray[Any]]
-
-_LARGEST_SEED = 2**62
 
 
 def _check_reset_options(options: dict[str, Any] | None) -> Any:
@@ -33,10 +33,16 @@ def _check_reset_options(options: dict[str, Any] | None) -> Any:
     return options.get("instance")
 
 
-def _check_seed(seed: int) -> int:
-    if not 0 <= seed < 2**63:
-        raise FieldError("seed", seed, "an integer from 0 to 2**63 - 1")
-    return int(seed)
+def _check_seed(seed: Any) -> int:
+    return require_integer("seed", seed, 0, 2**63 - 1)
+
+
+def _as_integer(action: Any) -> int:
+    """An action that is no integer by itself: an array of one integer, or a mistake."""
+    array = np.asarray(action)
+    if array.size != 1 or array.dtype.kind not in "iu" or not abs(int(array.item())) < 2**63:
+        raise FieldError("action", action, "an integer")
+    return int(array.item())
 
 
 def _worlds(seeds: NDArray[np.int64], episodes: NDArray[np.int64]) -> list[int]:
@@ -94,10 +100,12 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
             seed: the episode's world; without one, the next episode of the seed given last (or of a random one).
             options: ``{"instance": NAME}`` picks an instance.
         """
+        if seed is not None:
+            seed = _check_seed(seed)
         super().reset(seed=seed)
         instance = _check_reset_options(options)
         if seed is not None:
-            first, episode = _check_seed(seed), 0
+            first, episode = seed, 0
         elif self._seed is None:
             first, episode = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2), 0
         else:
@@ -117,7 +125,8 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         """Play one action.
 
         Raises:
-            ValueError: the action is illegal and `on_illegal` is "raise"; nothing has changed then.
+            FieldError: the action is no integer.
+            ValueError: the action is illegal and `on_illegal` is "raise". Nothing has changed in either case.
         """
         if self._seed is None:
             raise gymnasium.error.ResetNeeded("call reset before step")
@@ -125,7 +134,10 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         if self._ended and not self.engine.is_running()[0]:
             raise gymnasium.error.ResetNeeded("the episode has ended: call reset before step")
         engine = self.engine
-        self._action[0] = action
+        try:
+            self._action[0] = index(action)
+        except (TypeError, OverflowError):
+            self._action[0] = _as_integer(action)
         outcome = engine.step(self._action, check=self.on_illegal == "raise")
         observation = engine.block.single()
         info: dict[str, Any] = {"elapsed": float(outcome.elapsed[0]), "action_mask": observation["action_mask"]}
@@ -148,6 +160,7 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         """Go back to a snapshot of this copy."""
         state, self._seed, self._episode = snapshot
         self.engine.restore(state)
+        self._ended = not bool(self.engine.is_running()[0])
 
     def schedule(self) -> Any:
         """The schedule of the episode so far, as data."""
@@ -217,14 +230,15 @@ class SchedulingVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]
         """
         instance = _check_reset_options(options)
         n = self.num_envs
-        if isinstance(seed, int | np.integer):
-            given: list[int | None] = [int(seed) + i for i in range(n)]
-        elif seed is None:
-            given = [None] * n
-        else:
-            given = list(seed)
+        if seed is None:
+            given: list[Any] = [None] * n
+        elif isinstance(seed, Sequence) or np.ndim(seed) > 0:
+            given = list(seed)  # pyright: ignore[reportArgumentType]
             if len(given) != n:
-                raise FieldError("seed", given, f"one seed, or a list of {n}")
+                raise FieldError("seed", seed, f"one seed, or a list of {n}")
+        else:
+            first = _check_seed(seed)
+            given = [first + i for i in range(n)]
         if self._seeds is None:
             fresh = int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 2)
             seeds, episodes = fresh + np.arange(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
@@ -253,7 +267,8 @@ class SchedulingVectorEnv(VectorEnv[Observation, NDArray[np.int64], NDArray[Any]
         """Play one action in every copy; a copy whose episode ends begins its next one in the same step.
 
         Raises:
-            ValueError: an action is illegal and `on_illegal` is "raise"; nothing has changed then.
+            FieldError: the actions are no integers.
+            ValueError: an action is illegal and `on_illegal` is "raise". Nothing has changed in either case.
         """
         if self._seeds is None:
             raise gymnasium.error.ResetNeeded("call reset before step")

@@ -266,6 +266,65 @@ def test_step_needs_a_reset():
     assert not env.step(0)[2]
 
 
+def test_a_snapshot_of_an_ended_episode_has_ended_in_another_copy_too():
+    ended, fresh = JobShopEnv(), JobShopEnv()
+    ended.reset(seed=0)
+    running = ended.snapshot()
+    ended.step(6)
+    saved = ended.snapshot()
+    fresh.restore(saved)
+    with pytest.raises(gymnasium.error.ResetNeeded, match="the episode has ended"):
+        fresh.step(0)
+    fresh.restore(running)
+    assert not fresh.step(0)[2]
+    fresh.restore(saved)
+    assert fresh.reset()[1]["seed"] == int(episode_seed(0, 1))
+
+
+@pytest.mark.parametrize("on_illegal", ["raise", "terminate"])
+@pytest.mark.parametrize(
+    "action", [1.9, 1.0, "1", None, [1.0], np.float32(1), np.bool_(True), [0, 1], 2**70, float("nan")], ids=repr
+)
+def test_an_action_is_an_integer_or_refused_in_words(on_illegal: str, action: Any) -> None:
+    env = JobShopEnv(on_illegal=on_illegal)
+    env.reset(seed=0)
+    before = env.engine.snapshot()
+    with pytest.raises(FieldError, match=r"^action is .*, expected an integer$"):
+        env.step(action)
+    assert all(np.array_equal(a, b) for a, b in zip(before.arrays, env.engine.snapshot().arrays, strict=True))
+    for fine in (1, np.int32(1), np.array(1), np.array([1])):
+        env.engine.restore(before)
+        assert env.step(fine)[4]["elapsed"] >= 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("on_illegal", ["raise", "terminate"])
+@pytest.mark.parametrize("actions", [[1.9, 0], [True, False], np.array([1.0, 0.0]), ["1", "0"], [None, 0], [2**70, 0]])
+def test_actions_are_integers_or_refused_in_words(on_illegal: str, actions: Any) -> None:
+    many = JobShopVectorEnv(num_envs=2, on_illegal=on_illegal)
+    many.reset(seed=0)
+    before = many.engine.snapshot()
+    with pytest.raises(FieldError, match=r"^actions is .*, expected integers"):
+        many.step(actions)
+    assert all(np.array_equal(a, b) for a, b in zip(before.arrays, many.engine.snapshot().arrays, strict=True))
+    for fine in ([1, 0], (np.int8(1), 0), np.array([1, 0], dtype=np.uint8), np.array([[1, 9], [0, 9]])[:, 0]):
+        many.engine.restore(before)
+        assert many.step(fine)[0]["globals"].shape[0] == 2
+
+
+@pytest.mark.parametrize("seed", [1.7, True, np.float64(2), "3", np.bool_(True), -1, 2**63, 2**70])
+def test_a_seed_is_an_integer_or_refused_in_words(seed: Any) -> None:
+    env, many = JobShopEnv(), JobShopVectorEnv(num_envs=2)
+    for door in (env, many):
+        with pytest.raises(FieldError, match=r"^seed is .*, expected (an integer from 0 to|one seed, or a list of 2)"):
+            door.reset(seed=seed)
+    with pytest.raises(FieldError, match=r"^seed is .*, expected an integer from 0 to"):
+        many.reset(seed=[0, seed])
+    assert env.reset(seed=np.int64(5))[1]["seed"] == 5  # type: ignore[arg-type]
+    assert many.reset(seed=[7, None])[1]["seed"][0] == 7
+    for given in (np.int32(5), [5, 6], np.array([5, 6]), np.array(5)):
+        assert many.reset(seed=given)[1]["seed"].tolist() == [5, 6]  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
