@@ -18,14 +18,13 @@ from ..agents.foresight import Foresight, training_keys
 from ..envs.core.env import SchedulingVectorEnv
 from ..envs.core.errors import UserError
 from ..envs.core.ids import find_env, make_single, single_creator, takes_option
-from ..envs.core.random import combine
+from ..envs.core.random import RESERVED_SEEDS, combine
 
 _SET_HERE = (
     *inspect.signature(gymnasium.make_vec).parameters,
     *("on_illegal", "record", "threads", "render_mode", "disable_env_checker"),
 )
 _TAG = int.from_bytes(b"training", "big")
-_RESERVED = 2**62  # as later episodes: above every seed that a user types
 
 
 def make_vector_env(env_id: str, copies: int, options: dict[str, Any]) -> VectorEnv[Any, Any, Any]:
@@ -61,7 +60,7 @@ def training_seed(seed: int, decisions: int = 0) -> int:
 
     No user types it: whoever plays the seeds 0, 1, ... of the same environment meets worlds that training has not seen.
     """
-    return _RESERVED + (int(combine(np.uint64(combine(_TAG, seed)), decisions)) >> 3)
+    return RESERVED_SEEDS + (int(combine(np.uint64(combine(_TAG, seed)), decisions)) >> 3)
 
 
 class Bridge(VecEnv):

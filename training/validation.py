@@ -13,10 +13,9 @@ from ..agents.arena import Case, open_arena, play
 from ..agents.catalogue import make_agent
 from ..agents.rules.rule import applicable_rules
 from ..envs.core.errors import UserError
-from ..envs.core.random import combine
+from ..envs.core.random import RESERVED_SEEDS, combine
 
 _TAG = int.from_bytes(b"validate", "big")
-_RESERVED = 2**62  # as later episodes: above every seed that a user types
 
 
 class Validation:
@@ -34,7 +33,9 @@ class Validation:
 
     def __init__(self, env_id: str, options: Mapping[str, Any], worlds: int) -> None:
         self.worlds = worlds
-        self._cases = [Case(None, _RESERVED + int(combine(_TAG, number) >> np.uint64(2))) for number in range(worlds)]
+        self._cases = [
+            Case(None, RESERVED_SEEDS + int(combine(_TAG, number) >> np.uint64(2))) for number in range(worlds)
+        ]
         self._arena = open_arena(env_id, worlds, options)
         self.setting: Setting = self._arena.setting
         self.rule: str | None = None

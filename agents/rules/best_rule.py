@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.core.errors import UserError
-from ...envs.core.random import combine
+from ...envs.core.random import RESERVED_SEEDS, combine
 from ..agent import Setting
 from ..arena import Case, open_arena, play
 from .agent import RuleAgent
@@ -18,12 +18,11 @@ from .rule import Rule, applicable_rules
 TRAINING_WORLDS = 128
 
 _TAG = int.from_bytes(b"bestrule", "big")
-_RESERVED = 2**62  # as later episodes: above every seed that a user types
 
 
 def training_cases(count: int = TRAINING_WORLDS) -> list[Case]:
     """The worlds on which rules are compared: the environment's own choice of instance by seeds that no user types."""
-    return [Case(None, _RESERVED + int(combine(_TAG, number) >> np.uint64(2))) for number in range(count)]
+    return [Case(None, RESERVED_SEEDS + int(combine(_TAG, number) >> np.uint64(2))) for number in range(count)]
 
 
 def best_rule(setting: Setting) -> Rule:

@@ -28,6 +28,7 @@ from .check_play import (
 )
 from .errors import FieldError, MissingExtraError
 from .objective import shown
+from .random import RESERVED_SEEDS
 from .spec import Feature, ObservationSpec, Sizes
 
 FINAL_KEYS = ("objective", "metrics", "seed", "instance")
@@ -397,7 +398,7 @@ def replay(subject: Subject) -> None:
     if not later.ended:
         raise Skipped("a second episode did not come to an end")
     seed = later.final.get("seed")
-    if type(seed) is not int or not 2**62 <= seed < 2**63:
+    if type(seed) is not int or not RESERVED_SEEDS <= seed < 2**63:
         raise Broken(
             f"info['seed'] of a second episode (reset without a seed) is {seed!r}, expected the integer "
             "that replays it, from 2**62 to 2**63 - 1 so that no typed seed meets it"

@@ -15,7 +15,8 @@ _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
 _U30, _U27, _U31, _U11, _U2 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11), np.uint64(2)
 _UNIT = 2.0**-53
-_LATER_EPISODES = 2**62
+RESERVED_SEEDS = 2**62
+"""The first of the seeds that no user types: those of later episodes, of training, and of what choices are made on."""
 TYPICAL = np.uint64(2**64 - 1)
 """Key of an imagined world in which nothing unforeseen happens (certainty equivalence), see `BatchEngine.imagine`."""
 
@@ -57,4 +58,4 @@ def episode_seed(seed, episode):
     """
     if episode == 0:
         return np.int64(seed)
-    return np.int64(_LATER_EPISODES) + np.int64(combine(seed, episode) >> _U2)
+    return np.int64(RESERVED_SEEDS) + np.int64(combine(seed, episode) >> _U2)
