@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, UserError
-from ..envs.core.files import atomic_write
+from ..envs.core.files import atomic_write, user_path
 from ..eval.show import animate, figure_of, read_row, read_schedule, text_of, trace_of
 
 _SUFFIXES = {".txt": "ansi", ".json": "json", ".png": "png", ".gif": "gif", ".svg": "svg", ".pdf": "pdf"}
@@ -21,24 +21,25 @@ def run(results: str, number: int, agent: str | None, out: str | None, format: s
         UserError: there is no such row, the environment cannot draw it so, or the file cannot be written.
     """
     chosen = _format(out, format)
-    if out is not None and chosen not in _TEXTS and Path(out).suffix.lower() != f".{chosen}":
+    path = None if out is None else user_path(out)
+    if path is not None and chosen not in _TEXTS and path.suffix.lower() != f".{chosen}":
         raise FieldError("option out", out, f"a name that ends in .{chosen}, as the format says")
     row = read_row(results, number, agent)
     data = read_schedule(results, row)
     if chosen in _TEXTS:
         text = _text(chosen, row, data)
-        if out is None:
+        if path is None:
             print(text)
         else:
-            atomic_write(out, text + "\n")
-    elif chosen == "gif":
-        assert out is not None
-        animate(row, data, out)
+            atomic_write(path, text + "\n")
+        return 0
+    assert path is not None, "pictures have a file"
+    if chosen == "gif":
+        animate(row, data, path)
     else:
         from ..eval.pictures import save
 
-        assert out is not None
-        save(figure_of(row, data), Path(out))
+        save(figure_of(row, data), path)
     return 0
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.extras import optional
+from ..envs.core.files import user_path
 from ..envs.memory_mapping.instance import MAX_BYTES, Hardware, MemoryInstance
 from ..envs.memory_mapping.tracing.hlo import read_hlo
 from ..envs.memory_mapping.tracing.summary import summary
@@ -57,8 +58,9 @@ def run(request: Request, out: str, as_json: bool) -> int:
     hardware = _hardware(request.cmem)
     is_hlo = Path(request.model).suffix in _HLO_ENDINGS
     instance = _trace_hlo(request, hardware) if is_hlo else _trace_torch(request, hardware)
-    instance.save(out)
-    facts = {**summary(instance), "out": out}
+    path = user_path(out)
+    instance.save(path)
+    facts = {**summary(instance), "out": str(path)}
     print(json.dumps(facts) if as_json else _text(facts))
     return 0
 
@@ -150,6 +152,8 @@ def _users_code(path: str) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except SystemExit as error:  # else the command would end well, without a file
+        raise UserError(f"{path}: it ends the program by sys.exit({error.code!r})") from error
     except Exception as error:
         reason = (str(error).strip() or "no reason given").splitlines()[0]
         raise UserError(f"{path}: {type(error).__name__}: {reason}") from error

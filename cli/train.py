@@ -13,6 +13,7 @@ from tyro.conf import arg
 from ..envs.core.card import dataclass_options
 from ..envs.core.errors import FieldError, UserError
 from ..envs.core.extras import optional
+from ..envs.core.files import user_path
 from ..training.config import PRESETS, TrainConfig, with_preset
 
 _MAIN = ("env", "agent", "out")
@@ -96,7 +97,7 @@ def run(
     _check_environment(config.env)
     from ..training.folder import hold_folder
 
-    with hold_folder(Path(config.out)):
+    with hold_folder(user_path(config.out)):
         folder = _train()(config, overwrite, as_json, _lead(config.actors, ray) if config.actors else None)
     if as_json:
         print(json.dumps(_outcome(folder), indent=1, allow_nan=False))

@@ -20,6 +20,7 @@ from ..agents.agent import Agent
 from ..agents.checkpoint import Arrays, load_checkpoint, save_checkpoint
 from ..agents.learned import find_checkpoint, load_for
 from ..envs.core.errors import UserError
+from ..envs.core.files import user_path
 from ..envs.core.names import parse_name
 from .books import Books, Interrupted, Pause, Paused
 from .bridge import refuse_options_set_here
@@ -75,7 +76,7 @@ class Run(ABC):
     pause: Pause | None = None
 
     def __init__(self, config: TrainConfig, overwrite: bool, progress: Progress) -> None:
-        self.folder = Path(config.out)
+        self.folder = user_path(config.out)
         self.is_new = check_folder(self.folder, config, overwrite)
         name = parse_name(config.env, "environment")
         self.config, self.progress = config, progress

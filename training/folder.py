@@ -14,7 +14,7 @@ from typing import Any
 from .. import __version__
 from ..agents.checkpoint import CARD, WEIGHTS
 from ..envs.core.errors import UserError
-from ..envs.core.files import atomic_write, is_unfinished, refuse_links
+from ..envs.core.files import atomic_write, is_unfinished, refuse_links, user_path
 from ..envs.core.instance import load_document, require_keys
 from ..envs.core.lock import LOCK, FolderLock
 from .config import TrainConfig
@@ -33,7 +33,7 @@ def read_config(folder: str | Path) -> TrainConfig:
     Raises:
         UserError: it holds none, or a damaged one.
     """
-    path = Path(folder) / RUN
+    path = user_path(folder) / RUN
     if not os.path.isfile(path):
         raise UserError(f"folder {str(folder)!r} holds no training run (no {RUN})")
     data = require_keys(

@@ -31,6 +31,15 @@ def test_a_row_becomes_a_trace(results, capsys, tmp_path):
     assert json.loads(capsys.readouterr().out) == trace
 
 
+def test_the_home_folder_is_known(results, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("home.json", "home.png", "home.txt"):
+        assert main(["show", str(results), "--out", f"~/{name}"]) == 0
+        assert (tmp_path / name).is_file()
+    assert not (tmp_path / "~").exists()
+
+
 def test_without_a_format_json_is_the_schedule(results, tmp_path):
     assert main(["show", str(results), "--out", str(tmp_path / "x.json")]) == 0
     assert json.loads((tmp_path / "x.json").read_text())["format"] == "makespan/job-shop-schedule"

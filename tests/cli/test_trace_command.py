@@ -49,6 +49,17 @@ class Broken(nn.Module):
         raise KeyError("weights.bin")
 
 
+class Leaves(nn.Module):
+    def __init__(self):
+        import sys
+        sys.exit()
+
+
+class LeavesLater(nn.Module):
+    def forward(self, x):
+        raise SystemExit(3)
+
+
 class Branches(nn.Module):
     def forward(self, x):
         return x + 1 if x.sum() > 0 else x
@@ -114,6 +125,14 @@ def test_a_module(folder, model):
     assert instance.source["dtype"] == "bf16"
 
 
+def test_the_home_folder_is_known(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.chdir(folder)
+    assert main(["trace", "f.hlo", "--out", "~/mine.json"]) == 0
+    assert (folder / "mine.json").is_file()
+    assert not (folder / "~").exists()
+
+
 def test_inputs_of_whole_numbers_and_other_types(folder):
     pytest.importorskip("torch")
     assert run(folder, "models.py:Words", "--input", "4x128:int", "--dtype", "f32") == 0
@@ -136,6 +155,8 @@ def test_a_training_step(folder):
         ("models.py:number", ["--input", "3"], "models.py: TypeError: 'int' object is not callable"),
         ("models.py:seven", ["--input", "3"], "makes something of type int, expected a torch.nn.Module"),
         ("models.py:Broken", ["--input", "3"], "models.py: KeyError: 'weights.bin'"),
+        ("models.py:Leaves", ["--input", "3"], "models.py: it ends the program by sys.exit(None)"),
+        ("models.py:LeavesLater", ["--input", "3"], "module 'leaveslater' cannot be exported"),
         ("models.py:Branches", ["--input", "4x4"], "'branches' cannot be exported: at operator '__bool__'"),
         ("models.py:Model", ["--input", "4x4"], "cannot be exported: at operator 'linear'"),
         ("models.py:Model", ["--input", "4x256", "--trips", "3"], "option trips is for HLO text"),

@@ -20,6 +20,7 @@ from makespan.agents.scorer.choice import join_row
 from makespan.agents.scorer.network import ScorerNetwork
 from makespan.cli.main import main
 from makespan.envs.core.errors import UserError
+from makespan.envs.core.files import cache_folder
 from makespan.training.books import Interrupted
 from makespan.training.bridge import training_seed
 from makespan.training.config import TrainConfig
@@ -185,13 +186,21 @@ def test_a_damaged_state_is_refused(tiny: Tiny) -> None:
         make_run(config, False, Progress(config, True))
 
 
-def test_the_command_trains(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MAKESPAN_CACHE", str(cache_folder()))  # compiled code stays where it is
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     out = tmp_path / "run"
     code = main(
-        ["train", "makespan/JobShop-v0", "--agent", "scorer", "--algorithm", "self-label", "--out", str(out),
+        ["train", "makespan/JobShop-v0", "--agent", "scorer", "--algorithm", "self-label", "--out=~/run",
          "--instances", "random:size=3x3", "--steps", "200", "--label-worlds", "4", "--label-tries", "4", "--json"]
     )  # fmt: skip
     assert code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert main(["train", "--resume", "--out=~/run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.partition("\n}\n")[0] + "}")["out"] == str(out)
     card = json.loads((out / "last" / "card.json").read_text())
     assert card["training"]["config"]["algorithm"] == "self-label"
-    assert json.loads(capsys.readouterr().out)["last"]["decisions"] >= 200
+    assert card["training"]["decisions"] >= 200

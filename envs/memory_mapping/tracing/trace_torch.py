@@ -224,7 +224,7 @@ def _exporting(name: str) -> Iterator[None]:
             yield
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a module that calls sys.exit would end the command well
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"module {name!r} cannot be exported: {_place_of(error, reason)}") from error
     finally:
