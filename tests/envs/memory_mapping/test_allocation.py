@@ -1,4 +1,6 @@
-"""Offsets of allocation challenges: the file format, greedy placements worked by hand, and perfect packings."""
+"""Offsets of allocation challenges: the file format, greedy placements worked by hand, packings whose least height is
+known by construction, and, where they are at hand, the published challenges.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from makespan.envs.core.errors import UserError
 from makespan.envs.memory_mapping.allocation import PLACEMENTS, Challenge, conflicts, pack, place, place_in_order
 
@@ -20,6 +24,13 @@ OVERSHOOT = {  # best fit by size, best fit by duration, of the challenges' capa
     "D": (1.24, 1.40),
     "E": (1.40, 1.60),
     "F": (1.37, 1.41),
+}
+PLANTED_OVERSHOOT = {  # the same of `planted` challenges, by (buffers, seed)
+    (150, 3): (1.20, 1.01),
+    (200, 1): (1.13, 1.32),
+    (300, 2): (1.22, 1.45),
+    (400, 2): (1.28, 1.27),
+    (500, 1): (1.19, 1.29),
 }
 
 
@@ -38,6 +49,17 @@ def guillotine(seed: int, cuts: int, width: int = 100, height: int = 1000) -> Ch
             parts[part : part + 1] = [(left, right, bottom, at), (left, right, at, top)]
     random.shuffle(parts)
     return Challenge.from_rows([(left, right, top - bottom) for left, right, bottom, top in parts])
+
+
+def planted(seed: int, buffers: int) -> Challenge:
+    """About so many buffers that fit into `CAPACITY`, and in no less: like most of minimalloc's challenges, which have
+    154 to 454, they leave room here and there, but none during one instant.
+    """
+    random = np.random.default_rng([seed, 1])
+    whole = guillotine(seed, round(buffers / 0.8), 400, CAPACITY)
+    instant = random.integers(400)
+    kept = (random.random(whole.num_buffers) < 0.8) | ((whole.lower <= instant) & (instant < whole.upper))
+    return Challenge.from_rows(np.stack([whole.lower, whole.upper, whole.size], axis=1)[kept].tolist())
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -143,6 +165,58 @@ def test_greedy_placements_are_placements(how: str) -> None:
         assert challenge.height(place(challenge, how)) >= 1000
 
 
+def place_by_bytes(challenge: Challenge, order: list[int], lowest: bool) -> list[int]:
+    """What `place_in_order` is to come to, from a table of which unit is taken in which instant."""
+    top = int(challenge.size.sum())
+    taken = np.zeros((int(challenge.upper.max()), top), dtype=bool)
+    offsets = [0] * challenge.num_buffers
+    for k in order:
+        live, size = slice(challenge.lower[k], challenge.upper[k]), int(challenge.size[k])
+        full = np.concatenate([[True], taken[live].any(axis=0), [True]])
+        begins = np.flatnonzero(full[:-1] & ~full[1:]).tolist()
+        ends = np.flatnonzero(~full[:-1] & full[1:]).tolist()
+        gaps = [
+            # the open space above counts as infinite
+            (0 if lowest else top if end == top else end - begin, begin)
+            for begin, end in zip(begins, ends, strict=True)
+            if end - begin >= size
+        ]
+        offsets[k] = min(gaps)[1]
+        taken[live, offsets[k] : offsets[k] + size] = True
+    return offsets
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 30), st.booleans())
+def test_greedy_placements_are_those_of_a_table_of_bytes(seed: int, cuts: int, lowest: bool) -> None:
+    challenge = guillotine(seed, cuts, width=12, height=40)
+    order = np.random.default_rng(seed).permutation(challenge.num_buffers)
+    found = place_in_order(challenge, order, lowest)
+    assert found.tolist() == place_by_bytes(challenge, order.tolist(), lowest)
+    assert 40 <= challenge.height(found) <= challenge.size.sum()
+
+
+def bound_of_best_fit(challenge: Challenge) -> int:
+    """What best fit by size cannot exceed: where a buffer comes into the open space, all gaps below it are smaller than
+    it is, and each is below another one of at least its size that lives at the same time.
+    """
+    order = np.lexsort((challenge.lower - challenge.upper, -challenge.size))
+    lower, upper, size = challenge.lower[order], challenge.upper[order], challenge.size[order]
+    around = (lower[:, None] < upper) & (upper[:, None] > lower)
+    return int((size + 2 * np.tril(around, -1) @ size).max())
+
+
+@pytest.mark.parametrize(("buffers", "seed"), PLANTED_OVERSHOOT)
+def test_best_fit_overshoots_planted_optima_as_the_published_ones(buffers: int, seed: int) -> None:
+    challenge = planted(seed, buffers)
+    assert challenge.peak == CAPACITY
+    assert abs(challenge.num_buffers - buffers) < 20
+    heights = [challenge.height(place(challenge, how)) / CAPACITY for how in ("size", "duration")]
+    assert min(heights) >= 1.0
+    assert tuple(round(height, 2) for height in heights) == PLANTED_OVERSHOOT[buffers, seed]
+    assert heights[0] * CAPACITY <= bound_of_best_fit(challenge)
+
+
 # --- packing ----------------------------------------------------------------------------------------------------------
 
 
@@ -157,6 +231,19 @@ def test_perfect_packings_are_found(cuts: int) -> None:
         assert challenge.height(packing.offsets) == 1000
         greedy += min(challenge.height(place(challenge, how)) for how in PLACEMENTS) == 1000
     assert greedy < 20 or cuts <= 5
+
+
+@pytest.mark.parametrize(
+    ("buffers", "seed"), [(150, 1), (150, 3), (200, 1), (200, 4), (300, 2), (300, 3), (400, 0), (400, 2), (500, 2)]
+)
+def test_planted_optima_are_found(buffers: int, seed: int) -> None:
+    """At sizes of the published challenges, each in less than a second; others, as (300, 1), take far longer."""
+    challenge = planted(seed, buffers)
+    assert challenge.peak == CAPACITY
+    packing = pack(challenge, CAPACITY, seconds=30.0)
+    assert packing.offsets is not None
+    assert challenge.height(packing.offsets) == CAPACITY
+    assert pack(challenge, CAPACITY - 1, seconds=30.0).proved
 
 
 def test_what_does_not_fit_is_proved_not_to() -> None:
