@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Sequence
 
-from ..envs.core.errors import FieldError, UserError
+from ..envs.core.errors import UserError
 from ..envs.core.files import user_path
 from ..eval.records import certify, keep, objective_text
 
@@ -26,7 +26,7 @@ def run(files: Sequence[str], records: str | None = None, keep_better: bool = Fa
         UserError: a file cannot be read or is malformed.
     """
     if not files:
-        raise FieldError("argument FILE", "", "one solution at least")
+        raise UserError("name at least one solution: a schedule as JSON, a record, or a folder that optimise wrote")
     where = None if records is None else user_path(records)
     if where is not None and not where.is_dir():
         raise UserError(f"option records is {records!r}, which is no folder")

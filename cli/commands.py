@@ -28,7 +28,7 @@ def _one_of(choices: Any) -> PrimitiveConstructorSpec[str | None]:
 
 
 _Preset = Literal["quick", "full"]
-_Format = Literal["ansi", "json", "perfetto", "png", "svg", "pdf"]
+_Format = Literal["ansi", "json", "perfetto", "png", "svg", "pdf", "gif"]
 _Optimiser = Literal["sgd", "momentum", "adam"]
 _Dtype = Literal["own", "bf16", "f16", "f32"]
 _UNSAID = arg(help_behavior_hint="")
@@ -51,8 +51,10 @@ def train(
     Args:
         env: an id with options, for example makespan/JobShop-v0:law=bernoulli:p=0.005
         out: folder of the run: best and last checkpoint, state, TensorBoard logs
-        agent: graph-ppo (the default), attention-ppo, deepsocs, captain, slots-ppo, scorer, muzero, alphazero, tree or
-            das; parts of a network as in captain:capsules=0
+        agent: on any environment graph-ppo (the default), attention-ppo, slots-ppo, deepsocs, captain (parts of a
+            network as in captain:capsules=0), scorer, muzero or tree; on those with a batch engine, as all of ours
+            have, also alphazero or das; on MemoryMapping mapper-order, on StaticDag dag-order, on RestlessBandits
+            sequoia
         preset: quick (the default: six minutes on two cores) or full
         resume: go on with the run in the folder, with the options that it was begun with
         overwrite: begin anew where the folder holds another run
@@ -117,8 +119,8 @@ def evaluate(
     Args:
         env: an id with options, for example makespan/JobShop-v0:law=bernoulli:p=0.005
         agents: a list by commas: mwkr,random:samples=64,checkpoints/job_shop_graph_ppo
-        suite: instead of ENV, agents and worlds: quick (minutes), full (hours) or a file (./mine.toml), all problems at
-            once, with aggregates over them
+        suite: instead of ENV, agents and worlds: quick (some four minutes on two cores), full (some forty) or a file
+            (./mine.toml), all problems at once, with aggregates over them
         instances: a list by commas of names, ranges (la01-la40), files (path/*.json) or
             random:size=15x15:count=100:seed=7; default what the environment plays by itself
         seeds: worlds: 0 or 0,7,9 or 0-99
@@ -211,8 +213,8 @@ def show(
         results: the folder that evaluate wrote
         row: number of the row in results.json, from 0; with --agent among that agent's rows
         agent: the agent whose rows are counted; default all
-        out: a file: .png, .svg and .pdf hold the picture, .txt the chart as text, .json the schedule; default the
-            terminal
+        out: a file: .png, .svg and .pdf hold the picture, .gif the animation where the environment has one, .txt the
+            chart as text, .json the schedule; default the terminal
         format: how to draw where the file's name does not say it; perfetto is a Chrome trace (JSON), which
             ui.perfetto.dev opens
     """
@@ -276,7 +278,7 @@ def trace(
 
 
 def certify(
-    files: Annotated[Positional[tuple[str, ...]], arg(metavar="FILE")],
+    files: Annotated[Positional[tuple[str, ...]], arg(metavar="FILE", help_behavior_hint="")],
     *,
     records: OptionalText = None,
     keep: bool = False,
@@ -312,9 +314,9 @@ def new(
 
 
 def report(
-    results: Annotated[Positional[tuple[str, ...]], arg(metavar="FOLDER")] = (),
+    results: Annotated[Positional[tuple[str, ...]], arg(metavar="FOLDER", help_behavior_hint="")] = (),
     *,
-    training: Annotated[tuple[str, ...], arg(metavar="FOLDER")] = (),
+    training: Annotated[tuple[str, ...], arg(metavar="FOLDER", help_behavior_hint="")] = (),
     out: OptionalText = None,
     schedules: int = 4,
     title: OptionalText = None,

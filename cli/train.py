@@ -14,7 +14,7 @@ from ..envs.core.card import dataclass_options
 from ..envs.core.errors import FieldError, UserError
 from ..envs.core.extras import optional
 from ..envs.core.files import user_path
-from ..training.config import PRESETS, TrainConfig, with_preset
+from ..training.config import NO_LIMIT, PRESETS, TrainConfig, with_preset
 
 _MAIN = ("env", "agent", "out")
 _METAVARS = {int: "INT", float: "FLOAT", str: "TEXT"}
@@ -25,6 +25,8 @@ def _option(item: Field[Any], kind: Any, description: str) -> tuple[str, Any, An
     """An option that knows whether it was given: its default is None, whatever the run's is."""
     plain = next(one for one in get_args(kind) or (kind,) if one is not NoneType)
     usual = PRESETS[DEFAULT_PRESET].values.get(item.name, item.default)
+    if item.name == "steps" and usual == NO_LIMIT:
+        usual = "no limit"
     others = [
         f"; {preset}: {value.values[item.name]}" for preset, value in PRESETS.items() if item.name in value.values
     ]

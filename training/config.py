@@ -36,6 +36,8 @@ ALGORITHMS = {
     "q-learning": ("sequoia",),
 }
 """How agents are trained, and the networks that each can train."""
+NO_LIMIT = 10**12
+"""Of decisions: more than any run comes to."""
 ENCODERS = ("graph", "attention", "slots")
 """What may look at the observation for agents that are trained by search."""
 
@@ -128,7 +130,7 @@ class TrainConfig:
     algorithm: str | None = None
     instances: str | None = None
     held_out: str | None = None
-    steps: int = 10**12
+    steps: int = NO_LIMIT
     minutes: float = 60.0
     start: str | None = None
     imitate: str | None = None
@@ -269,7 +271,7 @@ class TrainConfig:
 
 _RANGES: dict[str, tuple[float, float]] = {
     "seed": (0, 2**31 - 1),
-    "steps": (1, 10**12),
+    "steps": (1, NO_LIMIT),
     "minutes": (0.0, 1e6),
     "imitate_steps": (1, 10**9),
     "imitate_share": (0.0, 1.0),

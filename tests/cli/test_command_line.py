@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from makespan.cli import commands
 from makespan.cli.main import main
+from makespan.training.config import AGENTS
 
 SHOP = "makespan/JobShop-v0"
 HEAVY = ("torch", "torch_geometric", "stable_baselines3", "sb3_contrib", "ortools", "matplotlib", "numba", "scipy")
@@ -75,7 +76,9 @@ def one_line(capsys):
         (["evaluate", SHOP, "--agents", "spt", "--reference", "stp"], "did you mean 'spt'?"),
         (["evaluate", SHOP, "--agents", "spt", "--sweep", "p"], "option sweep is 'p'"),
         (["show", "/nowhere"], "is not the folder of an evaluation"),
-        (["show", "/nowhere", "--format", "gif"], "invalid choice 'gif'"),
+        (["show", "/nowhere", "--format", "bmp"], "invalid choice 'bmp'"),
+        (["show", "/nowhere", "--format", "gif"], "option format is 'gif', which the terminal cannot show"),
+        (["certify"], "name at least one solution"),
         (["trace", "f.hlo", "--out", "x.json", "--dtype", "f64"], "Expected one of ('own', 'bf16', 'f16', 'f32')"),
         (["trace", "f.hlo", "--out", "x.json", "--dtype", "None"], "invalid choice 'None'"),
         (["trace", "f.hlo", "--out", "x.json", "--train", "rms"], "Expected one of ('sgd', 'momentum', 'adam')"),
@@ -111,6 +114,21 @@ def test_help_is_no_mistake(capsys):
         main(["evaluate", "--help"])
     assert end.value.code == 0
     assert "--instances" in capsys.readouterr().out
+
+
+def help_of(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    return " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+def test_help_says_what_can_be_given(capsys):
+    shown = {name: help_of(name, capsys) for name in ("train", "evaluate", "show", "certify", "report")}
+    assert not [name for name, text in shown.items() if "(default: )" in text]
+    assert [name for name in AGENTS if name not in shown["train"]] == []
+    assert "decisions to train for (default: no limit)" in shown["train"]
+    assert "hours" not in shown["evaluate"]
+    assert "pdf,gif}" in shown["show"]
 
 
 def test_the_version(capsys):

@@ -58,6 +58,6 @@ def test_a_day_is_shown_as_text_picture_and_animation(evaluated, tmp_path, capsy
         assert picture.size == (1150, 1000)
     # A picture each two hours instead of each three minutes: the same code, quicker.
     monkeypatch.setattr(animation.save_animation, "__defaults__", (0, None, 7200, 12, 360, 320))
-    assert main(["show", str(evaluated), "--out", str(tmp_path / "day.gif")]) == 0
+    assert main(["show", str(evaluated), "--format", "gif", "--out", str(tmp_path / "day.gif")]) == 0
     with Image.open(tmp_path / "day.gif") as gif:
         assert gif.n_frames == 7  # pyright: ignore[reportAttributeAccessIssue]
