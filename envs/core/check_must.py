@@ -6,7 +6,7 @@ import importlib
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from .check_play import (
 from .errors import FieldError, MissingExtraError
 from .objective import shown
 from .random import RESERVED_SEEDS
-from .spec import Feature, ObservationSpec, Sizes
+from .spec import EdgeType, Feature, ObservationSpec, Sizes
 
 FINAL_KEYS = ("objective", "metrics", "seed", "instance")
 _FLATTEN_ADVICE = "has an unconventional shape (neither an image, nor a 1D vector). We recommend you to flatten"
@@ -237,30 +237,60 @@ def static_features(subject: Subject) -> None:
     spec = subject.observation_spec
     for trace in subject.traces:
         for node in spec.nodes:
-            mask = f"node_mask/{node.name}"
-            _expect_constant(trace, f"nodes/{node.name}", node.features, lambda o, mask=mask: o[mask] != 0)
-        _expect_constant(trace, "globals", spec.globals, lambda o: np.ones((), dtype=np.bool_))
+            who = _row_of(f"node_mask/{node.name}")
+            _expect_constant(trace, f"nodes/{node.name}", node.features, who)
+        _expect_constant(trace, "globals", spec.globals, lambda o: np.zeros(1, dtype=np.int32))
         for series in spec.series:
-            mask = f"node_mask/{series.node}"
             columns = series.features * series.steps
-            _expect_constant(trace, f"series/{series.name}", columns, lambda o, mask=mask: o[mask] != 0)
+            _expect_constant(trace, f"series/{series.name}", columns, _row_of(f"node_mask/{series.node}"))
         for edge in spec.edges:
             if not edge.dynamic:
-                _expect_constant_edges(trace, f"edges/{edge.name}")
+                _expect_constant_edges(trace, edge)
+            if edge.features:
+                who = _ends_of(f"edges/{edge.name}")
+                _expect_constant(trace, f"edge_features/{edge.name}", edge.features, who)
+        _expect_constant(trace, "actions/features", spec.action_features, lambda o: _subjects_of_slots(spec, o))
 
 
-def _expect_constant(trace: Trace, key: str, features: tuple[Feature, ...], present: Any) -> None:
-    """Static columns of the rows that are present hold what they held when they were first present."""
+def _row_of(mask: str) -> Callable[[dict[str, Any]], NDArray[Any]]:
+    """Whom the rows of a type of nodes are about: row i always about node i, where that is counted in."""
+    return lambda observation: (observation[mask][:, None] != 0).astype(np.int32) - 1
+
+
+def _ends_of(edges: str) -> Callable[[dict[str, Any]], NDArray[Any]]:
+    """Which edges the rows of features are about: those from and to the same nodes are the same."""
+    return lambda observation: observation[edges].T
+
+
+def _subjects_of_slots(spec: ObservationSpec, observation: dict[str, Any]) -> NDArray[Any]:
+    """What the action slots are about: the nodes they refer to; special slots, and slots without nodes, themselves."""
+    nodes = observation["actions/nodes"]
+    itself = np.full(len(nodes), -1 if spec.action_nodes else 0, dtype=np.int32)
+    itself[len(nodes) - len(spec.special_actions) :] = 0
+    return np.column_stack([nodes, itself])
+
+
+def _expect_constant(
+    trace: Trace,
+    key: str,
+    features: tuple[Feature, ...],
+    subjects: Callable[[dict[str, Any]], NDArray[Any]],
+) -> None:
+    """Static columns of a row hold what they held when the row was first about what it is about.
+
+    `subjects` says of each row of an observation what it is about, by numbers; all negative where the row is padding.
+    """
     static = np.array([not feature.dynamic for feature in features], dtype=np.bool_)
     if not static.any():
         return
     first = trace.turns[0].observation[key].copy()
-    seen = np.array(present(trace.turns[0].observation))
+    about = np.array(subjects(trace.turns[0].observation))
     for step, turn in enumerate(trace.turns):
-        now, rows = turn.observation[key], present(turn.observation)
-        first[rows & ~seen] = now[rows & ~seen]
-        seen = seen | rows
-        changed = (now != first) & static & (rows & seen)[..., None]
+        now, who = turn.observation[key], subjects(turn.observation)
+        present: NDArray[np.bool_] = np.asarray((who >= 0).any(axis=-1))
+        other = present & (who != about).any(axis=-1)
+        first[other], about[other] = now[other], who[other]
+        changed = (now != first) & static & present[..., None]
         if changed.any():
             column = int(np.argwhere(changed)[0][-1])
             raise Broken(
@@ -269,15 +299,27 @@ def _expect_constant(trace: Trace, key: str, features: tuple[Feature, ...], pres
             )
 
 
-def _expect_constant_edges(trace: Trace, key: str) -> None:
+def _expect_constant_edges(trace: Trace, edge: EdgeType) -> None:
+    """The edges of the reset are there, in their columns, as long as both their nodes are; no other one comes."""
+    key = f"edges/{edge.name}"
     first = trace.turns[0].observation[key]
+    known = first[0] >= 0
+    ends = np.where(known, first, 0)
     for step, turn in enumerate(trace.turns):
         now = turn.observation[key]
-        if ((now != first) & (now >= 0) & (first >= 0)).any():
-            raise Broken(
-                f"{key!r} is called static (dynamic=False), but an edge became another {_when(step)} "
-                f"of seed {trace.seed}"
-            )
+        there = now[0] >= 0
+        source, target = (turn.observation[f"node_mask/{name}"] for name in (edge.source, edge.target))
+        both = known.copy()
+        both[known] = (source[ends[0, known]] != 0) & (target[ends[1, known]] != 0)
+        what = None
+        if (there & known & (now != first).any(axis=0)).any():
+            what = "an edge became another"
+        elif (there & ~known).any():
+            what = "an edge came that was not there at the reset"
+        elif (both & ~there).any():
+            what = "an edge went whose nodes stay"
+        if what is not None:
+            raise Broken(f"{key!r} is called static (dynamic=False), but {what} {_when(step)} of seed {trace.seed}")
 
 
 def masks(subject: Subject) -> None:

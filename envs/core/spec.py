@@ -22,7 +22,8 @@ class Feature:
         name: the field's standard term.
         unit: what a value of 1 means, for example ``mean processing time``.
         low, high: finite bounds; values are clipped to them.
-        dynamic: False when the value is fixed for an episode, so that a policy may encode it once.
+        dynamic: False when the value is fixed for an episode, so that a policy may encode it once: that of a node, that
+            of an edge, and that of an action slot as long as it refers to the same nodes.
     """
 
     name: str
@@ -42,7 +43,15 @@ class NodeType:
 
 @dataclass(frozen=True)
 class EdgeType:
-    """Directed edges from nodes of one type to nodes of another."""
+    """Directed edges from nodes of one type to nodes of another.
+
+    Attributes:
+        name: how the key ``edges/<name>`` calls them.
+        source, target: the node types.
+        features: of each edge; there may be none.
+        dynamic: False when the edges of the reset stay in their columns as long as both their nodes are there, and no
+            other one comes, so that a policy may encode them once.
+    """
 
     name: str
     source: str

@@ -391,6 +391,49 @@ def shifted_target(env, observation):
         observation["edges/runs_on"][:, 1] = (2, 0)
 
 
+def late_edge(env, observation):
+    if env._time == 0:
+        observation["edges/runs_on"][:, 0] = -1
+
+
+def lost_edge(env, observation):
+    if env._time > 0:
+        observation["edges/runs_on"][:, 0] = -1
+
+
+def with_edge_feature(value, dynamic, change=None):
+    """An environment whose edges have the static feature "speed", `value(time)` of edges that may or may not move."""
+
+    def fill(env, observation):
+        edges = observation["edges/runs_on"]
+        observation["edge_features/runs_on"] = np.zeros((edges.shape[1], 1), dtype=np.float32)
+        if value is not None:
+            observation["edge_features/runs_on"][edges[0] >= 0] = value(env._time)
+        if change is not None:
+            change(env, observation)
+
+    features = (Feature("speed", high=4096.0, dynamic=False),)
+    edge = replace(Good.observation_spec.edges[0], features=features, dynamic=dynamic)
+    spec = replace(Good.observation_spec, edges=(edge,))
+    return type("Changed", (observing(fill),), {"observation_spec": spec})
+
+
+def static_action_that_moves(env, observation):
+    observation["actions/features"][observation["action_mask"] == 1, 2] = 0.5 if env._time == 0 else 0.25
+
+
+def with_special(change):
+    spec = replace(Good.observation_spec, special_actions=("wait",))
+    return type("Changed", (observing(change),), {"observation_spec": spec})
+
+
+def static_special_that_moves(env, observation):
+    """The last slot, as if it were WAIT."""
+    observation["actions/nodes"][-1] = -1
+    observation["actions/features"][-1] = 0
+    observation["actions/features"][-1, 1] = env._time
+
+
 CASES = {
     "no objective": (with_objective(None), "objective", "metadata\\['objective'\\] is None"),
     "no unit": (with_objective({"name": "x", "sense": "min"}), "objective", "'unit'\\] is None"),
@@ -429,6 +472,16 @@ CASES = {
     "a special slot with a node": (with_spec(special_actions=("stop",)), "padding", "expected them last"),
     "a static feature that moves": (observing(static_that_moves), "static features", "'due_date' of 'nodes/job'"),
     "a static edge that moves": (observing(shifted_target), "static features", "an edge became another"),
+    "a static edge that comes": (observing(late_edge), "static features", "an edge came that was not there"),
+    "a static edge that goes": (observing(lost_edge), "static features", "an edge went whose nodes stay"),
+    "a static edge feature that moves": (
+        with_edge_feature(lambda time: time, dynamic=False), "static features", "'speed' of 'edge_features/runs_on'"),
+    "a static feature of an edge that may move": (
+        with_edge_feature(lambda time: time, dynamic=True), "static features", "'speed' of 'edge_features/runs_on'"),
+    "a static action feature that moves": (
+        observing(static_action_that_moves), "static features", "'due_date' of 'actions/features'"),
+    "a static feature of a special action that moves": (
+        with_special(static_special_that_moves), "static features", "'weight' of 'actions/features'"),
     "another mask": (observing(one_legal_less), "masks", "action_masks\\(\\) differs"),
     "a mask of integers": (with_attributes(action_masks=mask_of_int8), "masks", "is int8, expected an array of bool"),
     "no masks": (with_attributes(action_masks=None), "masks", "no method action_masks"),
@@ -487,6 +540,25 @@ CASES = {
     "no chart": (with_attributes(chart=lambda self, schedule: 3), "drawing", "expected a Chart"),
     "no picture": (with_attributes(render=lambda self: None), "render", "gave NoneType"),
 }  # fmt: skip
+
+
+def test_static_features_may_differ_between_edges_and_between_actions(register):
+    """They belong to the edge and to what the action is about, not to the column and the slot."""
+
+    def turned(env, observation):
+        """Other edges and other jobs at each step, in the same columns and slots, with features of their own."""
+        edges, time = observation["edges/runs_on"], env._time
+        edges[0, :3] = np.roll(np.arange(3), time)
+        observation["edge_features/runs_on"] = edges[0, :, None].astype(np.float32) / 16
+        for key in ("actions/nodes", "actions/features"):
+            observation[key][:] = np.roll(observation[key], time, axis=0)
+        observation["action_mask"][:] = np.roll(observation["action_mask"], time)
+
+    finding = run_rule(
+        next(rule for rule in RULES if rule.name == "static features"),
+        Subject(find_env(register(with_edge_feature(None, dynamic=True, change=turned))), {}),
+    )
+    assert finding.outcome == "passed", finding
 
 
 @pytest.mark.parametrize("case", CASES)
