@@ -21,7 +21,7 @@ from .card import OBJECTIVE
 from .dynamics import advance, go_on, objective, reset_state
 from .generator import random_name
 from .instance import JobShopInstance
-from .lookahead import lower_bound, signature
+from .lookahead import lower_bound, rewarded_bound, signature
 from .observation import K_JOB, K_MASK, K_PRECEDES, K_WANTS, NUM_MEMO, SPEC, View, sizes
 from .observe import update_observation, write_static
 from .observe_actions import write_actions
@@ -95,8 +95,9 @@ def step(problem, state, view, outcome, i, action):
         return
     # Time that passed before the first decision (machines down at 0) belongs to the first step.
     before = state.clock[i, d.TIME] if state.clock[i, d.STEPS] > 0 else 0
+    bound = rewarded_bound(problem, state, i)
     play(problem, state, view, i, action)
-    cost = objective(problem, state, i) - before
+    cost = objective(problem, state, i) - before if bound < 0 else rewarded_bound(problem, state, i) - bound
     scale = max(problem.dims[i, d.DIM_LOWER_BOUND], 1) if problem.options[d.OPT_SCALE_REWARD] == 1 else 1
     outcome.reward[i] = -cost / scale
     outcome.elapsed[i] = state.clock[i, d.TIME] - before

@@ -77,6 +77,14 @@ def lower_bound(problem, state, i):
     return bound
 
 
+@compiled(when_plain=-1)
+def rewarded_bound(problem, state, i):
+    """What the rewards follow: the bound, where they are its fall; -1 where they follow time."""
+    if problem.options[d.OPT_REWARD_BOUND] == 0:
+        return -1
+    return lower_bound(problem, state, i)
+
+
 @compiled
 def unstarted_work(problem, state, i, m):
     """Processing time of the operations of machine m that have not started."""

@@ -15,6 +15,7 @@ ON_BREAKDOWN = ("resume", "repeat", "scrap")
 DEADLOCK = ("end", "banker")
 MODES = ("event", "construct")
 CLOCKS = ("calendar", "busy")
+REWARDS = ("time", "bound")
 REWARD_SCALES = ("instance", "none")
 
 
@@ -39,6 +40,7 @@ class JobShopOptions:
             masked).
         mode: "event" (online) or "construct" (classical shop without breakdowns: the chosen job's next operation is
             appended at the earliest time its job and machine are free).
+        reward: "time" (sums to minus the makespan) or "bound" (the fall of a lower bound that knows who is where).
         reward_scale: "instance" (rewards are divided by the root lower bound) or "none" (instance time units).
     """
 
@@ -56,6 +58,7 @@ class JobShopOptions:
     allow_wait: bool = True
     deadlock: str = "end"
     mode: str = "event"
+    reward: str = "time"
     reward_scale: str = "instance"
 
     def __post_init__(self) -> None:
@@ -66,6 +69,7 @@ class JobShopOptions:
             "on_breakdown": ON_BREAKDOWN,
             "deadlock": DEADLOCK,
             "mode": MODES,
+            "reward": REWARDS,
             "reward_scale": REWARD_SCALES,
         }
         for name, allowed in choices.items():
@@ -94,8 +98,9 @@ class JobShopOptions:
 
     @property
     def plain(self) -> bool:
-        """No breakdowns, no deadlocks, no construction: what these need is then not compiled (`Pack`)."""
-        return self.law == "none" and self.blocking != "no-swap" and self.mode == "event"
+        """No breakdowns, deadlocks, construction or bounds: what these need is then not compiled (`Pack`)."""
+        unusual = self.blocking == "no-swap" or self.mode == "construct" or self.reward == "bound"
+        return self.law == "none" and not unusual
 
     @property
     def hides_windows(self) -> bool:
@@ -128,5 +133,6 @@ class JobShopOptions:
         options[d.OPT_CONSTRUCT] = self.mode == "construct"
         options[d.OPT_RECORD] = record
         options[d.OPT_SCALE_REWARD] = self.reward_scale == "instance"
+        options[d.OPT_REWARD_BOUND] = self.reward == "bound"
         law = np.array([self.p if self.law == "bernoulli" else self.mtbf, self.mttr], dtype=np.float64)
         return options, law
