@@ -104,6 +104,6 @@ def test_commands_run_in_their_order_and_come_to_what_the_page_says(workplace):
     assert {row["agent"]: row["objective"] for row in shop} == {
         "edd": 560, "mdd": 445, "search:time=0.1": 375, "exact": 375,
     }  # fmt: skip
-    assert "EDD comes to 560, MDD to 445, the search and the optimum to 375" in TEXT
+    assert "EDD gives 560, MDD 445, the search and the optimum 375" in TEXT
     result = json.loads((workplace.folder / "results" / "jobs" / "result.json").read_text())
     assert result["objective"] == result["bound"] == 375
