@@ -153,6 +153,8 @@ def trace(hlo: str | None, only: Sequence[str]) -> None:
                 instance = trace_module(model.eval(), inputs, name)
         elif hlo is not None:
             instance = read_hlo(Path(hlo, f"{name}.hlo"), name, dtype="bf16")
+            version = Path(hlo, "jax.txt").read_text(encoding="utf-8")
+            instance = replace(instance, source={**instance.source, "jax": version})
         else:
             continue
         instance.save(FOLDER / f"{name}.json")
