@@ -169,7 +169,7 @@ def make_plan(request: Request) -> Plan:
     agents = _agents(request.agents)
     _items("seeds", request.seeds)
     seeds = parse_seeds(request.seeds)
-    choices = [{**options, **swept} for swept in _sweep(env_id, options, request.sweep)]
+    choices = [{**options, **swept} for swept in _sweep(options, request.sweep)]
     if request.instances is not None and "instance" in choices[0]:
         raise UserError(
             f"instances are given twice: {request.instances!r} by --instances and {choices[0]['instance']!r} as option "
@@ -343,7 +343,7 @@ def _agents(text: str) -> list[str]:
     return agents
 
 
-def _sweep(env_id: str, options: dict[str, OptionValue], sweeps: Sequence[str]) -> list[dict[str, OptionValue]]:
+def _sweep(options: dict[str, OptionValue], sweeps: Sequence[str]) -> list[dict[str, OptionValue]]:
     """Every combination of the values that options are to take; one empty choice without sweeps."""
     table: dict[str, list[OptionValue]] = {}
     for sweep in sweeps:

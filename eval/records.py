@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -303,13 +303,3 @@ def _known_bound(judged: Judged) -> Bound | None:
     counted = found.source.startswith("paths and work")
     origin = "paths and work" if counted else "python benchmarks/soc_known.py"
     return Bound(found.lower, "counting" if counted else "CP-SAT", origin)
-
-
-def all_records(where: Path | None = None) -> Iterator[Record]:
-    """Every record, read and checked.
-
-    Raises:
-        UserError: one is damaged.
-    """
-    for path in record_paths(where):
-        yield read_record(path)

@@ -59,7 +59,7 @@ VERTIPORT_FEATURES = (
     _amount("waiting_in", "20 passengers to here"),
     _flag("is_here"),
 )
-VERTIPORT_COLUMNS, VERTIPORT_STATIC = len(VERTIPORT_FEATURES), 8
+VERTIPORT_COLUMNS = len(VERTIPORT_FEATURES)
 
 AIRCRAFT_FEATURES = (
     _signed("east", "20 miles from the centroid; of the destination in flight"),

@@ -237,7 +237,7 @@ def fill_random(access, tensor, instruction, dims, scratch, hardware, size, key)
             add_elementwise(access, tensor, instruction, dims, scratch, hardware, branch, in_place)
         else:
             add_product(access, tensor, instruction, dims, scratch, hardware, typical, weight, intensity, reuse, branch)
-    finish_program(access, tensor, instruction, dims, scratch, hardware)
+    finish_program(access, tensor, instruction, dims, scratch)
 
 
 @compiled
@@ -351,7 +351,7 @@ def add_way_back(access, tensor, instruction, dims, scratch, hardware, intensity
 
 
 @compiled
-def finish_program(access, tensor, instruction, dims, scratch, hardware):
+def finish_program(access, tensor, instruction, dims, scratch):
     """Outputs, segments, and how large CMEM is."""
     count = scratch[_LIVE_COUNT, CELL]
     for place in range(count):

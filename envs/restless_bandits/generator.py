@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..core.errors import FieldError, UserError
 from ..core.instance import require_integer
-from ..core.names import Name, check_options, parse_name
+from ..core.names import Name, check_options
 from .appointments import Appointments
 from .capacity import Capacity
 from .feasible import Cardinality, FeasibleSet
@@ -298,8 +298,3 @@ def random_instances(name: Name) -> list[BanditInstance]:
     count = require_integer("option count", name.options.get("count", 1), 1, MAX_COUNT)
     first = require_integer("option seed", name.options.get("seed", 0), 0, 2**62)
     return [random_instance(sizes[index % len(sizes) :][:1], first + index) for index in range(count)]
-
-
-def parse_item(text: str) -> Name:
-    """One item of a list of instances."""
-    return parse_name(text, "instance")

@@ -23,7 +23,7 @@ from ..core.instance import (
     require_name,
 )
 from .checks import check_effect, check_number, check_stochastic, check_table
-from .feasible import Action, FeasibleSet
+from .feasible import FeasibleSet
 from .sets import read_set
 
 FORMAT = "makespan/restless-bandits"
@@ -473,8 +473,3 @@ def _read_contagion(data: Any) -> Contagion | None:
     rows = require_list("contagion.neighbours", given["neighbours"])
     near = tuple(tuple(require_list(f"contagion.neighbours[{j}]", row)) for j, row in enumerate(rows))
     return Contagion(near, given.get("strength", 0.85), given.get("sick", 1))
-
-
-def uniform_action(instance: BanditInstance, rng: np.random.Generator) -> Action:
-    """An action drawn uniformly from an instance whose feasible actions can be listed."""
-    return instance.feasible.members[rng.integers(len(instance.feasible.members))]

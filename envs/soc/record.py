@@ -16,8 +16,6 @@ from .world import STREAM_DOWN
 if TYPE_CHECKING:
     from .engine import SocEngine
 
-_LOGGED = (d.LOG_JOB, d.LOG_TASK, d.LOG_PE, d.LOG_ASSIGNED, d.LOG_DATA, d.LOG_START, d.LOG_FINISH)
-
 
 def read_schedule(engine: SocEngine, copy: int) -> SocSchedule:
     """What has happened in a copy so far.

@@ -145,7 +145,7 @@ class _Drawing:
         if isinstance(mark, Lines):
             return [self._lines(mark)] if mark.lines else []
         if isinstance(mark, Points):
-            return [self._points(mark, panel)] if mark.points else []
+            return [self._points(mark)] if mark.points else []
         return [self._grid(mark, panel)] if mark.values and mark.values[0] else []
 
     def _first(self, kind: str, items: list[_T]) -> list[_T]:
@@ -246,7 +246,7 @@ class _Drawing:
             found["fill"] = "tozeroy"
         return found
 
-    def _points(self, mark: Points, panel: Panel) -> dict[str, Any]:
+    def _points(self, mark: Points) -> dict[str, Any]:
         points = self._first(mark.kind, sorted(mark.points, key=lambda point: point.x))
         return {
             "type": "scatter",

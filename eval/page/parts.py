@@ -81,12 +81,12 @@ def _variant(
     blocks, name = evaluation.blocks(v), str(table.variant)
     parts = [tag("h3", name)] if several or table.variant.options else []
     parts.append(agent_table(table, blocks, f"Agents on {name}"))
-    parts += _comparisons(document, evaluation, table, blocks)
+    parts += _comparisons(document, table, blocks)
     parts += _schedules(document, evaluation, table, blocks, schedules)
     return parts
 
 
-def _comparisons(document: Document, evaluation: Evaluation, table: Table, blocks: Sequence[Any]) -> list[Markup]:
+def _comparisons(document: Document, table: Table, blocks: Sequence[Any]) -> list[Markup]:
     name = str(table.variant)
     found = gap_figure(table, blocks)
     gapped = all(row["gap"] is not None for rows in blocks for row in rows)
