@@ -184,19 +184,36 @@ def _lower(context: Any, builder: Any, typ: PackType, value: Any, attr: str) -> 
     words = builder.gep(builder.bitcast(value, _WORD.as_pointer()), [ir.Constant(_WORD, position)])
     if isinstance(array_type, PackTable):
         return builder.bitcast(words, value.type)
-    return _make_row(context, builder, array_type, _word(builder, words, 0), [_word(builder, words, 1)])
+    data = _item_pointer(context, builder, array_type, _word(builder, words, 0))
+    return _make_row(context, builder, array_type, data, [_word(builder, words, 1)])
 
 
-def _make_row(context: Any, builder: Any, row_type: PackArray, address: Any, shape: list[Any]) -> Any:
-    """A contiguous array at an address."""
-    item = context.get_data_type(row_type.dtype)
-    item_size = ir.Constant(_WORD, context.get_abi_sizeof(item))
+def _make_row(context: Any, builder: Any, row_type: PackArray, data: Any, shape: list[Any]) -> Any:
+    """A contiguous array whose entries begin at a pointer; its parts are put together without a detour by memory."""
+    item_size = ir.Constant(_WORD, context.get_abi_sizeof(context.get_data_type(row_type.dtype)))
     strides = [item_size]
     for length in reversed(shape[1:]):
         strides.insert(0, builder.mul(strides[0], length))
-    array = arrayobj.make_array(row_type)(context, builder)
-    arrayobj.populate_array(array, builder.inttoptr(address, item.as_pointer()), shape, strides, item_size, None)
-    return array._getvalue()
+    count = shape[0]
+    for length in shape[1:]:
+        count = builder.mul(count, length, flags=["nsw"])
+    nobody = ir.Constant(ir.IntType(8).as_pointer(), None)
+    parts = {
+        "meminfo": nobody,
+        "parent": nobody,
+        "nitems": count,
+        "itemsize": item_size,
+        "data": data,
+        "shape": cgutils.pack_array(builder, shape),
+        "strides": cgutils.pack_array(builder, strides),
+    }
+    model = context.data_model_manager[row_type]
+    return cgutils.pack_struct(builder, [parts[name] for name in sorted(parts, key=model.get_field_position)])
+
+
+def _item_pointer(context: Any, builder: Any, array_type: PackArray, address: Any) -> Any:
+    """A pointer to items of an array from an address."""
+    return builder.inttoptr(address, context.get_data_type(array_type.dtype).as_pointer())
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -244,34 +261,61 @@ class _SetInTable(AbstractTemplate):
         return signature(types.none, table, index, table.dtype if whole else value)
 
 
-def _table_row(context: Any, builder: Any, table_type: PackTable, table: Any, index_type: Any, index: Any) -> Any:
-    """The row that an index into a table names first, its remaining index's type, and that index."""
-    is_tuple = isinstance(index_type, types.BaseTuple)
-    indices = cgutils.unpack_tuple(builder, index, len(index_type)) if is_tuple else [index]
-    words = builder.bitcast(table, _WORD.as_pointer())
-    copy = context.cast(builder, indices[0], _index_types(index_type)[0], types.intp)
-    address = builder.add(_word(builder, words, 0), builder.mul(copy, _word(builder, words, 1)))
-    shape = [_word(builder, words, 3 + axis) for axis in range(table_type.row.ndim)]
-    row = _make_row(context, builder, table_type.row, address, shape)
-    inner_type = _inner_index(index_type)
-    return row, inner_type, context.make_tuple(builder, inner_type, indices[1:]) if indices[1:] else None
+class _Row:
+    """The row that an index into a table names first, and what is left of the index.
+
+    Attributes:
+        type: its type.
+        data: pointer to its entries.
+        shape: its axes' lengths.
+        indices, index_types: what is left.
+    """
+
+    def __init__(self, context: Any, builder: Any, table_type: PackTable, table: Any, index_type: Any, index: Any):
+        self.type = table_type.row
+        words = builder.bitcast(table, _WORD.as_pointer())
+        (first, *self.indices), (first_type, *self.index_types) = _unpack(builder, index_type, index)
+        copy = context.cast(builder, first, first_type, types.intp)
+        address = builder.add(_word(builder, words, 0), builder.mul(copy, _word(builder, words, 1)))
+        self.data = _item_pointer(context, builder, self.type, address)
+        self.shape = [_word(builder, words, 3 + axis) for axis in range(self.type.ndim)]
+
+    def value(self, context: Any, builder: Any) -> Any:
+        return _make_row(context, builder, self.type, self.data, self.shape)
+
+    def whole_index(self, context: Any, builder: Any) -> tuple[Any, Any]:
+        """What is left of the index, and its type, for what works on arrays."""
+        index_type = types.Tuple.from_types(self.index_types)
+        return index_type, context.make_tuple(builder, index_type, self.indices)
 
 
 @lower_builtin(operator.getitem, PackTable, types.Any)
 def _get_from_table(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    table_type, index_type = sig.args
-    row, inner_type, inner = _table_row(context, builder, table_type, args[0], index_type, args[1])
-    if inner is None:
-        return row
-    return _get_by_tuple(context, builder, signature(sig.return_type, table_type.row, inner_type), (row, inner))
+    row = _Row(context, builder, *_interleave(sig, args))
+    if not row.indices:
+        return row.value(context, builder)
+    if _is_plain(row.type, row.index_types):
+        return _get_at(context, builder, sig.return_type, row.type, row.data, row.shape, row.indices, row.index_types)
+    inner_type, inner = row.whole_index(context, builder)
+    inner_sig = signature(sig.return_type, row.type, inner_type)
+    return arrayobj.getitem_array_tuple(context, builder, inner_sig, (row.value(context, builder), inner))
 
 
 @lower_builtin(operator.setitem, PackTable, types.Any, types.Any)
 def _set_in_table(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    table_type, index_type, value_type = sig.args
-    row, inner_type, inner = _table_row(context, builder, table_type, args[0], index_type, args[1])
-    inner_sig = signature(sig.return_type, table_type.row, inner_type, value_type)
-    return _set(context, builder, inner_sig, (row, inner, args[2]))
+    value_type = sig.args[2]
+    row = _Row(context, builder, *_interleave(sig, args))
+    if _is_entry(row.type, row.index_types, value_type):
+        entry = _locate(context, builder, row.data, row.shape, row.indices, row.index_types)
+        return _store(context, builder, row.type, entry, value_type, args[2])
+    inner_type, inner = row.whole_index(context, builder)
+    inner_sig = signature(sig.return_type, row.type, inner_type, value_type)
+    return arrayobj.setitem_array(context, builder, inner_sig, (row.value(context, builder), inner, args[2]))
+
+
+def _interleave(sig: Any, args: Any) -> tuple[Any, Any, Any, Any]:
+    """Types and values of what is indexed and of the index, by turns."""
+    return sig.args[0], args[0], sig.args[1], args[1]
 
 
 _LINE = 64
@@ -321,26 +365,34 @@ def _index_types(index: Any) -> tuple[Any, ...]:
     return index.types if isinstance(index, types.UniTuple | types.Tuple) else (index,)
 
 
-def _is_plain(array: PackArray, index: Any) -> bool:
+def _unpack(builder: Any, index_type: Any, index: Any) -> tuple[list[Any], list[Any]]:
+    """The indices for each axis, and their types."""
+    if isinstance(index_type, types.BaseTuple):
+        return cgutils.unpack_tuple(builder, index, len(index_type)), list(index_type.types)
+    return [index], [index_type]
+
+
+def _is_plain(array: PackArray, index_types: Any) -> bool:
     """Whether an index consists of integers alone, so that it names an entry or a row."""
     plain = isinstance(array.dtype, types.Integer | types.Float) and array.layout == "C"
-    return plain and all(isinstance(one, types.Integer) for one in _index_types(index))
+    return plain and all(isinstance(one, types.Integer) for one in index_types)
 
 
-def _locate(context: Any, builder: Any, array_type: PackArray, value: Any, index_type: Any, index: Any) -> Any:
-    """Returns (the array, pointer to its entry, or to the first entry of its row)."""
-    is_tuple = isinstance(index_type, types.BaseTuple)
-    indices = cgutils.unpack_tuple(builder, index, len(index_type)) if is_tuple else [index]
-    index_types = _index_types(index_type)
-    array = arrayobj.make_array(array_type)(context, builder, value)
-    shape = cgutils.unpack_tuple(builder, array.shape, array_type.ndim)
+def _is_entry(array: PackArray, index_types: Any, value_type: Any) -> bool:
+    """Whether what is assigned to goes into one entry."""
+    whole = len(index_types) == array.ndim and _is_plain(array, index_types)
+    return whole and not isinstance(value_type, types.Array)
+
+
+def _locate(context: Any, builder: Any, data: Any, shape: Any, indices: Any, index_types: Any) -> Any:
+    """Pointer to an entry, or to the first entry of a row, of a contiguous array."""
     offset = context.cast(builder, indices[0], index_types[0], types.intp)
-    for axis in range(1, array_type.ndim):
+    for axis in range(1, len(shape)):
         offset = builder.mul(offset, shape[axis], flags=["nsw"])
         if axis < len(indices):
             one = context.cast(builder, indices[axis], index_types[axis], types.intp)
             offset = builder.add(offset, one, flags=["nsw"])
-    return array, builder.gep(array.data, [offset], inbounds=True)
+    return builder.gep(data, [offset], inbounds=True)
 
 
 def _mark_type(builder: Any, instruction: Any, dtype: Any) -> None:
@@ -352,21 +404,39 @@ def _mark_type(builder: Any, instruction: Any, dtype: Any) -> None:
     instruction.set_metadata("tbaa", module.add_metadata([item, item, zero]))
 
 
+def _get_at(
+    context: Any, builder: Any, result: Any, array: PackArray, data: Any, shape: Any, indices: Any, index_types: Any
+) -> Any:
+    """The entry or the row of a contiguous array that integers name."""
+    pointer = _locate(context, builder, data, shape, indices, index_types)
+    if isinstance(result, types.Array):
+        return _make_row(context, builder, result, pointer, shape[len(indices) :])
+    loaded = builder.load(pointer)
+    _mark_type(builder, loaded, array.dtype)
+    return loaded
+
+
+def _store(context: Any, builder: Any, array: PackArray, pointer: Any, value_type: Any, value: Any) -> Any:
+    """Write an entry."""
+    _mark_type(builder, builder.store(context.cast(builder, value, value_type, array.dtype), pointer), array.dtype)
+    return context.get_dummy_value()
+
+
+def _read(context: Any, builder: Any, array: PackArray, value: Any) -> tuple[Any, list[Any]]:
+    """Where the entries of an array begin, and its axes' lengths."""
+    model = context.data_model_manager[array]
+    data, lengths = (model.get_field_position(name) for name in ("data", "shape"))
+    shape = [builder.extract_value(value, [lengths, axis]) for axis in range(array.ndim)]
+    return builder.extract_value(value, data), shape
+
+
 def _get(context: Any, builder: Any, sig: Any, args: Any, otherwise: Any) -> Any:
-    array_type, index_type = sig.args
-    if not _is_plain(array_type, index_type):
+    array_type, value, index_type, index = _interleave(sig, args)
+    indices, index_types = _unpack(builder, index_type, index)
+    if not _is_plain(array_type, index_types):
         return otherwise(context, builder, sig, args)
-    array, pointer = _locate(context, builder, array_type, args[0], index_type, args[1])
-    if not isinstance(sig.return_type, types.Array):
-        loaded = builder.load(pointer)
-        _mark_type(builder, loaded, array_type.dtype)
-        return loaded
-    row = arrayobj.make_array(sig.return_type)(context, builder)
-    skipped = array_type.ndim - sig.return_type.ndim
-    shape = cgutils.unpack_tuple(builder, array.shape, array_type.ndim)[skipped:]
-    strides = cgutils.unpack_tuple(builder, array.strides, array_type.ndim)[skipped:]
-    arrayobj.populate_array(row, pointer, shape, strides, array.itemsize, None)
-    return row._getvalue()
+    data, shape = _read(context, builder, array_type, value)
+    return _get_at(context, builder, sig.return_type, array_type, data, shape, indices, index_types)
 
 
 @lower_builtin(operator.getitem, PackArray, types.BaseTuple)
@@ -379,13 +449,29 @@ def _get_by_integer(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return _get(context, builder, sig, args, arrayobj.getitem_arraynd_intp)
 
 
+@lower_builtin("static_getitem", PackArray, types.IntegerLiteral)
+def _get_by_constant(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    inner_sig = signature(sig.return_type, sig.args[0], types.intp)
+    return _get_by_integer(context, builder, inner_sig, (args[0], ir.Constant(_WORD, args[1])))
+
+
 @lower_builtin(operator.setitem, PackArray, types.Any, types.Any)
 def _set(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    array_type, index_type, value_type = sig.args
-    whole = len(_index_types(index_type)) == array_type.ndim
-    if not (whole and _is_plain(array_type, index_type)) or isinstance(value_type, types.Array):
+    array_type, value, index_type, index = _interleave(sig, args)
+    indices, index_types = _unpack(builder, index_type, index)
+    if not _is_entry(array_type, index_types, sig.args[2]):
         return arrayobj.setitem_array(context, builder, sig, args)
-    _, pointer = _locate(context, builder, array_type, args[0], index_type, args[1])
-    value = context.cast(builder, args[2], value_type, array_type.dtype)
-    _mark_type(builder, builder.store(value, pointer), array_type.dtype)
-    return context.get_dummy_value()
+    entry = _locate(context, builder, *_read(context, builder, array_type, value), indices, index_types)
+    return _store(context, builder, array_type, entry, sig.args[2], args[2])
+
+
+@lower_builtin("static_setitem", PackArray, types.Integer, types.Any)
+def _set_by_constant(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    inner_sig = signature(sig.return_type, sig.args[0], types.intp, sig.args[2])
+    return _set(context, builder, inner_sig, (args[0], ir.Constant(_WORD, args[1]), args[2]))
+
+
+@lower_builtin("__array__", PackArray)
+def _as_array(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    """A pack's array is laid out as any array: without this, Numba looks through all that it knows at every use."""
+    return args[0]
