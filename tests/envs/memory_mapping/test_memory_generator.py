@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from makespan.agents.arena import Case, open_arena, play
+from makespan.agents.catalogue import make_agent
 from makespan.envs.core.errors import UserError
+from makespan.envs.memory_mapping.bounds import lower_bound
 from makespan.envs.memory_mapping.catalogue import names
 from makespan.envs.memory_mapping.env import make_engine
 from makespan.envs.memory_mapping.generator import random_instance, resolve
 from makespan.envs.memory_mapping.instance import MemoryInstance
+from makespan.envs.memory_mapping.run_time import run_times
 from makespan.envs.memory_mapping.source import InstanceSource
+from makespan.envs.memory_mapping.validity import validate
 
 SEEDS = st.integers(0, 2**63 - 1)
 
@@ -33,6 +38,22 @@ def test_a_generated_copy_equals_the_instance_of_its_seed(seed: int, size: int):
     assert np.array_equal(generated.block.memory, loaded.block.memory)
     assert generated.metrics(0)["all_hbm_ps"] == instance.all_hbm_ps
     assert size - 5 < instance.num_accesses <= size
+
+
+@pytest.mark.parametrize("rule", ["rent", "keep-first"])
+@pytest.mark.parametrize("size", [2_000, pytest.param(12_000, marks=pytest.mark.slow)])
+def test_long_programs_are_played_to_the_end(size: int, rule: str):
+    """The paper's episodes have up to some ten thousand steps; here with hundreds of backups."""
+    arena = open_arena("makespan/MemoryMapping-v0", 1, {"instance": f"random:size={size}"}, device="cpu")
+    (episode,) = play(arena, make_agent(rule, arena.setting), [Case(None, 3)])
+    plan = episode.schedule
+    assert episode.metrics["finished"]
+    assert size - 5 < episode.decisions == plan.instance.num_accesses <= size
+    assert plan.instance.num_tensors > size / 2
+    assert len(plan.placements) > size / 20
+    assert episode.metrics["backups"] > 20
+    assert validate(plan) == []
+    assert lower_bound(plan.instance) <= episode.objective == run_times(plan).judged_ps < plan.instance.all_hbm_ps
 
 
 def test_the_family_has_what_programs_have():
