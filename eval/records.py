@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..envs.core.errors import FieldError, UserError
+from ..envs.core import held
 from ..envs.core.files import atomic_write, user_path
 from ..envs.core.instance import check_header, load_document, require_keys
 from ..envs.core.names import parse_name
@@ -235,6 +236,7 @@ def keep(path: str | Path, where: Path | None = None) -> str:
         if not judged.better(held.bound.value, bound.value) and held.bound.value != bound.value:
             bound = held.bound
     _write(at, solution, found_by, bound)
+    write_objectives(where)
     return f"{judged.env} {judged.variant} {judged.instance}: {objective_text(solution)}, {done}"
 
 
@@ -253,6 +255,22 @@ def _write(at: Path, judged: Judged, found_by: str, bound: Bound) -> None:
     }
     at.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(at, json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n")
+
+
+def objectives(where: Path | None = None) -> dict[str, dict[str, float]]:
+    """Objectives that the records state, as `envs.core.held` has them."""
+    found: dict[str, dict[str, float]] = {}
+    for path in record_paths(where):
+        record = load_document(path, FORMAT, (VERSION,), _LARGEST_FILE)
+        found.setdefault("/".join(path.parent.parts[-2:]), {})[record["hash"]] = record["objective"]
+    return found
+
+
+def write_objectives(where: Path | None = None) -> None:
+    """Write beside the records what they come to, which environments count among what is best known."""
+    document = {"format": held.FORMAT, "version": held.VERSION, "objectives": objectives(where)}
+    atomic_write((where or folder()) / held.FILE, json.dumps(document, allow_nan=False, indent=0) + "\n")
+    held.held_objectives.cache_clear()
 
 
 def _found(folder: Path) -> tuple[Bound | None, str]:

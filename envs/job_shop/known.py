@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 from ..core.errors import FieldError
+from ..core.held import best_of
+from ..core.instance import content_hash
 from .bounds import preemptive_bound
 from .catalogue import catalogue
 from .generator import named_instance
@@ -19,7 +22,8 @@ class Bounds(NamedTuple):
 
     Attributes:
         lower: no schedule is shorter; breakdowns only lengthen schedules, so it holds under them as well.
-        upper: makespan of the best schedule known, None where none is published. Equal to `lower` at a proved optimum.
+        upper: makespan of the best schedule known, published or held among the records; None where there is none.
+            Equal to `lower` at a proved optimum.
         source: who published or how computed.
     """
 
@@ -49,7 +53,9 @@ def bounds(instance: JobShopInstance | str, blocking: str) -> Bounds:
     entry = catalogue()[instance.name]
     nearest = [mode for mode in _MODES[: _MODES.index(blocking) + 1] if mode in entry.bounds][-1]
     lower, upper = entry.bounds[nearest]
-    return Bounds(lower, upper if nearest == blocking else None, entry.bounds_sources[nearest])
+    published = upper if nearest == blocking else None
+    best = best_of(published, f"job_shop/{blocking}", _hash(instance.name))
+    return Bounds(lower, best, entry.bounds_sources[nearest])
 
 
 def is_public(instance: JobShopInstance) -> bool:
@@ -58,3 +64,10 @@ def is_public(instance: JobShopInstance) -> bool:
         return False
     public = named_instance(instance.name)
     return instance is public or public.same_routes(instance)
+
+
+@cache
+def _hash(name: str) -> str:
+    """Of a public instance's content, as records have it."""
+    data = named_instance(name).to_dict()
+    return content_hash({key: value for key, value in data.items() if key not in ("name", "source")})

@@ -12,6 +12,7 @@ from importlib import resources
 from typing import Any, NamedTuple
 
 from ..core.errors import FieldError
+from ..core.held import best_of
 from ..core.instance import check_header, parse_json
 from .bounds import lower_bound
 from .catalogue import named
@@ -62,10 +63,11 @@ def bounds(instance: MemoryInstance | str, objective: str = "judge", supply: str
     relaxed = entry.get("lower", {}).get("contended" if contended else supply)
     if relaxed is not None and relaxed > lower:
         lower, source = relaxed, "linear program"
-    best = entry.get("upper", {}).get("judge" if objective == "judge" else supply)
+    value, who = entry.get("upper", {}).get("judge" if objective == "judge" else supply, (None, "nobody"))
+    best = best_of(value, "memory_mapping/judge", instance.hash) if objective == "judge" else value
     if best is None:
         return Bounds(lower, None, source)
-    return Bounds(lower, int(best[0]), f"{source}; {best[1]}")
+    return Bounds(lower, int(best), f"{source}; {who if best == value else 'the record held'}")
 
 
 @cache

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from makespan.cli.main import main
 from makespan.envs.core.errors import UserError
-from makespan.eval.records import certify, folder, keep, read_record, record_paths
+from makespan.eval.records import certify, folder, keep, objectives, read_record, record_paths
 
 SHIPPED = record_paths()
 
@@ -43,6 +43,24 @@ def test_every_record_is_certified_by_the_validators(room: str) -> None:
         assert known is not None, f"{path.name}: not a public instance"
         assert not record.judged.better(record.objective, known.value)
         assert certify(path).standing.startswith("record")
+
+
+def test_what_is_best_known_counts_the_records_held() -> None:
+    from makespan.envs.job_shop import known as job_shop
+    from makespan.envs.memory_mapping import known as memory
+    from makespan.envs.soc import known as soc
+
+    assert json.loads((folder() / "objectives.json").read_text())["objectives"] == objectives()
+    for path in SHIPPED:
+        data = json.loads(path.read_text())
+        name, variant = path.stem, path.parent.name
+        if variant in ("swap", "none"):
+            upper = job_shop.bounds(name, variant).upper
+        elif variant == "judge":
+            upper = memory.bounds(name).upper
+        else:
+            upper = soc.bounds(name).upper
+        assert upper is not None and upper <= data["objective"], path
 
 
 def test_certifying_needs_neither_compiler_nor_solvers(found: Path) -> None:
