@@ -134,10 +134,7 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
         if self._ended and not self.engine.is_running()[0]:
             raise gymnasium.error.ResetNeeded("the episode has ended: call reset before step")
         engine = self.engine
-        try:
-            self._action[0] = index(action)
-        except (TypeError, OverflowError):
-            self._action[0] = _as_integer(action)
+        self._write_action(action)
         outcome = engine.step(self._action, check=self.on_illegal == "raise")
         observation = engine.block.single()
         info: dict[str, Any] = {"elapsed": float(outcome.elapsed[0]), "action_mask": observation["action_mask"]}
@@ -147,6 +144,17 @@ class SchedulingEnv(gymnasium.Env[Observation, np.int64]):
             info.update(_final_info(engine, 0))
             info["illegal_action"] = info["metrics"]["status"] == "illegal"
         return observation, float(outcome.reward[0]), terminated, truncated, info
+
+    def _write_action(self, action: Any) -> None:
+        """Write an action into `_action`, which the engine is handed.
+
+        Raises:
+            FieldError: it is no action of this environment's kind.
+        """
+        try:
+            self._action[0] = index(action)
+        except (TypeError, OverflowError):
+            self._action[0] = _as_integer(action)
 
     def action_masks(self) -> NDArray[np.bool_]:
         """bool [A]: which actions are legal now."""

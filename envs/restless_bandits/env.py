@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 
 from ..core.env import SchedulingVectorEnv
+from ..core.errors import FieldError
 from ..core.options import split_options
 from ..core.pictured import PicturedEnv
 from .card import DEFAULT_INSTANCE
@@ -103,6 +104,15 @@ class RestlessBanditsEnv(PicturedEnv):
         if self._bandits.options.view != "sequential":
             self.action_space = _action_space(self._bandits)  # type: ignore[assignment]
             self._action = np.zeros((1, self._bandits.room.elements))
+
+    def _write_action(self, action: Any) -> None:
+        if self._bandits.options.view == "sequential":
+            super()._write_action(action)
+            return
+        given = np.asarray(action)
+        if given.shape != self._action.shape[1:] or given.dtype.kind not in "biuf":
+            raise FieldError("action", action, f"an array of {self._action.shape[1]} numbers")
+        self._action[0] = given
 
     def instances(self) -> list[str]:
         return names()

@@ -53,6 +53,9 @@ def test_the_vector_view_is_an_environment_of_zeros_and_ones() -> None:
     assert not terminated
     with pytest.raises(ValueError, match="infeasible action: arms"):
         env.step(np.array([1, 1, 1, 1]))
+    for wrong in (1, np.array([1]), np.array([1, 0]), ["1", "0", "0", "0"]):  # not played as if it were for all arms
+        with pytest.raises(ValueError, match=r"^action is .*, expected an array of 4 numbers$"):
+            env.step(wrong)
     for _ in range(18):
         env.step(np.array([1, 0, 0, 0]))
     _, reward, terminated, _, info = env.step(np.array([1, 0, 0, 0]))
