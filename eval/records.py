@@ -13,8 +13,8 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from ..envs.core.errors import FieldError, UserError
 from ..envs.core import held
+from ..envs.core.errors import FieldError, UserError
 from ..envs.core.files import atomic_write, user_path
 from ..envs.core.instance import check_header, load_document, require_keys
 from ..envs.core.names import parse_name

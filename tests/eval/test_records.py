@@ -60,7 +60,8 @@ def test_what_is_best_known_counts_the_records_held() -> None:
             upper = memory.bounds(name).upper
         else:
             upper = soc.bounds(name).upper
-        assert upper is not None and upper <= data["objective"], path
+        assert upper is not None
+        assert upper <= data["objective"], path
 
 
 def test_certifying_needs_neither_compiler_nor_solvers(found: Path) -> None:
