@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from makespan.agents.job_shop.cp_sat import solve_job_shop
 from support.job_shop import Search, case, engine_for, play, play_script, random_actions, shop, shops, starts
 
 MODEST = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -81,6 +82,26 @@ def test_the_banker_is_never_stuck(instance, wait, law, on_breakdown, seed):
     rng = np.random.default_rng(seed)
     play(engine, lambda masks: random_actions(rng, masks))
     assert {engine.metrics(copy)["status"] for copy in range(8)} == {"finished"}
+
+
+@pytest.mark.slow
+def test_what_the_banker_costs():
+    """The page's figures: 200 shops of 3-4 jobs on 3-4 machines, times 1 to 9, by search over all states."""
+    rng, lost, stuck = np.random.default_rng(0), [], 0
+    for _ in range(200):
+        jobs, machines = rng.integers(3, 5, 2).tolist()
+        times = rng.integers(1, 10, (jobs, machines)).tolist()
+        instance = shop(times, [rng.permutation(machines).tolist() for _ in range(jobs)])
+        best = solve_job_shop(instance, "no-swap", 60.0)
+        assert best.proved
+        assert best.objective is not None
+        safe = Search(instance, blocking="no-swap", deadlock="banker").optimum
+        assert safe is not None
+        if safe > best.objective:
+            lost.append(safe / best.objective - 1)
+        stuck += Search(instance, blocking="no-swap", allow_wait=False).optimum is None
+        assert Search(instance, blocking="no-swap", deadlock="banker", allow_wait=False).optimum is not None
+    assert (len(lost), round(100 * np.mean(lost)), stuck) == (176, 31, 151)
 
 
 def test_the_banker_refuses_what_can_only_end_in_a_deadlock():
