@@ -1,7 +1,8 @@
 """Compares agents on memory mapping by both judges: ``python docs/judges.py results/mm --page PAGE --table NAME``.
 
 Plans are read from the evaluation's folder and judged anew. The first agent is the reference; what is not a tenth of a
-per cent better or worse is a tie.
+per cent better or worse is a tie. Of several folders with the same reference all rows are put into one table, and a
+column says the folder's name.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,17 +59,24 @@ def line(agent: str, times: dict[str, Any], reference: dict[str, Any], bootstrap
     )
 
 
-def table(folder: Path) -> str:
-    """All agents of an evaluation."""
-    instances, found = judged(folder)
-    bootstrap = Bootstrap(instances)
-    reference, *others = found
-    lines = [
-        "| agent | run time by the queue, % | won/tied/lost | run time by equal shares, % | a program |",
-        "| --- | ---: | ---: | ---: | ---: |",
-        *(line(agent, found[agent], found[reference], bootstrap) for agent in others),
+def table(folders: Sequence[Path]) -> str:
+    """All agents of one evaluation or of several."""
+    several = len(folders) > 1
+    head = ["agent", "run time by the queue, %", "won/tied/lost", "run time by equal shares, %", "a program"]
+    lines = ["| on " * several + f"| {' | '.join(head)} |", "| --- " * several + "| --- | ---: | ---: | ---: | ---: |"]
+    references, numbers = [], []
+    for folder in folders:
+        instances, found = judged(folder)
+        bootstrap = Bootstrap(instances)
+        reference, *others = found
+        rows = [line(agent, found[agent], found[reference], bootstrap) for agent in others]
+        lines += [f"| `{folder.name}` {row}" if several else row for row in rows]
+        references.append(reference)
+        numbers.append(len(instances))
+    (reference,), (number,) = dict.fromkeys(references), dict.fromkeys(numbers)
+    lines += [
         "",
-        f"Mean differences to the reference `{reference}` on {len(instances)} programs, with 95 % bootstrap intervals.",
+        f"Mean differences to the reference `{reference}` on {number} programs, with 95 % bootstrap intervals.",
     ]
     return "\n".join(lines)
 
@@ -75,11 +84,11 @@ def table(folder: Path) -> str:
 def main() -> None:
     """Rewrite the block between the marks."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--page", type=Path, required=True)
     parser.add_argument("--table", required=True)
     given = parser.parse_args()
-    rewrite(given.page, given.table, table(given.folder))
+    rewrite(given.page, given.table, table(given.folders))
 
 
 if __name__ == "__main__":
