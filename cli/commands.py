@@ -123,7 +123,7 @@ def evaluate(
             (./mine.toml), all problems at once, with aggregates over them
         instances: a list by commas of names, ranges (la01-la40), files (path/*.json) or
             random:size=15x15:count=100:seed=7; default what the environment plays by itself
-        seeds: worlds: 0 or 0,7,9 or 0-99
+        seeds: worlds: 0 or 0,7,9 or 0-99; each:5 gives every instance five of its own
         reference: the agent that the others are compared with; default best-rule, else the first rule
         sweep: an option of the environment with values, for example p=0,0.005; may be repeated
         out: folder for results.json, results.csv, summary.md, schedules and pictures; the same command continues it

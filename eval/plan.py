@@ -20,7 +20,7 @@ from ..envs.core.errors import FieldError, UnknownNameError, UserError
 from ..envs.core.files import read_bounded
 from ..envs.core.ids import find_env, make_single, single_creator, takes_option
 from ..envs.core.instance import load_document, require_integer
-from ..envs.core.names import OptionValue, expand_range, parse_name, parse_seeds, parse_value, split_list
+from ..envs.core.names import OptionValue, expand_range, parse_name, parse_value, seeds_for_each, split_list
 from ..envs.core.objective import shown
 from .ladder import parse_budgets
 from .named_files import checkpoint_files, find_named
@@ -42,7 +42,7 @@ class Request:
         env: an id with options, ``makespan/JobShop-v0:law=bernoulli:p=0.005``.
         agents: a list of names by commas.
         instances: a list of names, ranges, files and random sets by commas; None for the environment's own choice.
-        seeds: ``0``, ``0,7,9`` or ``0-99``.
+        seeds: ``0``, ``0,7,9`` or ``0-99`` for every instance, or ``each:5``, see `seeds_for_each`.
         reference: the agent that others are compared with; None for the default.
         sweep: options with the values they take in turn, ``p=0,0.005``.
         batch: copies played at once.
@@ -168,7 +168,7 @@ def make_plan(request: Request) -> Plan:
     env_id, options = parse_environment(request.env)
     agents = _agents(request.agents)
     _items("seeds", request.seeds)
-    seeds = parse_seeds(request.seeds)
+    seeds_for_each(request.seeds, 1)
     choices = [{**options, **swept} for swept in _sweep(options, request.sweep)]
     if request.instances is not None and "instance" in choices[0]:
         raise UserError(
@@ -183,7 +183,9 @@ def make_plan(request: Request) -> Plan:
     for env in envs:
         env.close()
     variants = [Variant(env_id, *pair) for pair in zip(choices, arena_options, strict=True)]
-    cases = [Case(instance, seed) for instance in instances or [None] for seed in seeds]
+    played = instances or [None]
+    seeds = seeds_for_each(request.seeds, len(played))
+    cases = [Case(instance, seed) for instance, own in zip(played, seeds, strict=True) for seed in own]
     reference = choose_reference(request.reference, agents, env_id)
     return Plan(
         request,
@@ -192,7 +194,7 @@ def make_plan(request: Request) -> Plan:
         tuple(agents),
         tuple(cases),
         None if instances is None else tuple(instances),
-        tuple(seeds),
+        tuple(dict.fromkeys(itertools.chain(*seeds))),
         reference,
         request.reference is not None,
         _fingerprint(instances, agents),

@@ -91,19 +91,19 @@ class Played:
             ]
             for a, agent in enumerate(plan.agents)
         }
-        self.groups = [
-            (str(row["env_options"]), row["instance"] or f"seed {row['seed']}") for row in self._blocks[self.agents[0]]
-        ]
+        first = self._blocks[self.agents[0]]
+        self.drawn = [row["instance"] or f"seed {row['seed']}" for row in first]
+        self._scales = [(str(row["env_options"]), drawn) for row, drawn in zip(first, self.drawn, strict=True)]
 
     @property
     def worlds(self) -> int:
         """How many worlds were played."""
-        return len(self.groups)
+        return len(self.drawn)
 
     @property
     def instances(self) -> int:
         """How many instances they are of."""
-        return len({instance for _, instance in self.groups})
+        return len(set(self.drawn))
 
     def objectives(self, agent: str) -> Floats:
         """Objective in each world, float [worlds]."""
@@ -130,11 +130,11 @@ class Played:
     def scores(self) -> dict[str, Floats]:
         """Score in each world by agent; NaN in worlds of instances in which baseline and target are equally good."""
         zeros, targets = self.objectives(self.problem.baseline), self.targets[1]
-        return {agent: normalised(self.objectives(agent), zeros, targets, self.groups) for agent in self.agents}
+        return {agent: normalised(self.objectives(agent), zeros, targets, self._scales) for agent in self.agents}
 
     def lines(self) -> list[Line]:
         """A line for each agent."""
-        bootstrap = Bootstrap(self.groups)
+        bootstrap = Bootstrap(self.drawn)  # under all options: those of one instance are no two draws
         return [self._line(agent, bootstrap) for agent in self.agents]
 
     def _line(self, agent: str, bootstrap: Bootstrap) -> Line:
@@ -168,7 +168,7 @@ class Played:
         if not told.any():
             return None
         cast = {BASELINE: self.problem.baseline, **self.problem.roles}
-        groups = tuple(group for group, kept in zip(self.groups, told, strict=True) if kept)
+        groups = tuple(drawn for drawn, kept in zip(self.drawn, told, strict=True) if kept)
         return Task(self.problem.name, groups, {role: self.scores[agent][told] for role, agent in cast.items()})
 
 
@@ -204,6 +204,16 @@ class SuiteReport:
     def summaries(self) -> list[Summary]:
         """Aggregates of each role."""
         return [self.aggregate.summary(role) for role in self.roles]
+
+    @cached_property
+    def beside(self) -> dict[str, Estimate]:
+        """Interquartile mean of the reference over the problems that a role plays: roles play different ones."""
+        reference, found = self.suite.reference, {}
+        for role in self.roles:
+            shared = [task for task in self.aggregate.tasks if {role, reference} <= set(task.scores)]
+            if shared and role != reference:
+                found[role] = Aggregate(shared).summary(reference).interquartile_mean
+        return found
 
     @cached_property
     def profiles(self) -> list[Profile]:
@@ -288,6 +298,7 @@ def aggregate_csv(report: SuiteReport) -> str:
             columns |= _columns(name, getattr(summary, name))
         nothing = Estimate(None, None, None, 0)
         columns |= _columns("improvement", report.improvements.get(summary.agent, nothing))
+        columns |= _columns("reference", report.beside.get(summary.agent, nothing))
         rows.append(columns)
     return _csv(rows)
 
@@ -317,11 +328,13 @@ _PER_CENT = "{:.1f} %"
 def role_table(report: SuiteReport) -> tuple[list[str], list[list[str]]]:
     """Titles and lines of the table of roles."""
     titles = ["role", "problems", "interquartile mean", "median", "mean", "optimality gap"]
-    titles.append(f"better than {report.suite.reference}")
+    titles += [f"{report.suite.reference} on the same problems", f"better than {report.suite.reference}"]
     lines = []
     for summary in report.summaries:
         numbers = (summary.interquartile_mean, summary.median, summary.mean, summary.optimality_gap)
         shown = [show_estimate(number, _PER_CENT, " ", 100) for number in numbers]
+        beside = report.beside.get(summary.agent)
+        shown.append("-" if beside is None else show_estimate(beside, _PER_CENT, " ", 100))
         improvement = report.improvements.get(summary.agent)
         better = "-" if improvement is None else show_estimate(improvement, "{:.0f} %", " ", 100)
         lines.append([summary.agent, str(len(summary.tasks)), *shown, better])

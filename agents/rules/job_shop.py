@@ -75,4 +75,18 @@ def _active(rule: Rule) -> Rule:
     return Rule(f"gt-{rule.name}", rule.keys, source, _CONFLICT_SET, {"mode": "construct"}, rule.handful)
 
 
-RULES = (*_DISPATCHING, *(_active(rule) for rule in _DISPATCHING))
+def _non_delay(rule: Rule) -> Rule:
+    """The rule among the operations that can start first: what it builds at the epochs of the event mode."""
+    source = f"non-delay schedules (no machine waits that could work), among their operations {rule.source}"
+    keys = (("start_delay", 1), *rule.keys)
+    return Rule(f"nd-{rule.name}", keys, source, None, {"mode": "construct"}, rule.handful)
+
+
+_FIRST = ("est", "ect")
+"""Among operations that start together these are the rule of the lowest job, and ``spt``."""
+
+RULES = (
+    *_DISPATCHING,
+    *(_active(rule) for rule in _DISPATCHING),
+    *(_non_delay(rule) for rule in _DISPATCHING if rule.name not in _FIRST),
+)

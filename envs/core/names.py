@@ -16,6 +16,7 @@ _RANGE = re.compile(
 )
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}\Z")  # Python refuses to convert more than 4300 digits
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?\Z", re.IGNORECASE)
+_EACH = re.compile(r"each:([0-9]{1,18})(?::first=([0-9]{1,19}))?")
 _SEEDS = re.compile(r"([0-9]{1,19})(?:-([0-9]{1,19}))?\Z")
 
 OptionValue = bool | int | float | str
@@ -117,6 +118,24 @@ def parse_seeds(text: str) -> list[int]:
     if len(set(seeds)) != len(seeds):
         raise UserError(f"seeds {text!r} name a seed twice")
     return seeds
+
+
+def seeds_for_each(text: str, count: int) -> list[list[int]]:
+    """The seeds of each of so many instances.
+
+    They are the same for all as `parse_seeds` reads them; under ``each:5`` every instance has five of its own, so that no
+    two share the events of a world: 0-4, 5-9, …, or from another seed on, ``each:5:first=1000``.
+
+    Raises:
+        UserError: `text` is malformed, or names more than a million seeds or one of 2**62 or more.
+    """
+    match = _EACH.fullmatch(text.strip())
+    if not match:
+        return [parse_seeds(text)] * count
+    share, first = int(match[1]), int(match[2] or 0)
+    if share < 1 or share * count > 1_000_000 or first + share * count > 2**62:
+        raise UserError(f"seeds {text!r} are none, too many or too large (below 2**62, at most a million)")
+    return [list(range(begin, begin + share)) for begin in range(first, first + share * count, share)]
 
 
 def check_options(name: Name, kind: str, allowed: Collection[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from makespan.agents.arena import Case, EngineArena, open_arena
+from makespan.agents.arena import Case, EngineArena, open_arena, play
 from makespan.agents.catalogue import make_agent
 from makespan.agents.rules.rule import rules_of
 from makespan.envs.job_shop.bounds import lower_bound
@@ -173,7 +173,7 @@ def compare(options: dict[str, Any], copies: int, sizes: str, checked: set[str])
 
 
 def test_every_rule_is_checked() -> None:
-    assert {name for name in rules_of(JOB_SHOP) if not name.startswith("gt-")} == set(KEYS)
+    assert {name for name in rules_of(JOB_SHOP) if name[:3] not in ("gt-", "nd-")} == set(KEYS)
 
 
 @pytest.mark.parametrize(
@@ -215,3 +215,14 @@ def test_active_play_is_giffler_and_thompson(seed: int) -> None:
             assert agent.act(arena.observation(), arena.masks())[0] == expected, name
         arena.step(np.array([legal[seed % len(legal)]]))
     assert restricted > 10
+
+
+@pytest.mark.parametrize("name", ["spt", "lpt", "mwkr", "fdd-mwkr", "mopnr", "lrm", "spt-twkr"])
+def test_non_delay_play_builds_what_the_rule_builds_at_epochs(name: str) -> None:
+    cases = [Case(None, seed) for seed in range(8)]
+    makespans = []
+    for options, rule in (({}, name), ({"mode": "construct"}, f"nd-{name}")):
+        arena = open_arena(JOB_SHOP, 8, {"blocking": "none", "instance": "random:size=8x6", **options})
+        episodes = play(arena, make_agent(rule, arena.setting), cases)
+        makespans.append([episode.schedule.objective for episode in episodes])
+    assert makespans[0] == makespans[1]

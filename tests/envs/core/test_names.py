@@ -12,6 +12,7 @@ from makespan.envs.core.names import (
     expand_range,
     parse_name,
     parse_seeds,
+    seeds_for_each,
     parse_value,
     split_list,
 )
@@ -204,3 +205,17 @@ def test_check_options():
     check_options(parse_name("a:size=1"), "instance", ["size"])
     with pytest.raises(UnknownNameError, match="'sizes'; did you mean 'size'"):
         check_options(parse_name("a:sizes=1"), "instance", ["size"])
+
+
+def test_every_instance_may_have_seeds_of_its_own():
+    assert seeds_for_each("each:2", 3) == [[0, 1], [2, 3], [4, 5]]
+    assert seeds_for_each("each:2:first=7", 2) == [[7, 8], [9, 10]]
+    assert seeds_for_each("0,7", 2) == [[0, 7], [0, 7]]
+
+
+@pytest.mark.parametrize(
+    "text", ["each:", "each:0", "each:2:first=", "each:2000000", "each:1:first=9999999999999999999"]
+)
+def test_malformed_seeds_for_each(text):
+    with pytest.raises(UserError, match="seeds"):
+        seeds_for_each(text, 2)
