@@ -123,8 +123,8 @@ def parse_seeds(text: str) -> list[int]:
 def seeds_for_each(text: str, count: int) -> list[list[int]]:
     """The seeds of each of so many instances.
 
-    They are the same for all as `parse_seeds` reads them; under ``each:5`` every instance has five of its own, so that no
-    two share the events of a world: 0-4, 5-9, …, or from another seed on, ``each:5:first=1000``.
+    They are the same for all as `parse_seeds` reads them; under ``each:5`` every instance has five of its own, so that
+    no two share the events of a world: 0-4, 5-9, …, or from another seed on, ``each:5:first=1000``.
 
     Raises:
         UserError: `text` is malformed, or names more than a million seeds or one of 2**62 or more.

@@ -12,8 +12,8 @@ from makespan.envs.core.names import (
     expand_range,
     parse_name,
     parse_seeds,
-    seeds_for_each,
     parse_value,
+    seeds_for_each,
     split_list,
 )
 
