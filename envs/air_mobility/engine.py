@@ -227,6 +227,10 @@ class AirEngine(OrderedEngine):
     def is_running(self) -> NDArray[np.bool_]:
         return self.state.clock[:, d.STATUS] == d.RUNNING
 
+    def instance(self, copy: int) -> AirInstance:
+        played = super().instance(copy)
+        return without_day(played) if self.seeds[copy] < 0 else played  # imagined copies do not know what happens
+
     def known_instance(self, copy: int) -> AirInstance:
         return without_day(self.instance(copy))
 

@@ -239,7 +239,8 @@ class BanditEngine(OrderedEngine):
         return room_of(model_of(instance, self.options).played)
 
     def instance(self, copy: int) -> BanditInstance:
-        return self._model_at(copy).played
+        model = self._model_at(copy)
+        return model.known if self.seeds[copy] < 0 else model.played  # imagined copies do not know the true model
 
     def known_instance(self, copy: int) -> BanditInstance:
         return self._model_at(copy).known

@@ -64,3 +64,12 @@ def test_the_future_is_in_nothing_that_is_told():
     ends = [play(each, NOON + 3600) for each in (day, other)]
     later = [found[len(before) :] for _, found in ends]
     assert any(differ(one, two) for one, two in zip(*later, strict=False))
+
+
+def test_imagined_copies_do_not_hold_a_given_day():
+    engine = make_engine(1, dataclasses.replace(LA8, day=realise(LA8, 0, 2.0)))
+    engine.reset([0])
+    imagined = engine.imagine([0, 0], [1, 2])
+    assert engine.instance(0).day is not None
+    assert imagined.instance(1).day is None
+    assert imagined.imagine([1], [3]).instance(0).day is None

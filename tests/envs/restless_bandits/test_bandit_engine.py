@@ -268,6 +268,7 @@ def test_a_model_error_is_in_what_is_known_and_not_in_the_world() -> None:
     assert np.array_equal(known.transition, true.estimated(3).transition)
     now = engine.state.now.copy()
     imagined = engine.imagine(np.arange(2000), np.arange(2000, dtype=np.uint64))
+    assert np.array_equal(imagined.instance(0).transition, known.transition)
     stop = np.full(2000, engine.sizes.actions - 1)
     for played, law in ((engine, true.up[:, 0]), (imagined, known.up[:, 0])):
         played.step(stop)
