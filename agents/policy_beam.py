@@ -20,9 +20,9 @@ from ..envs.core.errors import UserError
 from ..envs.core.player import variant_of
 from ..envs.core.random import uniform
 from .agent import Agent, Imagine, Observation, Setting
+from .planners.beam import check_memory
 
 COPIES = 2048  # that are searched at a time, as far as one beam does not need more
-MOST_MEMORY = 2**32  # bytes of one beam
 BOUND_UNIT = 0.03
 """Share of the present's bound by which a plan's bound must be lower to be worth one unit of log-probability."""
 _STREAM_PLANS = 103
@@ -185,12 +185,7 @@ class PolicyBeamAgent(Agent):
         imagine: Imagine | None,
     ) -> None:
         assert imagine is not None
-        needed = 2 * self._width * imagine(copies[:1], keys[:1]).copy_bytes
-        if needed > MOST_MEMORY:
-            raise UserError(
-                f"agent {self.name!r}: so many plans at a time take {needed / 2**30:.1f} GiB of memory, expected at "
-                f"most {MOST_MEMORY / 2**30:.1f} GiB"
-            )
+        check_memory(self.name, 2 * self._width, imagine(copies[:1], keys[:1]).copy_bytes)
         groups = max(1, COPIES // self._width)
         for low in range(0, len(copies), groups):
             chosen, own = copies[low : low + groups], keys[low : low + groups]

@@ -18,6 +18,7 @@ from ..agents.arena import Arena, Case, Episode, open_arena, play
 from ..agents.catalogue import make_agent
 from ..envs.core.errors import UserError
 from .judge import Judge, Verdict, plain
+from .memory import check_room
 from .plan import Plan, Variant
 from .store import Entry, Key, Store
 
@@ -187,7 +188,7 @@ class Stage:
 def _microseconds(arenas: _Arenas, make: Callable[[], Agent], case: Case) -> float:
     """Time per decision of an agent that plays one world at a time, once its code is compiled and loaded."""
     agent = make()
-    arena = arenas.get(agent.samples)
+    arena = arenas.get(agent.samples, agent.name)
     play(arena, agent, [case])
     episodes = play(arena, make(), [case])
     return round(1e6 * sum(episode.seconds for episode in episodes) / max(episodes[0].decisions, 1), 3)
@@ -207,9 +208,16 @@ class _Arenas:
         self._seed, self._device = plan.request.agent_seed, plan.request.device
         self._last = self._open(1)
         self.setting: Setting = self._last.setting
+        self._copy_bytes = 0 if self._last.engine is None else self._last.engine.copy_bytes
 
-    def get(self, copies: int) -> Arena:
+    def get(self, copies: int, agent: str) -> Arena:
+        """An arena of so many copies.
+
+        Raises:
+            UserError: they do not fit the memory.
+        """
         if self._last.num_copies != copies:
+            check_room(agent, copies, self._copy_bytes, "give fewer samples or a smaller --batch")
             self._last = self._open(copies)
         return self._last
 
@@ -237,7 +245,7 @@ class _Player:
         padding = [cases[-1]] * (self.opened.size - len(cases)) if self._agent.fixed_batch else []
         filled = [*cases, *padding]
         copies = len(filled) * self._agent.samples
-        arena = self._arenas.get(copies)
+        arena = self._arenas.get(copies, self._agent.name)
         compiling: list[float] = []
         began = time.perf_counter()
         with install_timer("numba:compile", compiling.append):

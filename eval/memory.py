@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..envs.core.errors import UserError
+
 _MEMINFO = Path("/proc/meminfo")
 _LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
@@ -15,6 +17,16 @@ def free_memory() -> int | None:
     """
     found = [value for value in (_of_machine(), _of_group()) if value is not None]
     return min(found, default=None)
+
+
+def check_room(agent: str, copies: int, copy_bytes: int, advice: str) -> None:
+    """Raise `UserError` where so many copies at once, of so many bytes each, do not fit the memory that is free."""
+    free, needed = free_memory(), copies * copy_bytes
+    if free is not None and needed > free:
+        raise UserError(
+            f"agent {agent!r}: {copies} tries at once take {needed / 2**30:.1f} GiB, more than the "
+            f"{free / 2**30:.1f} GiB that are free; {advice}"
+        )
 
 
 def _of_machine() -> int | None:

@@ -29,7 +29,7 @@ from ..envs.core.names import parse_name
 from ..envs.registry import contract_ids
 from .judge import ImpossibleResultError
 from .ladder import ladder_of
-from .memory import free_memory
+from .memory import check_room, free_memory
 from .plan import LARGEST_AGENT_SEED, instance_name, parse_environment, resolve_instances
 from .portfolio import PORTFOLIO, Stage, fitting_checkpoints, stages
 from .statistics import full, gap
@@ -565,11 +565,7 @@ class _Search:
         if arena.engine is None or free is None:
             return _MOST_TRIES_AT_ONCE
         each = arena.engine.copy_bytes
-        if samples * each > free:
-            raise UserError(
-                f"agent {stage.agent!r}: {samples} tries at once take {samples * each / 2**30:.1f} GiB, more than the "
-                f"{free / 2**30:.1f} GiB that are free; give fewer samples (rounds go on until the time is spent)"
-            )
+        check_room(stage.agent, samples, each, "give fewer samples (rounds go on until the time is spent)")
         return max(1, min(_MOST_TRIES_AT_ONCE, int(_MEMORY_SHARE * free / each)))
 
     def _case(self) -> Case:

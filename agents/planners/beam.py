@@ -16,12 +16,24 @@ from numpy.typing import NDArray
 
 from ...envs.core.compile import compiled
 from ...envs.core.engine import BatchEngine, Kernels
+from ...envs.core.errors import UserError
 from ...envs.core.player import variant_of
 from ..agent import Agent, Imagine, Observation, Setting
 from ..rules.agent import within_conflict_set
 from ..rules.rule import ConflictSet, applicable_rules
 
 MEMORY = 2**27  # bytes of children at a time
+MOST_MEMORY = 2**32  # bytes of one beam
+
+
+def check_memory(agent: str, copies: int, copy_bytes: int) -> None:
+    """Raise `UserError` where so many plans at a time, of so many bytes each, take more than a beam may."""
+    needed = copies * copy_bytes
+    if needed > MOST_MEMORY:
+        raise UserError(
+            f"agent {agent!r}: so many plans at a time take {needed / 2**30:.1f} GiB of memory, expected at "
+            f"most {MOST_MEMORY / 2**30:.1f} GiB"
+        )
 
 
 @cache
@@ -107,6 +119,9 @@ def beam_search(
         width: nodes that stay at each length.
         wait: whether special actions are tried while others are legal.
         conflict_set: what the other actions are restricted to.
+
+    Raises:
+        UserError: so wide a beam takes too much memory.
     """
     search = _Beam(imagine, copy, width, False, conflict_set)
     search.run()
@@ -140,6 +155,7 @@ class _Beam:
         best_cost: float = np.inf,
     ) -> None:
         root = imagine(np.array([copy]), np.zeros(1, dtype=np.uint64))
+        check_memory("beam", 2 * width, root.copy_bytes)
         room = max(min(MEMORY // root.copy_bytes, width * root.sizes.actions), 1)
         self._spec = root.spec
         self._special = len(root.spec.special_actions)

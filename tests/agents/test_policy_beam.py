@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
+import makespan
 import numpy as np
 import pytest
 import torch
@@ -270,9 +271,15 @@ def test_draws_depend_on_the_key_and_on_nothing_else() -> None:
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_more_plans_than_memory(agent: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy_beam, "MOST_MEMORY", 1000)
+    monkeypatch.setattr("makespan.agents.planners.beam.MOST_MEMORY", 1000)
     with pytest.raises(
         UserError, match=r"agent 'x': so many plans at a time take 0.0 GiB of memory, expected at"
     ) as caught:
         objectives(agent, "scorer", 100, [0])
     assert "\n" not in str(caught.value)
+
+
+def test_a_beam_of_bounds_wider_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("makespan.agents.planners.beam.MOST_MEMORY", 1000)
+    with pytest.raises(UserError, match=r"agent 'beam': so many plans at a time take 0.0 GiB of memory, expected at"):
+        makespan.solve("ft06", "beam:width=100", seconds=1)

@@ -260,3 +260,11 @@ def test_only_json_is_stored():
     assert plain({"a": np.int64(3), 1: [np.nan, np.inf], "b": np.arange(2)}) == {"a": 3, "1": [None, None], "b": [0, 1]}
     with pytest.raises(UserError, match="gave a set"):
         plain({"a": {1}})
+
+
+def test_more_copies_than_memory(monkeypatch):
+    monkeypatch.setattr("makespan.eval.memory.free_memory", lambda: 2**20)
+    with pytest.raises(
+        UserError, match=r"'random:samples=10000': 10000 tries at once take .*smaller --batch"
+    ):
+        rows_of(SHOP, "random:samples=10000", instances="ft06")

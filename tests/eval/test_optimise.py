@@ -152,6 +152,7 @@ def test_mistakes_are_one_line(arguments: dict[str, Any], error: type[Exception]
 
 def test_more_tries_than_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "free_memory", lambda: 10 * 2**20)
+    monkeypatch.setattr("makespan.eval.memory.free_memory", lambda: 10 * 2**20)
     with pytest.raises(UserError, match=r"10000 tries at once take .* GiB, more than the 0.0 GiB that are free"):
         makespan.solve("ft06", "random:samples=10000", seconds=1)
     assert makespan.solve("ft06", "random:samples=4", seconds=0.1).tries >= 4
