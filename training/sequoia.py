@@ -1,10 +1,13 @@
-"""A training run of SEQUOIA: first a fit to simulated returns of the index policy, then double Q-learning.
+"""A training run of SEQUOIA: first a fit to simulated returns of the index policy, then Q-learning.
 
 The model is known, and so both use expected rewards. In the fit the returns of some actions at a state, each followed
 by the index policy, are simulated in the same luck, and the network learns by how much they differ: what a rollout
 finds out. Where episodes cannot be simulated in compiled code (sets other than "at most B arms"), it is left out. Then
-transitions are replayed: the network chooses the next action by local search, every tenth time audited by the program,
-and a copy of it, renewed every 200 updates, says what that is worth; nothing is added at the end of an episode.
+transitions are replayed, with a copy of the network, renewed every 200 updates, that says what the next action is
+worth; nothing is added at the end of an episode. The next action is chosen once, when the transition is played, by the
+network as it is then: by local search, every tenth time audited by the program. It is kept as long as the transition is
+and neither network chooses again, so that targets are of a policy that lags behind. Double Q-learning would choose
+anew in each update, at the price of a search for each of a batch's transitions.
 """
 
 from __future__ import annotations
@@ -125,7 +128,7 @@ class SequoiaRun(Run):
             raise FieldError("option agent", self.config.agent, f"another for {self.env_id!r}: it plays bandits")
         if self.config.instances is None:
             raise FieldError("option instances", None, "bandits to train on, for example corridor-j20")
-        torch.set_num_threads(max(self.config.threads, 1))
+        torch.set_num_threads(self.config.threads or torch.get_num_threads())
         options = parse_name(self.config.agent).options
         self._has_index, self._search = bool(options.get("index", 1)), str(options.get("search", "local"))
         self._instances = [one for item in split_list(self.config.instances) for one in resolve(item)]
@@ -250,7 +253,7 @@ class SequoiaRun(Run):
         return self._step(loss)
 
     def _play(self, course: Course, rng: np.random.Generator) -> Transition:
-        """One transition, with the action that the network chooses at the next state."""
+        """One transition, with the action that the network chooses at the next state now, for as long as it is kept."""
         policy = course.policy
         greedy = policy.decide(course.epoch, course.states, rng)
         played = self._behaviour(course, greedy, rng)
@@ -273,6 +276,7 @@ class SequoiaRun(Run):
         return best
 
     def _learn_from(self, replay: Replay, rng: np.random.Generator) -> float:
+        """An update; the copy values the next actions that were chosen when the transitions were played."""
         number, items = replay.draw(self.config.batch, rng)
         outlook = self._course(number).policy.outlook
         target = torch.tensor([item.reward for item in items])
