@@ -264,9 +264,14 @@ def _make_reconsider(name: Name, setting: Setting) -> Agent:
     from .planners.reconsider import ReconsiderAgent
     from .scorer.choice import TEMPERATURE
 
-    names = str(name.options.get("of", "random")).split("+")
+    names = [of.replace("@", ":") for of in str(name.options.get("of", "random")).split("+")]
+    if "temperature" in name.options and not any("/" in of for of in names):
+        raise UserError("agent 'reconsider': option temperature is for checkpoints, and of names none")
     temperature = name.options.get("temperature", TEMPERATURE)
-    samplers = [make_chooser(f"{of}:temperature={temperature}" if "/" in of else of, setting) for of in names]
+    samplers = [
+        make_chooser(f"{of}:temperature={temperature}" if "/" in of and ":temperature=" not in of else of, setting)
+        for of in names
+    ]
     seconds = _seconds(name, "time", 1.0) if "time" in name.options else None
     worlds = _count(name, "worlds", 0, least=0)
     if worlds and not setting.stochastic:

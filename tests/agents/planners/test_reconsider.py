@@ -319,6 +319,8 @@ def test_seconds_are_kept_within_a_round() -> None:
         ("reconsider:of=sptt", "unknown agent 'sptt'; did you mean 'spt'"),
         ("reconsider:of=./nobody", "checkpoint './nobody' is neither a folder nor shipped"),
         ("reconsider:of=checkpoints/job_shop_scorer:temperature=0", "option temperature is 0, expected a number above"),
+        ("reconsider:of=random:temperature=9", "option temperature is for checkpoints, and of names none"),
+        ("reconsider:of=checkpoints/job_shop_scorer@simulations=2", "simulations"),
         ("reconsider:try=3", "unknown option of agent 'reconsider': 'try'"),
         ("reconsider:worlds=2", "option worlds is for worlds with random events, and here are none"),
         ("reconsider:planning=2", "option planning is the time of the first plan; it needs plan"),
@@ -329,6 +331,13 @@ def test_wrong_options(name: str, message: str, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(UserError, match=message) as caught:
         make_agent(name, arena_of(1).setting)
     assert "\n" not in str(caught.value)
+
+
+def test_samplers_may_have_options_of_their_own() -> None:
+    arena = arena_of(1)
+    for of in ("checkpoints/job_shop_scorer@temperature=0.3+random", "checkpoints/job_shop_alphazero@simulations=0"):
+        agent = make_agent(f"reconsider:of={of}:tries=2", arena.setting)
+        assert objectives(arena, agent, [0])[0] > 0
 
 
 def test_typical_worlds_are_what_is_imagined() -> None:
