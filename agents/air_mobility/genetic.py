@@ -143,7 +143,7 @@ class GeneticAgent(Agent):
         batch: decisions that a list holds; it is evolved anew every quarter hour. 0: one list for the whole day.
 
     Attributes:
-        evaluations: days, or parts of days, played so far to evolve.
+        evaluations: days, or parts of days, played to evolve since days began last, for all of these together.
     """
 
     reads_instances = True
@@ -157,6 +157,7 @@ class GeneticAgent(Agent):
         self._setting = setting
         self._imagine: Imagine | None = None
         self._lists: dict[int, _List] = {}
+        self._begun = 0
         self.evaluations = 0
 
     def begin(
@@ -167,6 +168,7 @@ class GeneticAgent(Agent):
         imagine: Imagine | None,
     ) -> None:
         self._imagine = imagine
+        self._begun, self.evaluations = len(copies), 0
         for copy, instance, key in zip(copies.tolist(), instances, keys.tolist(), strict=True):
             self._lists[copy] = _List(key, self._batch or _most_decisions(instance))
 
@@ -194,7 +196,8 @@ class GeneticAgent(Agent):
         plan.genes, plan.at = evolution.run(), 0
         plan.next_solve = (now // PERIOD + 1) * PERIOD if self._batch else np.inf
         self.evaluations += evolution.evaluations
-        self.remark = f"{self.evaluations} days played to evolve"
+        what = "parts of days" if self._batch else "days"
+        self.remark = f"{round(self.evaluations / self._begun)} {what} played to evolve each day"
 
 
 def _most_decisions(instance: AirInstance) -> int:

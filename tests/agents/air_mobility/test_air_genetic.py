@@ -43,6 +43,28 @@ def test_days_are_valid_and_evaluations_counted(text: str):
         assert agent.evaluations == 8 * 4 * 2
 
 
+@pytest.mark.parametrize("text, what", [(AGENTS[0], "days"), (AGENTS[1], "parts of days")])
+def test_what_a_day_took_to_evolve_does_not_hold_the_days_before(text: str, what: str):
+    given = _instance(2)
+    arena = open_arena(ENV, 1, {"instance": [given]})
+    agent = make_agent(text, arena.setting)
+    assert isinstance(agent, GeneticAgent)
+    counts = []
+    for _ in range(2):
+        play(arena, agent, [Case(given, 0)])
+        counts.append(agent.evaluations)
+        assert agent.remark == f"{agent.evaluations} {what} played to evolve each day"
+    assert counts[0] == counts[1] > 0
+
+
+def test_days_that_are_played_at_once_share_what_they_took_to_evolve():
+    given = _instance(2)
+    arena = open_arena(ENV, 3, {"instance": [given]})
+    agent = make_agent(AGENTS[0], arena.setting)
+    play(arena, agent, [Case(given, seed) for seed in range(3)])
+    assert agent.remark == "64 days played to evolve each day"
+
+
 @pytest.mark.parametrize("text", AGENTS)
 def test_nothing_that_is_hidden_moves_a_list(text: str):
     since = 2400

@@ -83,3 +83,14 @@ def test_a_horizon_holds_who_waits_and_who_is_forecast():
     assert ahead.come[:, -1].sum() == pytest.approx(waiting + expected)
     assert ahead.ready.sum() == given.num_aircraft or (present.ready >= end).any()
     assert (ahead.gone <= ahead.come).all()
+
+
+@pytest.mark.slow
+def test_the_profit_of_a_rolling_plan_on_a_day():
+    """Ours: the specification measured 5131 $ by another program of this kind, whose vertices are others.
+
+    Another version of HiGHS may come to other vertices, too.
+    """
+    arena = open_arena(ENV, 1, {"instance": "la8-medium"})
+    (episode,) = play(arena, make_agent("rolling-lp", arena.setting), [Case("la8-medium", 0)])
+    assert episode.objective / 1e6 == pytest.approx(4511, abs=50)
