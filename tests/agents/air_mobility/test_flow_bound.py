@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from makespan.agents.air_mobility.clairvoyant import day_bound, day_problem, tight_bound
 from makespan.agents.air_mobility.flow import SlotModel
@@ -61,6 +62,24 @@ def test_bound_of_a_quiet_day():
 def test_bounds_of_busy_days(load: str, seed: int, bound: float):
     la = instance(f"la8-{load}")
     assert day_bound(la, realise(la, seed)) == pytest.approx(bound, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "load, seed, bound",
+    [
+        ("low", 0, 6377),
+        pytest.param("low", 1, 6252, marks=pytest.mark.slow),
+        pytest.param("medium", 0, 16147, marks=pytest.mark.slow),
+        pytest.param("medium", 1, 15778, marks=pytest.mark.slow),
+        pytest.param("high", 0, 36256, marks=pytest.mark.slow),
+    ],
+)
+def test_bounds_where_flights_may_be_full_of_whoever_comes(load: str, seed: int, bound: int):
+    """The specification's looser program: four seats of each flight, however few would wait for it."""
+    la = instance(f"la8-{load}")
+    problem = day_problem(la, realise(la, seed))
+    seats = np.full_like(problem.seats, la.vehicle.seats)
+    assert round(SlotModel(replace(problem, seats=seats)).solve(method="ipm").bound) == bound
 
 
 def _check_that_no_play_beats(seed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 import pytest
@@ -13,17 +14,19 @@ from makespan.envs.core.errors import UserError
 AIR = "makespan/AirMobility-v0"
 
 
-def days(instance: str, agent: str, seeds: tuple[int, ...] = (0,), by_steps: bool = False) -> list[Episode]:
-    arena = open_arena(AIR, len(seeds), {"instance": instance})
+def days(
+    instance: str, agent: str, seeds: tuple[int, ...] = (0,), by_steps: bool = False, **options: Any
+) -> list[Episode]:
+    arena = open_arena(AIR, len(seeds), {"instance": instance, **options})
     made = make_agent(agent, arena.setting)
     if by_steps:
         made.compiled_choice = lambda copies: None  # type: ignore[method-assign]
     return play(arena, made, [Case(instance, seed) for seed in seeds])
 
 
-def profits(instance: str, agent: str, seeds: tuple[int, ...] = (0,)) -> list[float]:
+def profits(instance: str, agent: str, seeds: tuple[int, ...] = (0,), **options: Any) -> list[float]:
     """In dollars."""
-    return [episode.objective / 1e6 for episode in days(instance, agent, seeds)]
+    return [episode.objective / 1e6 for episode in days(instance, agent, seeds, **options)]
 
 
 @pytest.mark.parametrize(
@@ -61,6 +64,34 @@ def test_means_of_other_rules_lie_where_they_were_measured(load: str, demand: fl
     for agent, mean in (("greedy-demand", demand), ("threshold-greedy", threshold)):
         found = profits(f"la8-{load}", agent, seeds)
         assert sum(found) / len(found) == pytest.approx(mean, abs=1.0), agent
+
+
+@pytest.mark.parametrize(
+    ("instance", "agent", "mean", "deviation"),
+    [
+        ("la8-low", "greedy-profit", 1372, 214),
+        ("la8-medium", "greedy-profit", 5628, 511),
+        ("la8-high", "greedy-profit", 16241, 919),
+        ("la8-low", "lookahead-greedy", 1816, 220),
+        ("la8-medium", "lookahead-greedy", 6654, 473),
+        ("la8-high", "lookahead-greedy", 17136, 781),
+    ],
+)
+def test_the_twenty_days_of_the_specification(instance: str, agent: str, mean: int, deviation: int) -> None:
+    found = profits(instance, agent, tuple(range(20)))
+    assert (round(statistics.mean(found)), round(statistics.stdev(found))) == (mean, deviation)
+
+
+@pytest.mark.parametrize(("noise", "mean"), [(0.0, 6035), (1.0, 5486), (2.0, 4992)])
+def test_greedy_profit_under_more_and_less_noise(noise: float, mean: int) -> None:
+    """Over the ten days of the specification."""
+    assert round(statistics.mean(profits("la8-medium", "greedy-profit", tuple(range(10)), noise=noise))) == mean
+
+
+@pytest.mark.parametrize(("network", "mean"), [("sf8", 6349), ("nyc8", 5735), ("dfw8", 5525)])
+def test_greedy_profit_on_other_networks(network: str, mean: int) -> None:
+    """Over the six days of the specification."""
+    assert round(statistics.mean(profits(f"{network}-medium", "greedy-profit", tuple(range(6))))) == mean
 
 
 def test_weights_may_be_given() -> None:
@@ -112,7 +143,5 @@ def test_generic_agents_know_the_environment() -> None:
 def test_looking_ahead_pays(options: dict[str, Any]) -> None:
     means = []
     for agent in ("greedy-profit", "lookahead-greedy"):
-        arena = open_arena(AIR, 20, {"instance": "la8-medium", **options})
-        played = play(arena, make_agent(agent, arena.setting), [Case("la8-medium", seed) for seed in range(20)])
-        means.append(sum(day.objective for day in played))
+        means.append(statistics.mean(profits("la8-medium", agent, tuple(range(20)), **options)))
     assert means[1] > 1.05 * means[0]
