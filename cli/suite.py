@@ -9,10 +9,10 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from ..envs.core.errors import UserError
+from ..envs.core.extras import library_versions
 from ..eval.parallel import play_jobs
 from ..eval.plan import Request, make_plan
 from ..eval.report import report_of, write_report
-from ..eval.store import library_versions
 from ..eval.suite import load_suite
 from ..eval.suite_folder import SuiteFolder
 from ..eval.suite_report import Played, SuiteReport, notes, problem_table, role_table, write_suite_report

@@ -166,7 +166,7 @@ def _text(facts: dict[str, Any]) -> str:
         yield "  " + ", ".join(f"{facts[key]} {_plural(key, facts[key])}" for key in counts)
         for key in ("parameter_bytes", "peak_live_bytes", "cmem_bytes"):
             yield f"  {key.removesuffix('_bytes').replace('_', ' '):<14} {facts[key] / _MIB:12,.2f} MiB"
-        for key, label in (("all_hbm_ps", "all in HBM"), ("infinite_cmem_ps", "endless CMEM")):
+        for key, label in (("all_hbm_ps", "all in HBM"), ("infinite_cmem_ps", "unlimited CMEM")):
             yield f"  {label:<14} {facts[key] / 1e6:12,.2f} us"
 
     return "\n".join(lines())

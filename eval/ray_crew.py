@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..envs.core.errors import UserError
+from ..envs.core.extras import library_versions
 from .ray_cluster import Cluster, check_address, connected
-from .store import library_versions
 from .workers import Answer, Crew, DeadWorkerError, Desk, Post, Worker, available_cores, content_of
 
 _GLANCE = 1.0  # seconds between looks at who has come

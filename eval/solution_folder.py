@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..envs.core.errors import FieldError, MissingExtraError, UserError
+from ..envs.core.extras import library_versions
 from ..envs.core.files import atomic_write, decode_text, read_bounded, refuse_links, user_path
 from ..envs.core.ids import make_single
 from ..envs.core.instance import load_document, parse_json, require_integer, require_list
@@ -18,7 +19,6 @@ from ..envs.core.lock import LOCK, FolderLock
 from .judge import plain
 from .optimise import Improvement, Solution, Task
 from .solutions import RESULT, RESULT_FORMAT, RUN, RUN_FORMAT, SCHEDULE, VERSION
-from .store import library_versions
 
 OPERATIONS = "operations.csv"
 PICTURE, TRACE = "gantt.png", "trace.json"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime
 import json
-import platform
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..envs.core.errors import FieldError, UserError
+from ..envs.core.extras import library_versions
 from ..envs.core.files import atomic_write, refuse_links, user_path
 from ..envs.core.instance import load_document, require_integer, require_list
 from ..envs.core.lock import LOCK, FolderLock
@@ -210,17 +209,6 @@ def read_run(folder: Path) -> dict[str, Any]:
 def _header(folder: Path) -> dict[str, Any]:
     """The record, known for an evaluation's. Training, searches and sweeps have a file of the same name."""
     return load_document(folder / RUN, RUN_FORMAT, (VERSION,), _LARGEST_FILE)
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of Python, of the package and of what results may depend on, as far as installed."""
-    found = {"python": platform.python_version()}
-    for name in ("makespan", "gymnasium", "numpy", "numba", "scipy", "torch", "torch-geometric", "ortools"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _begin(path: Path, record: Mapping[str, Any]) -> None:

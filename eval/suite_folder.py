@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, UserError
+from ..envs.core.extras import library_versions
 from ..envs.core.files import atomic_write, user_path
 from ..envs.core.instance import load_document
 from ..envs.core.lock import LOCK, FolderLock
 from .parallel import Job
 from .plan import Plan
-from .store import Store, library_versions, open_store
+from .store import Store, open_store
 from .suite import Suite
 
 SUITE = "suite.json"

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, UserError
+from ..envs.core.extras import library_versions
 from ..envs.core.files import atomic_write, is_unfinished, refuse_links, user_path
 from ..envs.core.instance import load_document
 from ..envs.core.lock import LOCK, FolderLock
-from ..eval.store import library_versions
 from ..training.folder import sweep_folder
 from .config import SweepConfig, difference
 from .trials import Run, Trial, read_trials, write_trial

@@ -7,7 +7,6 @@ The folder of a run holds ``run.json`` (what was asked for), ``state.safetensors
 from __future__ import annotations
 
 import math
-import platform
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from ..agents.agent import Agent
 from ..agents.checkpoint import Arrays, load_checkpoint, save_checkpoint
 from ..agents.learned import find_checkpoint, load_for
 from ..envs.core.errors import UserError
+from ..envs.core.extras import library_versions
 from ..envs.core.files import user_path
 from ..envs.core.names import parse_name
 from .books import Books, Interrupted, Pause, Paused
@@ -318,14 +318,6 @@ class Run(ABC):
                     "best_rule_mean_objective": None if self.validation.rule is None else self.validation.rule_score,
                 },
             },
-            "versions": versions(),
+            "versions": library_versions(),
             "licence": "MIT",
         }
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that a result may depend on."""
-    from importlib.metadata import version
-
-    names = ("makespan", "gymnasium", "numba", "numpy", "torch", "torch-geometric", "stable-baselines3", "sb3-contrib")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}

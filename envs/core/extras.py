@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import signal
 import threading
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
 
 from .errors import MissingExtraError
 
+_RECORDED = (
+    *("makespan", "gymnasium", "numpy", "numba", "scipy", "ortools"),
+    *("torch", "torch-geometric", "stable-baselines3", "sb3-contrib"),
+)
 _STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -61,3 +67,12 @@ def _stops_wait() -> Iterator[None]:
             signal.signal(number, handler)
         for number in asked:
             signal.raise_signal(number)
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of Python, of the package and of what results may depend on, as far as installed."""
+    found = {"python": platform.python_version()}
+    for name in _RECORDED:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

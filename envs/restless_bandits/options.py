@@ -26,7 +26,7 @@ class BanditOptions:
             played).
         reward: what an epoch pays: "realised" (by the states that arms moved to) or "expected" (by the law of the next
             states, which has less noise and the same mean).
-        model_error: whoever chooses knows transition probabilities estimated from so many observed transitions per arm
+        model_error: agents know transition probabilities estimated from so many observed transitions per arm
             and level, while the world has the true ones; 0: no error.
         min_visits: every arm must be visited at least so often in an episode.
         distinct_workers: in schedules an arm's two visits are by different workers, whatever the instance says.

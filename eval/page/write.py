@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...envs.core.errors import FieldError, UserError
+from ...envs.core.extras import library_versions
 from ...envs.core.files import atomic_write, user_path
-from ..store import PAGE, library_versions
+from ..store import PAGE
 from .curves import TrainingRun, read_training
 from .document import Document
 from .markup import Markup, bullets, tag
