@@ -125,7 +125,7 @@ def summary(
         lines += [f"## {title}", "", *markdown_table(columns, table), ""]
     lines += [f"- {note}" for note in notes]
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
-    lines += ["", f"Begun {run['created']} with {versions}.", ""]
+    lines += ["", f"Begun {run['created']} on {run.get('machine', 'an unknown machine')} with {versions}.", ""]
     for picture in pictures:
         lines += [f"![{Path(picture).stem}]({picture})", ""]
     return "\n".join(lines).rstrip() + "\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import datetime
 import hashlib
 import io
 import json
@@ -11,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..envs.core.errors import FieldError, MissingExtraError, UserError
-from ..envs.core.extras import library_versions
+from ..envs.core.extras import provenance
 from ..envs.core.files import atomic_write, decode_text, read_bounded, refuse_links, user_path
 from ..envs.core.ids import make_single
 from ..envs.core.instance import load_document, parse_json, require_integer, require_list
@@ -85,8 +84,7 @@ class SolutionFolder:
             "command": command,
             "options": _options(task),
             "fingerprint": _fingerprint(task),
-            "versions": library_versions(),
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            **provenance(),
         }
         self._write(RUN, json.dumps(document, indent=1, allow_nan=False) + "\n")
         return None

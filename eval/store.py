@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import shutil
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..envs.core.errors import FieldError, UserError
-from ..envs.core.extras import library_versions
+from ..envs.core.extras import library_versions, provenance
 from ..envs.core.files import atomic_write, refuse_links, user_path
 from ..envs.core.instance import load_document, require_integer, require_list
 from ..envs.core.lock import LOCK, FolderLock
@@ -212,14 +211,7 @@ def _header(folder: Path) -> dict[str, Any]:
 
 
 def _begin(path: Path, record: Mapping[str, Any]) -> None:
-    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    document = {
-        "format": RUN_FORMAT,
-        "version": VERSION,
-        **record,
-        "versions": library_versions(),
-        "created": created,
-    }
+    document = {"format": RUN_FORMAT, "version": VERSION, **record, **provenance()}
     (path / PARTS).mkdir(exist_ok=True)
     atomic_write(path / RUN, json.dumps(document, indent=1, allow_nan=False) + "\n")
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, UserError
-from ..envs.core.extras import library_versions
+from ..envs.core.extras import library_versions, provenance
 from ..envs.core.files import atomic_write, user_path
 from ..envs.core.instance import load_document
 from ..envs.core.lock import LOCK, FolderLock
@@ -84,9 +83,7 @@ class SuiteFolder:
             return
         if not overwrite and any(file.name != LOCK for file in self.path.iterdir()):
             raise UserError(f"option out is {folder!r}, which holds other files; take another folder or --overwrite")
-        created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        header = {"format": FORMAT, "version": VERSION}
-        document = {**header, **record, "versions": library_versions(), "created": created}
+        document = {"format": FORMAT, "version": VERSION, **record, **provenance()}
         atomic_write(known, json.dumps(document, indent=1, allow_nan=False) + "\n")
         self._begun = True
 

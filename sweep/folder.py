@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import shutil
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..envs.core.errors import FieldError, UserError
-from ..envs.core.extras import library_versions
+from ..envs.core.extras import library_versions, provenance
 from ..envs.core.files import atomic_write, is_unfinished, refuse_links, user_path
 from ..envs.core.instance import load_document
 from ..envs.core.lock import LOCK, FolderLock
@@ -112,8 +111,8 @@ def _begin(path: Path, config: SweepConfig, command: str) -> None:
         "version": VERSION,
         "command": command,
         "config": config.to_data(),
+        **provenance(),
         "versions": _versions(),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     atomic_write(path / RUN, json.dumps(document, indent=1, allow_nan=False) + "\n")
 

@@ -6,14 +6,13 @@ import contextlib
 import json
 import os
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..agents.checkpoint import CARD, WEIGHTS
 from ..envs.core.errors import UserError
-from ..envs.core.extras import library_versions
+from ..envs.core.extras import provenance
 from ..envs.core.files import atomic_write, is_unfinished, refuse_links, user_path
 from ..envs.core.instance import load_document, require_keys
 from ..envs.core.lock import LOCK, FolderLock
@@ -107,7 +106,7 @@ def claim_folder(folder: Path, config: TrainConfig) -> None:
         "format": FORMAT,
         "version": VERSION,
         "command": "train",
-        "made": {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "versions": library_versions()},
+        "made": provenance(),
         "config": {key: value for key, value in config.to_dict().items() if key != "out"},
     }
     atomic_write(folder / RUN, json.dumps(data, indent=1, allow_nan=False) + "\n")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import os
 import platform
 import signal
 import threading
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from .errors import MissingExtraError
 
@@ -76,3 +80,22 @@ def library_versions() -> dict[str, str]:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
     return found
+
+
+def provenance() -> dict[str, Any]:
+    """What a folder of results says of how they came about: ``versions``, ``machine`` and when it was ``created``."""
+    return {
+        "versions": library_versions(),
+        "machine": f"{_processor()}, {os.cpu_count()} processors, {platform.system()}",
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _processor() -> str:
+    """The processor's name, or its architecture where the system does not tell the name."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            key, _, name = line.partition(":")
+            if key.strip() == "model name" and name.strip():
+                return name.strip()
+    return platform.processor() or platform.machine()

@@ -159,6 +159,7 @@ def _provenance(evaluation: Evaluation) -> list[Markup]:
         "fingerprint": f"{run['fingerprint']} (of instances and checkpoints)",
         "begun": run["created"],
         "versions": versions,
+        "machine": run.get("machine", "not recorded"),
     }
     heading = tag("h3", "How it was made")
     return [heading, tag("pre", run["command"]), tag("dl", [(tag("dt", key), tag("dd", facts[key])) for key in facts])]
