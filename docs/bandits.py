@@ -2,7 +2,8 @@
 
 ``python docs/bandits.py results/ban-capacity-20 results/ban-capacity-40 --page docs/restless_bandits_results.md --table
 families`` writes a table between the marks of that name: a row per agent, a column per folder, each with the mean score
-between doing nothing and the bound and the mean difference to the reference on the same worlds, in per cent of it.
+between doing nothing and the bound, which is named below, and the mean difference to the reference on the same worlds,
+in per cent of it.
 ``--claims`` writes, for each folder, what SEQUOIA gains on the best of the paper's baselines, and what training gains
 instead. Runs are called by what they are: ``runs/capacity-iterative/best`` is "iterative DQN".
 """
@@ -52,6 +53,15 @@ def read(folder: Path) -> dict[str, Rows]:
     return agents
 
 
+def bounds(folders: list[Path], read_all: list[dict[str, Rows]]) -> str:
+    """How the folders' bounds were made: "Bounds: `hull` (sigmoid, J = 20), `rows` (sigmoid, J = 40)."."""
+    names = [sorted({row["expected_bound_name"] for rows in agents.values() for row in rows}) for agents in read_all]
+    made = ["`" + "` and `".join(one) + "`" for one in names]
+    if len(set(made)) == 1:
+        return f"Bound: {made[0]}."
+    return f"Bounds: {', '.join(f'{one} ({_title(folder)})' for folder, one in zip(folders, made, strict=True))}."
+
+
 def returns(rows: Rows) -> np.ndarray[Any, Any]:
     return np.array([row["objective"] for row in rows], dtype=np.float64)
 
@@ -96,7 +106,7 @@ def by_agent(folders: list[Path], reference: str) -> list[str]:
         "",
         "Score in per cent of the way from doing nothing to the bound; difference of the return to "
         f"`{reference}` on the same worlds, over its mean on the instance, with its 95 % bootstrap interval over "
-        f"instances. {worlds} worlds.",
+        f"instances. {worlds} worlds. {bounds(folders, list(read_all.values()))}",
     ]
 
 
