@@ -2,7 +2,8 @@
 
 ``python docs/chips.py results/soc --page docs/soc_results.md --table load`` writes a table between the marks of that
 name: a row per agent and choice of the other swept options, a column per value of the first, each with the objective's
-mean difference to the reference, the mean latency and the jobs completed; with ``--each`` for each instance by itself.
+mean difference to the reference, the mean latency and the jobs completed; with ``--each`` for each instance by itself,
+with ``--seeds 2`` for each two seeds that follow each other.
 ``--pareto docs/images/pareto.png`` draws mean latency against energy per completed job instead, a line per agent over
 the levels of the sweep ``dvfs``.
 """
@@ -174,6 +175,7 @@ def main() -> None:
     parser.add_argument("--reference")
     parser.add_argument("--agents", default="")
     parser.add_argument("--each", action="store_true")
+    parser.add_argument("--seeds", type=int, default=0)
     parser.add_argument("--pareto", type=Path)
     parser.add_argument("--static", action="store_true")
     parser.add_argument("--times", action="store_true")
@@ -185,6 +187,10 @@ def main() -> None:
     if given.each:
         for row in rows:
             row["env_options"]["instance"] = row["instance"]
+    if given.seeds:
+        for row in rows:
+            first = row["seed"] // given.seeds * given.seeds
+            row["env_options"]["seeds"] = f"seeds {first}-{first + given.seeds - 1}"
     agents = [name for name in given.agents.split(",") if name]
     text = plans(rows, given.reference, agents, given.times) if given.static else table(rows, given.reference, agents)
     if given.page:
