@@ -127,6 +127,8 @@ def single_job(application: str, rule: str, **options: Any) -> float:
         ("single-carrier-tx", 56, 56),
         ("single-carrier-rx", 153, 153),
         ("temporal-mitigation", 79, 79),
+        ("topcuoglu", 80, 80),
+        ("paper-range-detection", 176, 176),
     ],
 )
 def test_latencies_of_single_jobs(application: str, met: int, min_min: int):

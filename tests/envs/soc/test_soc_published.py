@@ -86,6 +86,8 @@ def met_alone(of: SocInstance, idle_first: bool) -> int:
         ("wifi-tx", 71, 71),
         ("wifi-rx", 307, 288),
         ("range-detection", 176, 176),
+        ("paper-wifi-rx", 307, 288),
+        ("paper-range-detection", 176, 176),
         ("single-carrier-tx", 56, 56),
         ("single-carrier-rx", 153, 153),
         ("temporal-mitigation", 79, 79),
@@ -99,6 +101,38 @@ def test_published_met_times_of_single_jobs_come_of_ties_to_idle_pes(
     assert met_alone(named(application), idle_first=True) == idle_first
     assert met_alone(named(application), idle_first=False) == finish_first
     assert finish_first <= idle_first
+
+
+@pytest.mark.parametrize(
+    "application, published, idle_first, finish_first",
+    [("paper-wifi-tx", 69, 72, 72), ("paper-pulse-doppler", 608, 968, 512)],
+)
+def test_two_met_times_come_of_neither_order_of_ties(
+    application: str, published: int, idle_first: int, finish_first: int
+):
+    """The page of the environment says so; whoever finds the order that gives them moves them up."""
+    found = [met_alone(named(application), idle_first=way) for way in (True, False)]
+    assert found == [idle_first, finish_first]
+    assert published not in found
+
+
+# --- SoCRATES' streams ------------------------------------------------------------------------------------------------
+
+
+def mean_latency(rule: str, seeds: int) -> float:
+    """On five of SoCRATES' graphs under its settings, mean over as many worlds of each."""
+    cases = [Case(f"socrates-{k:02d}", seed) for k in range(1, 6) for seed in range(seeds)]
+    settings = {"scale": 25, "queue_cap": 3, "prefill": True, "warmup": 0, "horizon": 5000}
+    arena = open_arena(STREAM, len(cases), {"instance": ",".join(f"socrates-{k:02d}" for k in range(1, 6)), **settings})
+    played = play(arena, make_agent(rule, arena.setting), cases)
+    return float(np.mean([one.metrics["mean_latency"] for one in played]))
+
+
+def test_rules_rank_as_in_the_study_of_socrates():
+    """Its code came to 125, 133 and 177 by MET, HEFT_RT (blind) and at random: same ranks, 7 to 9 % less."""
+    found = [round(mean_latency(rule, 5)) for rule in ("met", "heft-rt-blind", "random")]
+    assert found == [135, 144, 194]
+    assert mean_latency("heft-rt", 5) < found[0]
 
 
 # --- CPOP where PEs are alike -----------------------------------------------------------------------------------------
