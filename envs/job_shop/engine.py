@@ -96,6 +96,8 @@ def step(problem, state, view, outcome, i, action):
     # Time that passed before the first decision (machines down at 0) belongs to the first step.
     before = state.clock[i, d.TIME] if state.clock[i, d.STEPS] > 0 else 0
     bound = rewarded_bound(problem, state, i)
+    if state.clock[i, d.STEPS] == 0:
+        bound = min(bound, 0)  # what cannot be helped belongs to the first step, too: rewards sum to the objective
     play(problem, state, view, i, action)
     cost = objective(problem, state, i) - before if bound < 0 else rewarded_bound(problem, state, i) - bound
     scale = max(problem.dims[i, d.DIM_LOWER_BOUND], 1) if problem.options[d.OPT_SCALE_REWARD] == 1 else 1

@@ -64,8 +64,8 @@ class JobShopEnv(PicturedEnv):
 
     ## Rewards
     Minus the time that passed, divided by the root lower bound (``reward_scale="instance"``): the return is minus the
-    makespan over the bound. With ``reward="bound"`` minus the rise of a lower bound that knows who is where: the return
-    is then the bound at the first decision less the makespan. A deadlock counts max(t, 2 * total work), an illegal
+    makespan over the bound. With ``reward="bound"`` minus the rise of a lower bound that knows who is where, from 0 at
+    the first step: the return is the same. A deadlock counts max(t, 2 * total work), an illegal
     action the total work on top, which is below the return of any legal episode without breakdowns.
 
     ## Starting state
