@@ -392,7 +392,7 @@ def test_the_rewards_of_the_bound_sum_to_minus_the_objective(scale, instance, op
 
 
 def test_a_reward_of_the_bound():
-    """Job 0 has the longer way to go, 6 units, and whoever lets job 1 onto machine 0 first, for 2, pays for it at once."""
+    """Job 0 has the longer way to go, 6 units; letting job 1 onto machine 0 first, for 2, is paid for at once."""
     engine = engine_for(shop([[1, 5], [2]], [[0, 1], [0]]), reward="bound", reward_scale="none")
     assert [engine.step([action]).reward[0] for action in (1, 0, 0)] == [-8.0, 0.0, 0.0]
     assert engine.objectives()[0] == 8
