@@ -368,7 +368,7 @@ def _index_types(index: Any) -> tuple[Any, ...]:
 def _unpack(builder: Any, index_type: Any, index: Any) -> tuple[list[Any], list[Any]]:
     """The indices for each axis, and their types."""
     if isinstance(index_type, types.BaseTuple):
-        return cgutils.unpack_tuple(builder, index, len(index_type)), list(index_type.types)
+        return cgutils.unpack_tuple(builder, index, len(index_type)), list(_index_types(index_type))
     return [index], [index_type]
 
 
@@ -409,7 +409,7 @@ def _get_at(
 ) -> Any:
     """The entry or the row of a contiguous array that integers name."""
     pointer = _locate(context, builder, data, shape, indices, index_types)
-    if isinstance(result, types.Array):
+    if isinstance(result, PackArray):
         return _make_row(context, builder, result, pointer, shape[len(indices) :])
     loaded = builder.load(pointer)
     _mark_type(builder, loaded, array.dtype)

@@ -159,7 +159,7 @@ class Part(CPUDispatcher):
                 return found.entry_point
             Part._depth += 1
             try:
-                made = self._compiler.compile(args, return_type)
+                made = self._compiler.compile(args, return_type)  # pyright: ignore[reportAttributeAccessIssue]
             finally:
                 Part._depth -= 1
             self.add_overload(made)

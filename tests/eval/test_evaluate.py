@@ -264,7 +264,5 @@ def test_only_json_is_stored():
 
 def test_more_copies_than_memory(monkeypatch):
     monkeypatch.setattr("makespan.eval.memory.free_memory", lambda: 2**20)
-    with pytest.raises(
-        UserError, match=r"'random:samples=10000': 10000 tries at once take .*smaller --batch"
-    ):
+    with pytest.raises(UserError, match=r"'random:samples=10000': 10000 tries at once take .*smaller --batch"):
         rows_of(SHOP, "random:samples=10000", instances="ft06")

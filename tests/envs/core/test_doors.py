@@ -306,7 +306,8 @@ def test_actions_are_integers_or_refused_in_words(on_illegal: str, actions: Any)
     with pytest.raises(FieldError, match=r"^actions is .*, expected integers"):
         many.step(actions)
     assert all(np.array_equal(a, b) for a, b in zip(before.arrays, many.engine.snapshot().arrays, strict=True))
-    for fine in ([1, 0], (np.int8(1), 0), np.array([1, 0], dtype=np.uint8), np.array([[1, 9], [0, 9]])[:, 0]):
+    given: list[Any] = [[1, 0], (np.int8(1), 0), np.array([1, 0], dtype=np.uint8), np.array([[1, 9], [0, 9]])[:, 0]]
+    for fine in given:
         many.engine.restore(before)
         assert many.step(fine)[0]["globals"].shape[0] == 2
 

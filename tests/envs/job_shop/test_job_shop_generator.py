@@ -439,7 +439,9 @@ def test_the_preemptive_bound_of_public_instances():
     """Never below the simple bound nor above what is known of the optimum; that of ft10 is the literature's."""
     for name in instance_names():
         instance = named_instance(name)
-        assert lower_bound(instance) <= preemptive_bound(instance) <= bounds(name, "none").upper, name
+        best = bounds(name, "none").upper
+        assert best is not None
+        assert lower_bound(instance) <= preemptive_bound(instance) <= best, name
     assert [preemptive_bound(named_instance(name)) for name in ("ft06", "ft10", "la01", "la16")] == [52, 808, 666, 875]
 
 
