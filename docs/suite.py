@@ -61,7 +61,11 @@ def headline(lines: Sequence[Row], roles: Sequence[Row]) -> str:
         by_role = {row["role"]: row for row in rows}
         title = f"{rows[0]['title']} ({rows[0]['worlds']})"
         table.append([title, *(per_cent(by_role[role], "score") if role in by_role else "–" for role in played)])
-    for name, title in (("interquartile_mean", "**interquartile mean**"), ("improvement", "*better than `rule`*")):
+    for name, title in (
+        ("interquartile_mean", "**interquartile mean**"),
+        ("reference", "*`rule` on the same problems*"),
+        ("improvement", "*better than `rule`*"),
+    ):
         cells = [per_cent(row, name) for row in roles if row["role"] != BASELINE]
         table.append([title, *(cell.replace("-", "–") if cell == "-" else cell for cell in cells)])
     problems = ["problems", *(row["problems"] for row in roles if row["role"] != BASELINE)]
@@ -73,9 +77,12 @@ def headline(lines: Sequence[Row], roles: Sequence[Row]) -> str:
 def _note(suite: str) -> str:
     few = " Few instances: a look, no verdict." if suite == "quick" else ""
     return (
-        f"**The {suite} suite, {NOTE.read_text(encoding='utf-8').strip()}.**{few} Scores in per cent with 95 % "
-        "intervals: 0 is the baseline (random play; for memory mapping all in HBM), 100 the best known objective or "
-        "bound of the world, or the best of these agents where neither is known. *Better than `rule`*: probability of "
+        f"**The {suite} suite, {NOTE.read_text(encoding='utf-8').strip()}.**{few} A *world* is an instance with a seed "
+        "of its random events; all agents meet the same. A *score* says in per cent how far an agent gets from a "
+        "baseline (0: random play; for memory mapping all in HBM) to a target (100: the best known objective or bound "
+        "of the world, or where neither is known the best of these agents, which thus comes near 100 by construction). "
+        "Brackets are 95 % bootstrap intervals over instances and worlds, not over training seeds. Columns cover "
+        "different problems: compare each with `rule` on the same ones. *Better than `rule`*: probability of "
         "improvement."
     )
 
