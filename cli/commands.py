@@ -119,7 +119,7 @@ def evaluate(
     Args:
         env: an id with options, for example makespan/JobShop-v0:law=bernoulli:p=0.005
         agents: a list by commas: mwkr,random:samples=64,checkpoints/job_shop_graph_ppo
-        suite: instead of ENV, agents and worlds: quick (some four minutes on two cores), full (some forty-five) or a file
+        suite: instead of ENV, agents and worlds: quick (four minutes on two cores), full (some forty-five) or a file
             (./mine.toml), all problems at once, with aggregates over them
         instances: a list by commas of names, ranges (la01-la40), files (path/*.json) or
             random:size=15x15:count=100:seed=7; default what the environment plays by itself
