@@ -261,7 +261,8 @@ def objectives(where: Path | None = None) -> dict[str, dict[str, float]]:
     """Objectives that the records state, as `envs.core.held` has them."""
     found: dict[str, dict[str, float]] = {}
     for path in record_paths(where):
-        record = load_document(path, FORMAT, (VERSION,), _LARGEST_FILE)
+        document = load_document(path, FORMAT, (VERSION,), _LARGEST_FILE)
+        record = require_keys("the record", document, _KEYS, (), str(path))
         found.setdefault("/".join(path.parent.parts[-2:]), {})[record["hash"]] = record["objective"]
     return found
 

@@ -1,4 +1,4 @@
-"""Optional packages: imported where they are needed, and named where they are missing."""
+"""What is installed: optional packages, named where they are missing, and the versions that results are made with."""
 
 from __future__ import annotations
 

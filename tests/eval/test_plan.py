@@ -239,3 +239,14 @@ def test_a_request_is_its_command():
         f"makespan evaluate {SHOP} --agents mwkr,spt --instances './my files/*.json' --sweep p=0,1 "
         "--sweep law=none,bernoulli --batch 8 --agent-seed 3 --out results/x"
     )
+
+
+def test_every_instance_may_have_seeds_of_its_own():
+    plan = make_plan(Request("makespan/JobShop-v0", "spt", instances="ft06,la01", seeds="each:2:first=7"))
+    assert [(case.instance.name, case.seed) for case in plan.cases] == [
+        ("ft06", 7),
+        ("ft06", 8),
+        ("la01", 9),
+        ("la01", 10),
+    ]
+    assert plan.seeds == (7, 8, 9, 10)

@@ -108,6 +108,7 @@ def test_the_record_says_what_was_run(tmp_path):
     run = read_run(tmp_path)
     assert run["command"] == "makespan evaluate x"
     assert {"python", "makespan", "numpy"} <= set(run["versions"])
+    assert "processors" in run["machine"]
     assert run["created"].endswith("+00:00")
 
 
